@@ -1,0 +1,64 @@
+"""The values between a target and everything after it: hosts, and how to reach them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROLES = ("edge", "app", "data")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine that SSH reaches.
+
+    `address` is what the controller connects to, `private_address` the IPv4 address the
+    host itself owns and its peers use. `user` has sudo without a password. `host_key` is
+    the pinned public key ("ssh-ed25519 AAAA...") or "" where it is trusted on first use.
+    `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel).
+    """
+
+    name: str
+    address: str
+    private_address: str
+    user: str
+    port: int = 22
+    roles: tuple[str, ...] = ROLES
+    identity_file: Path | None = None
+    host_key: str = ""
+    machine: str = "metal"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a target hands over: its hosts and where they are looked at from.
+
+    `controller` is the address that hosts see this controller come from. `stranger` is an
+    address this controller can also come from that is on no allow-list, or "" where
+    there is none (then what only a stranger can show is reported as not exercised).
+    `stand_ins` is true only in the lab: stand-in images run instead of PostHog's own.
+    """
+
+    hosts: tuple[Host, ...]
+    controller: str
+    stranger: str = ""
+    stand_ins: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing `apply` would do. `action` is create, change, replace, keep or delete."""
+
+    action: str
+    kind: str
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class HostState:
+    """A host as it is now. `state` is running, stopped, missing or unreachable; `detail` says why."""
+
+    name: str
+    state: str
+    detail: str = ""
