@@ -1,0 +1,86 @@
+"""The host image: built once by mmdebstrap, kept as a plain tar.
+
+A tar unpacks in 0.3 to 0.9 s (10,000 files, 220 MB, ext4). Measured against it: the same
+with zstd 0.9 s, `cp -a` from an unpacked tree 0.8 s (and twice the room). An overlay would
+be quicker still, but Podman's own overlay does not work on one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hedgerow.errors import UnreachableError
+from hedgerow.targets import Say
+from hedgerow.targets.lab.commands import attempt, run
+from hedgerow.targets.lab.places import RECIPE, locked
+
+BUILD_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Image:
+    """A host image as its recipe describes it."""
+
+    suite: str
+    packages: tuple[str, ...]
+    customize: Path
+    key: str
+
+    def tar(self, cache: Path) -> Path:
+        return cache / "lab" / f"debian-{self.suite}-{self.key}.tar"
+
+
+def package_names(text: str) -> tuple[str, ...]:
+    """Read a package list: one a line, `#` begins a comment."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return tuple(sorted(line for line in lines if line))
+
+
+def read_image(suite: str, recipe: Path = RECIPE) -> Image:
+    """Read the recipe. Its key changes with everything that goes into the image."""
+    packages = package_names((recipe / "packages.txt").read_text())
+    customize = recipe / "customize.sh"
+    parts = "\0".join([suite, *packages, customize.read_text()])
+    return Image(suite, packages, customize, hashlib.sha256(parts.encode()).hexdigest()[:12])
+
+
+def build(image: Image, cache: Path, say: Say) -> None:
+    """Build the image unless it is cached. One builds, others wait for it. Raises UnreachableError."""
+    tar = image.tar(cache)
+    if tar.exists():
+        return
+    tar.parent.mkdir(parents=True, exist_ok=True)
+    with locked(tar.parent / ".lock"):
+        if tar.exists():
+            return
+        say(f"building the host image (Debian {image.suite}, {len(image.packages)} packages; once)")
+        beside = tar.with_name(f".{tar.name}")
+        status, _, complaint = attempt(
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                "--format=tar",
+                f"--include={','.join(image.packages)}",
+                # The hook's own argument is the root of the image.
+                f'--customize-hook=sh {image.customize} "$1"',
+                image.suite,
+                str(beside),
+            ],
+            seconds=BUILD_SECONDS,
+        )
+        if status != 0:
+            beside.unlink(missing_ok=True)
+            told = "\n".join(line for line in complaint.splitlines() if line.startswith(("E:", "Err:")))
+            raise UnreachableError(
+                f"the host image could not be built: {told or complaint[-800:]}",
+                "See whether this controller reaches a Debian mirror: `apt-get update`.",
+            )
+        beside.rename(tar)
+
+
+def unpack(tar: Path, root: Path) -> None:
+    """Unpack the image into a new folder."""
+    root.mkdir(parents=True)
+    run(["tar", "--extract", f"--file={tar}", f"--directory={root}", "--numeric-owner", "--xattrs"], seconds=300)

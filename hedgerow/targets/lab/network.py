@@ -1,0 +1,132 @@
+"""A lab's network: a bridge, an nftables table, and the kernel's permission to forward."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from hedgerow.targets.lab.commands import attempt, run
+from hedgerow.targets.lab.names import Network
+from hedgerow.targets.lab.places import Places, locked, write
+
+FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def rules(network: Network) -> str:
+    """Return the lab's own table. Made anew each time: naming it first lets `delete` always succeed.
+
+    Lab hosts may reach anything, as the stranger and the controller do over the bridge;
+    nobody else may reach them, another lab's hosts included.
+    """
+    table, bridge = network.table, network.bridge
+    return f"""
+table ip {table}
+delete table ip {table}
+table ip {table} {{
+  chain leaving {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {network.subnet} oifname != "{bridge}" masquerade
+  }}
+  chain passing {{
+    type filter hook forward priority filter; policy accept;
+    iifname "{bridge}" accept
+    oifname "{bridge}" ct state established,related accept
+    oifname "{bridge}" drop
+  }}
+}}
+"""
+
+
+def taken_networks() -> list[IPv4Network]:
+    """Return the networks this controller has an address in or a route to."""
+    found = []
+    for route in json.loads(run(["ip", "-4", "-j", "route", "show", "table", "all"])):
+        # Loopback and broadcast addresses are in the "local" table, each under its own network's route.
+        if route["dst"] != "default":
+            found.append(IPv4Network(route["dst"], strict=False))
+    for link in json.loads(run(["ip", "-4", "-j", "address"])):
+        found += [IPv4Network(f"{own['local']}/{own['prefixlen']}", strict=False) for own in link["addr_info"]]
+    return found
+
+
+def bridge_addresses(network: Network) -> list[str] | None:
+    """Return the bridge's IPv4 addresses, or None where there is no such bridge."""
+    status, output, _ = attempt(["ip", "-4", "-j", "address", "show", "dev", network.bridge])
+    if status != 0:
+        return None
+    return [own["local"] for link in json.loads(output) for own in link.get("addr_info", [])]
+
+
+def has_bridge(network: Network) -> bool:
+    addresses = bridge_addresses(network)
+    return addresses is not None and {network.controller, network.stranger} <= set(addresses)
+
+
+def has_table(network: Network) -> bool:
+    return attempt(["nft", "list", "table", "ip", network.table])[0] == 0
+
+
+def set_up(network: Network, holder: str, places: Places) -> None:
+    """Make what is missing; what is there stays as it is."""
+    if bridge_addresses(network) is None:
+        run(["ip", "link", "add", network.bridge, "type", "bridge"])
+    for address in (network.controller, network.stranger):
+        if address not in (bridge_addresses(network) or []):
+            run(["ip", "address", "add", f"{address}/{network.subnet.prefixlen}", "dev", network.bridge])
+    run(["ip", "link", "set", network.bridge, "up"])
+    if not has_table(network):
+        run(["nft", "-f", "-"], feed=rules(network))
+    hold_forwarding(holder, places)
+
+
+def take_down(network: Network, holder: str, places: Places) -> list[tuple[str, str]]:
+    """Remove what is there and return it as (kind, name)."""
+    removed = []
+    if has_table(network):
+        run(["nft", "delete", "table", "ip", network.table])
+        removed.append(("firewall table", network.table))
+    if bridge_addresses(network) is not None:
+        run(["ip", "link", "delete", network.bridge])
+        removed.append(("bridge", network.bridge))
+    if release_forwarding(holder, places):
+        removed.append(("sysctl", "net.ipv4.ip_forward"))
+    return removed
+
+
+def hold_forwarding(holder: str, places: Places) -> None:
+    """Let the kernel forward for this lab, and remember what it did before the first lab came."""
+    with locked(places.run / "forwarding.lock"):
+        record = forwarding(places)
+        if holder not in record["holders"]:
+            record["holders"].append(holder)
+            write(places.run / "forwarding.json", json.dumps(record))
+        FORWARD.write_text("1")
+
+
+def release_forwarding(holder: str, places: Places) -> bool:
+    """Let go; the last lab to do so puts back what was before. True where it was put back."""
+    with locked(places.run / "forwarding.lock"):
+        record = forwarding(places)
+        # A lab whose folder somebody removed by hand will never let go.
+        held = [other for other in record["holders"] if other != holder and Path(other).is_dir()]
+        if held == record["holders"]:
+            return False
+        if held:
+            write(places.run / "forwarding.json", json.dumps({**record, "holders": held}))
+            return False
+        FORWARD.write_text(record["before"])
+        (places.run / "forwarding.json").unlink(missing_ok=True)
+        return record["before"] != "1"
+
+
+def forwarding(places: Places) -> dict:
+    """Return who holds forwarding and what it was before; a record from before a reboot says nothing."""
+    boot = BOOT_ID.read_text().strip()
+    path = places.run / "forwarding.json"
+    if path.exists():
+        record = json.loads(path.read_text())
+        if record["boot"] == boot:
+            return record
+    return {"boot": boot, "before": FORWARD.read_text().strip(), "holders": []}

@@ -1,0 +1,139 @@
+"""Where the lab keeps its things on the controller, and how its state is written down."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[3]
+RECIPE = PROJECT / "lab" / "host"
+
+
+@dataclass(frozen=True)
+class Places:
+    """The two folders everything lies in. HEDGEROW_CACHE and HEDGEROW_STATE move them."""
+
+    cache: Path = Path("/var/cache/hedgerow")
+    state: Path = Path("/var/lib/hedgerow")
+    # /run is emptied when the controller starts, as the settings it speaks of are.
+    run: Path = Path("/run/hedgerow")
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Places:
+        return cls(
+            cache=Path(environment.get("HEDGEROW_CACHE") or cls.cache).absolute(),
+            state=Path(environment.get("HEDGEROW_STATE") or cls.state).absolute(),
+        )
+
+    @property
+    def labs(self) -> Path:
+        return self.state / "lab"
+
+
+@dataclass(frozen=True)
+class HostPlace:
+    """One host's folder: its root file system, its console and its process."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+    @property
+    def half_made(self) -> Path:
+        return self.folder / "root.new"
+
+    @property
+    def host_key(self) -> Path:
+        return self.folder / "host_key.pub"
+
+    @property
+    def process(self) -> Path:
+        return self.folder / "process"
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+
+@dataclass(frozen=True)
+class LabPlace:
+    """One lab's folder."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.json"
+
+    @property
+    def identity(self) -> Path:
+        return self.folder / "identity"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def host(self, name: str) -> HostPlace:
+        return HostPlace(self.folder / "hosts" / name)
+
+    def hosts_found(self) -> list[str]:
+        """Return the hosts that have a folder, known or not."""
+        hosts = self.folder / "hosts"
+        return sorted(path.name for path in hosts.iterdir()) if hosts.is_dir() else []
+
+
+@dataclass(frozen=True)
+class HostRecord:
+    name: str
+    roles: tuple[str, ...]
+    address: str
+
+
+@dataclass(frozen=True)
+class LabRecord:
+    """What was decided for a lab. It is written before any of it is made, so that `destroy` always knows."""
+
+    name: str
+    subnet: IPv4Network
+    image: str
+    hosts: tuple[HostRecord, ...]
+
+    def save(self, path: Path) -> None:
+        hosts = [{"name": host.name, "roles": list(host.roles), "address": host.address} for host in self.hosts]
+        record = {"name": self.name, "subnet": str(self.subnet), "image": self.image, "hosts": hosts}
+        write(path, json.dumps(record, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> LabRecord | None:
+        if not path.exists():
+            return None
+        record = json.loads(path.read_text())
+        hosts = tuple(HostRecord(host["name"], tuple(host["roles"]), host["address"]) for host in record["hosts"])
+        return cls(record["name"], IPv4Network(record["subnet"]), record["image"], hosts)
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file beside its place and rename it, so that a crash leaves the old one or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the kernel lets go of when its holder ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,110 @@
+"""What this controller lacks for a lab, in one line each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from hedgerow.errors import CallError
+from hedgerow.targets.lab import dress, names
+from hedgerow.targets.lab.commands import PROXIES, SYSTEM_PATH, attempt, environment
+from hedgerow.targets.lab.machine import current_mode
+
+# The command, and the package it comes in on Debian and Ubuntu.
+COMMANDS = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "unshare": "util-linux",
+    "tar": "tar",
+}
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+BYTES_PER_HOST = 4 * 1024**3
+
+# Each is tried in name spaces of its own, which end with the command: nothing stays behind.
+TRIALS = {
+    "name spaces (mount, process, network, host name, IPC)": [
+        *("unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "true"),
+    ],
+    "network bridges (module bridge)": ["unshare", "--net", "ip", "link", "add", "hg-trial", "type", "bridge"],
+    "pairs of virtual interfaces (module veth)": [
+        *("unshare", "--net", "ip", "link", "add", "hg-trial", "type", "veth", "peer", "name", "hg-trial2"),
+    ],
+    "address translation by nftables (modules nf_tables, nft_masq)": [
+        *("unshare", "--net", "nft", "add table ip trial; add chain ip trial out"),
+        "{ type nat hook postrouting priority 100; }; add rule ip trial out masquerade",
+    ],
+    "cgroup version 2": [
+        *("unshare", "--mount", "--propagation", "private", "mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"),
+    ],
+}
+
+
+def missing_commands(commands: dict[str, str] = COMMANDS) -> list[str]:
+    """Name the Debian packages of the commands that are not here, each once."""
+    absent: dict[str, list[str]] = {}
+    for command, package in commands.items():
+        if shutil.which(command, path=SYSTEM_PATH) is None:
+            absent.setdefault(package, []).append(command)
+    return [
+        f"{' and '.join(lacking)} is not installed here: apt-get install {package}"
+        for package, lacking in sorted(absent.items())
+    ]
+
+
+def missing_features() -> list[str]:
+    """Try what the kernel must be able to do."""
+    problems = []
+    for feature, trial in TRIALS.items():
+        status, _, complaint = attempt(trial, seconds=10)
+        if status != 0:
+            told = complaint.strip().splitlines()
+            problems.append(f"the kernel here does not let us use {feature}: {told[-1] if told else status}")
+    if current_mode() == "plain" and not os.access("/sys/fs/cgroup", os.W_OK):
+        problems.append("/sys/fs/cgroup is read-only here: a lab host needs a cgroup of its own")
+    return problems
+
+
+def missing_room(folder: Path, new_hosts: int) -> list[str]:
+    """Say whether `new_hosts` more fit on the disk that holds `folder`."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free, needed = shutil.disk_usage(there).free, new_hosts * BYTES_PER_HOST
+    if free >= needed:
+        return []
+    return [
+        f"{there} has {free / 1024**3:.1f} GiB left and {new_hosts} new host(s) need {needed / 1024**3:.0f} GiB: "
+        "free some, or set HEDGEROW_STATE to a folder on a larger disk"
+    ]
+
+
+def unusable_names() -> list[str]:
+    """Say whether hosts could resolve names and reach the proxies that this controller uses."""
+    problems = []
+    resolver = dress.resolver_file()
+    text = resolver.read_text() if resolver.exists() else ""
+    servers, lost = dress.nameservers(text), dress.unreachable_nameservers(text)
+    if not servers:
+        problems.append(f"{resolver} names no name server: lab hosts could not install packages")
+    elif servers == lost:
+        problems.append(f"{resolver} names only {', '.join(lost)}, which lab hosts cannot reach")
+    given = environment()
+    problems += [
+        f"{name} is {given[name]}, which lab hosts cannot reach: name the proxy by an address of its own"
+        for name in PROXIES
+        if name != "no_proxy" and any(local in given.get(name, "") for local in ("//127.", "//localhost", "//[::1]"))
+    ]
+    return problems
+
+
+def subnet_problem(declared: str | None, taken: Sequence[IPv4Network]) -> list[str]:
+    try:
+        names.choose_subnet(declared, taken)
+    except CallError as error:
+        return [f"{error.message}. {error.fix}"]
+    return []

@@ -1,0 +1,282 @@
+"""The lab as a target: what is there, what would be done, doing it, and undoing it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network
+
+from hedgerow.errors import CallError
+from hedgerow.hosts import Change, Host, HostState, Site
+from hedgerow.targets import Say
+from hedgerow.targets.lab import dress, image, machine, network, preflight, reach
+from hedgerow.targets.lab.commands import proxies, run
+from hedgerow.targets.lab.names import (
+    LabSpec,
+    Network,
+    assign_addresses,
+    choose_subnet,
+    machine_name,
+)
+from hedgerow.targets.lab.names import network as network_of
+from hedgerow.targets.lab.places import HostRecord, LabPlace, LabRecord, Places, locked
+
+# Unpacking and booting keep a disk and a core busy each; more at once made nothing quicker on two cores.
+AT_ONCE = 4
+
+
+class LabTarget:
+    """A lab of systemd-nspawn hosts. `spec` may be left out by who only looks at it or removes it."""
+
+    def __init__(self, name: str, spec: LabSpec | None = None, places: Places | None = None) -> None:
+        self.name = name
+        self.spec = spec
+        self.places = places or Places.of(os.environ)
+        self.place = LabPlace(self.places.labs / name)
+
+    # The protocol
+
+    def preflight(self) -> list[str]:
+        """Return what would make `apply` fail, one human line each; empty when nothing would."""
+        if os.geteuid() != 0:
+            return ["the lab boots hosts and makes a network: run this as root"]
+        if problems := preflight.missing_commands():
+            return problems
+        spec = self._wanted()
+        new = [name for name, _ in spec.hosts if not self.place.host(name).root.is_dir()]
+        problems = preflight.missing_features() + preflight.unusable_names()
+        problems += preflight.missing_room(self.places.labs, len(new))
+        record = self._record()
+        if record is None:
+            return problems + preflight.subnet_problem(spec.subnet, self._taken())
+        return problems + self._moved(record)
+
+    def plan(self) -> list[Change]:
+        """Return what `apply` would do; touch nothing."""
+        spec = self._wanted()
+        record = self._record()
+        recipe = image.read_image(spec.suite)
+        tar = recipe.tar(self.places.cache)
+        needs_image = any(not self.place.host(name).root.is_dir() for name, _ in spec.hosts)
+        changes = []
+        if needs_image:
+            changes.append(Change("keep" if tar.exists() else "create", "host image", tar.name))
+        subnet = record.subnet if record else choose_subnet(spec.subnet, self._taken())
+        net = network_of(self.name, subnet)
+        changes.append(Change(made(network.has_bridge(net)), "bridge", net.bridge, str(subnet)))
+        changes.append(Change(made(network.has_table(net)), "firewall table", net.table, "masquerade, forward"))
+        if network.FORWARD.read_text().strip() != "1":
+            changes.append(Change("change", "sysctl", "net.ipv4.ip_forward", "0 -> 1 while a lab is up"))
+        states = {state.name: state.state for state in self.observe()}
+        actions = {"running": "keep", "stopped": "change", "missing": "create"}
+        for name, roles in spec.hosts:
+            state = states.get(name, "missing")
+            detail = "start it" if state == "stopped" else ", ".join(roles)
+            changes.append(Change(actions[state], "host", name, detail))
+        wanted = {name for name, _ in spec.hosts}
+        changes += [Change("delete", "host", name) for name in self.place.hosts_found() if name not in wanted]
+        return changes
+
+    def apply(self, say: Say) -> Site:
+        """Make the hosts exist and reachable, and return them. Raises CallError and UnreachableError."""
+        if problems := self.preflight():
+            raise CallError("the lab cannot be set up here:\n" + "\n".join(problems), "Nothing was touched.")
+        spec = self._wanted()
+        recipe = image.read_image(spec.suite)
+        record = self._decide(spec, recipe.key)
+        self._drop_undeclared({host.name for host in record.hosts}, say)
+        if any(not self.place.host(host.name).root.is_dir() for host in record.hosts):
+            image.build(recipe, self.places.cache, say)
+        net = network_of(self.name, record.subnet)
+        network.set_up(net, str(self.place.folder), self.places)
+        key = reach.identity(self.place)
+        speak = one_at_a_time(say)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda host: self._bring_up(host, net, recipe, key, speak), record.hosts))
+        site = self.site()
+        reach.pin(self.place, site.hosts)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda host: reach.wait(self.place, host, self.place.host(host.name)), site.hosts))
+        return site
+
+    def site(self) -> Site:
+        """Return the hosts as the last `apply` left them. Raises CallError where there are none."""
+        record = self._recorded()
+        net = network_of(self.name, record.subnet)
+        hosts = tuple(
+            Host(
+                name=host.name,
+                address=host.address,
+                private_address=host.address,
+                user=dress.ACCOUNT,
+                roles=host.roles,
+                identity_file=self.place.identity,
+                host_key=self.place.host(host.name).host_key.read_text().strip(),
+                machine="container",
+            )
+            for host in record.hosts
+            if self.place.host(host.name).host_key.exists()
+        )
+        if len(hosts) < len(record.hosts):
+            raise CallError(f"the lab {self.name} is only half made", "Install it again: what is there is kept.")
+        return Site(hosts, controller=net.controller, stranger=net.stranger, stand_ins=True)
+
+    def observe(self) -> list[HostState]:
+        """Look at each host now."""
+        record = self._record()
+        known = [host.name for host in record.hosts] if record else [name for name, _ in self._wanted().hosts]
+        return [self._state(name) for name in known]
+
+    def destroy(self, say: Say) -> list[Change]:
+        """Undo everything `apply` ever set up, also after a crash, and return what was removed."""
+        removed = []
+        for name in self.place.hosts_found():
+            say(f"{name}: removing")
+            self._remove_host(name)
+            removed.append(Change("delete", "host", name))
+        record = self._record()
+        # Without a record there may still be a bridge or a table of ours: they are found by name.
+        net = network_of(self.name, record.subnet if record else IPv4Network("10.77.0.0/24"))
+        gone = network.take_down(net, str(self.place.folder), self.places)
+        removed += [Change("delete", kind, name) for kind, name in gone]
+        if self.place.folder.exists():
+            shutil.rmtree(self.place.folder)
+            removed.append(Change("delete", "folder", str(self.place.folder)))
+        return removed
+
+    # Beyond the protocol, for tests and for who wants to see a host come back
+
+    def stop(self, host: str) -> None:
+        """Shut a host down in good order; its disk stays."""
+        machine.stop(machine_name(self.name, host), self.place.host(host))
+
+    def start(self, host: str) -> None:
+        """Boot a stopped host from its disk and wait until it lets us in. Raises UnreachableError."""
+        known = {known.name: known for known in self.site().hosts}
+        if host not in known:
+            raise CallError(f"the lab {self.name} has no host {host}", f"It has: {', '.join(known)}.")
+        place = self.place.host(host)
+        if machine.find(place) is None:
+            net = network_of(self.name, self._recorded().subnet)
+            machine.start(machine_name(self.name, host), net.bridge, place)
+        reach.wait(self.place, known[host], place)
+
+    def reboot(self, host: str) -> None:
+        """Shut a host down in good order, boot it again and wait for it. Raises UnreachableError."""
+        self.stop(host)
+        self.start(host)
+
+    # How
+
+    def _wanted(self) -> LabSpec:
+        if self.spec is not None:
+            return self.spec
+        record = self._recorded()
+        return LabSpec(tuple((host.name, host.roles) for host in record.hosts), str(record.subnet))
+
+    def _record(self) -> LabRecord | None:
+        return LabRecord.load(self.place.state)
+
+    def _recorded(self) -> LabRecord:
+        record = self._record()
+        if record is None:
+            raise CallError(f"there is no lab {self.name} here", "Install it first.")
+        return record
+
+    def _moved(self, record: LabRecord) -> list[str]:
+        declared = self.spec.subnet if self.spec else None
+        if declared is None or IPv4Network(declared) == record.subnet:
+            return []
+        return [
+            f"target.subnet: the lab {self.name} was set up in {record.subnet} and is now declared in {declared}: "
+            "destroy it first"
+        ]
+
+    def _taken(self) -> list[IPv4Network]:
+        """Return what is in use here, the networks of other labs that are down included."""
+        found = network.taken_networks()
+        for folder in self.places.labs.iterdir() if self.places.labs.is_dir() else ():
+            other = LabRecord.load(folder / "state.json")
+            if other is not None and folder != self.place.folder:
+                found.append(other.subnet)
+        return found
+
+    def _decide(self, spec: LabSpec, key: str) -> LabRecord:
+        """Choose the lab's network and addresses and write them down, before any of it is made."""
+        with locked(self.places.labs / ".lock"):
+            before = self._record()
+            subnet = before.subnet if before else choose_subnet(spec.subnet, self._taken())
+            recorded = {host.name: host.address for host in before.hosts} if before else {}
+            addresses = assign_addresses(subnet, (name for name, _ in spec.hosts), recorded)
+            hosts = tuple(HostRecord(name, roles, addresses[name]) for name, roles in spec.hosts)
+            record = LabRecord(self.name, subnet, key, hosts)
+            self.place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if record != before:
+                record.save(self.place.state)
+            return record
+
+    def _drop_undeclared(self, wanted: set[str], say: Say) -> None:
+        for name in self.place.hosts_found():
+            if name not in wanted:
+                say(f"{name}: removing, it is not declared any more")
+                self._remove_host(name)
+
+    def _bring_up(self, host: HostRecord, net: Network, recipe: image.Image, key: str, say: Say) -> None:
+        place = self.place.host(host.name)
+        if not place.root.is_dir():
+            say(f"{host.name}: unpacking its root file system")
+            self._make_root(host, net, recipe, key)
+        if machine.find(place) is None:
+            say(f"{host.name}: booting ({host.address})")
+            machine.start(machine_name(self.name, host.name), net.bridge, place)
+
+    def _make_root(self, host: HostRecord, net: Network, recipe: image.Image, key: str) -> None:
+        place = self.place.host(host.name)
+        if place.half_made.exists():
+            shutil.rmtree(place.half_made)
+        image.unpack(recipe.tar(self.places.cache), place.half_made)
+        wear = dress.Dress(
+            name=host.name,
+            address=host.address,
+            subnet=net.subnet,
+            authorized_key=key,
+            resolver=dress.resolver_file().read_text(),
+            proxies=proxies(dict(os.environ)),
+            limits=machine.limits_enforced(),
+        )
+        place.host_key.write_text(dress.put_on(place.half_made, wear) + "\n")
+        place.half_made.rename(place.root)
+
+    def _state(self, name: str) -> HostState:
+        place = self.place.host(name)
+        if machine.find(place) is not None:
+            return HostState(name, "running")
+        if place.root.is_dir():
+            return HostState(name, "stopped", "its disk is there")
+        return HostState(name, "missing", "half unpacked" if place.half_made.exists() else "")
+
+    def _remove_host(self, name: str) -> None:
+        place = self.place.host(name)
+        full = machine_name(self.name, name)
+        machine.cut(full, place)
+        for mount in machine.leftover_mounts(full):
+            run(["umount", mount])
+        # Never into a file system that somebody mounted below a root.
+        run(["rm", "--recursive", "--force", "--one-file-system", str(place.folder)], seconds=300)
+
+
+def made(there: bool) -> str:
+    return "keep" if there else "create"
+
+
+def one_at_a_time(say: Say) -> Say:
+    """Let several threads speak without talking over one another."""
+    lock = threading.Lock()
+
+    def speak(line: str) -> None:
+        with lock:
+            say(line)
+
+    return speak
