@@ -1,0 +1,197 @@
+"""Single values: names, addresses, dates, images. Each function returns the value or raises RefusedError."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+
+from hedgerow.declaration.networks import ipv4
+from hedgerow.declaration.words import RefusedError, shown
+
+LONGEST_NAME = 20
+INSIDE = "hedgerow.internal"
+"""Names that the hosts give their own services."""
+
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+IMAGE = re.compile(
+    r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+@sha256:[0-9a-f]{64}"
+)
+TAKEN = {
+    *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list"),
+    *("irc", "nobody", "sshd", "messagebus", "sudo", "adm", "admin", "www-data", "postgres", "valkey", "nginx"),
+    *("systemd-network", "systemd-resolve", "systemd-timesync", "hedgerow", "hedgerow-admins", "hedgerow-ssh"),
+    *("debian", "ubuntu"),
+}
+"""Accounts and groups that a Debian or Ubuntu host, or Hedgerow, has for itself."""
+
+
+def label(text: str) -> str:
+    """Read a name that file systems, DNS and interfaces all accept."""
+    if not LABEL.fullmatch(text) or not text[0].isalpha() or len(text) > LONGEST_NAME:
+        raise RefusedError(
+            f"{shown(text)} cannot be a name",
+            f"Begin with a small letter; then small letters, digits and inner hyphens, {LONGEST_NAME} in all at most.",
+        )
+    return text
+
+
+def domain(text: str) -> str:
+    """Read the host name under which people open the page (RFC 1123, 2.1)."""
+    bare = re.sub(r"^[a-z]+://", "", text, flags=re.IGNORECASE).split("/")[0].split(":")[0].rstrip(".").lower()
+    if _is_address(text):
+        raise RefusedError(
+            f"{shown(text)} is an IP address", "A certificate needs a name: write for example analytics.acme.example."
+        )
+    if bare != text:
+        raise RefusedError(
+            f"{shown(text)} is more than a host name", f"Write {shown(bare)}, in small letters and without https://."
+        )
+    if text.startswith("*."):
+        raise RefusedError(f"{shown(text)} is a wildcard", "Write the one name that people type.")
+    if not text.isascii():
+        raise RefusedError(f"{shown(text)} has letters outside ASCII", _ascii_fix(text))
+    if not _is_host_name(text) or "." not in text:
+        raise RefusedError(f"{shown(text)} is no full host name", "Write for example analytics.acme.example.")
+    if text.endswith(f".{INSIDE}") or text == INSIDE:
+        raise RefusedError(
+            f"{shown(text)} lies in {INSIDE}, which the hosts use inside", "Write the name that people type."
+        )
+    return text
+
+
+def _ascii_fix(text: str) -> str:
+    try:
+        return f"Write its ASCII form, {text.encode('idna').decode()}."
+    except UnicodeError:
+        return "Write for example analytics.acme.example."
+
+
+def host_address(text: str) -> str:
+    """Read an IP address or a host name, as one would type it after `ssh`."""
+    if "@" in text:
+        user, _, address = text.partition("@")
+        raise RefusedError(
+            f"{shown(text)} holds a user", f"Write address: {address or '192.0.2.52'} and user: {user or 'debian'}."
+        )
+    if _is_address(text):
+        return ipv4(text) if ":" not in text else text
+    digits_only = re.fullmatch(r"[0-9.]+", text)
+    if not _is_host_name(text.lower()) or digits_only:
+        raise RefusedError(
+            f"{shown(text)} is neither an IP address nor a host name",
+            "Write what you would type after `ssh`, for example 192.0.2.52.",
+        )
+    return text.lower()
+
+
+def server(text: str) -> str:
+    """Read the name or address of a time server."""
+    try:
+        return host_address(text)
+    except RefusedError as error:
+        raise RefusedError(error.message, "Write for example time.acme.example or 192.0.2.123.") from None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def _is_host_name(text: str) -> bool:
+    return len(text) <= 253 and all(LABEL.fullmatch(part) for part in text.split("."))
+
+
+def account(text: str) -> str:
+    """Read the name of a person's account."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", text):
+        raise RefusedError(
+            f"{shown(text)} cannot be an account", "Small letters, digits and hyphens, a letter first: jane."
+        )
+    if text in TAKEN:
+        raise RefusedError(
+            f"{shown(text)} is an account or group of the system", "Name a person: the log must say who did what."
+        )
+    return text
+
+
+def login(text: str) -> str:
+    """Read the account that the installer connects with."""
+    if text == "root":
+        raise RefusedError(
+            "root may not log in on a hardened host, and a log that says root names nobody",
+            "Create an account with sudo: `adduser --disabled-password hedge`, add its key, and allow it"
+            " `hedge ALL=(ALL) NOPASSWD: ALL` in /etc/sudoers.d/hedge. Then write user: hedge.",
+        )
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", text):
+        raise RefusedError(
+            f"{shown(text)} cannot be an account", "Write the name you would type before the @ of `ssh`."
+        )
+    return text
+
+
+def email(text: str) -> str:
+    """Read an address for mail, as far as its form can tell."""
+    name, _, host = text.rpartition("@")
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}", name) or "." not in host or not _is_host_name(host.lower()):
+        raise RefusedError(f"{shown(text)} is no e-mail address", "Write for example jane@acme.example.")
+    return text
+
+
+def day(text: str) -> datetime.date:
+    """Read a date in the one order that nobody misreads (ISO 8601)."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return datetime.date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise RefusedError(f"{shown(text)} is no date", "Write year-month-day: 2026-02-28.")
+
+
+def clock(text: str) -> str:
+    """Read a time of day on the host, which keeps UTC."""
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise RefusedError(f"{shown(text)} is no time of day", 'Write hours and minutes, UTC: "03:30".')
+    return text
+
+
+def image(text: str) -> str:
+    """Read a container image that names its content, not a tag that can be moved under us."""
+    if IMAGE.fullmatch(text):
+        return text
+    if "@sha256:" not in text:
+        reason = "has no digest: what a tag means can change"
+    elif re.search(r"/[^/@]*:[^/@]*@", text):
+        reason = "has a tag beside its digest"
+    else:
+        reason = "is no image reference with a full registry name and 64 hexadecimal digits"
+    raise RefusedError(
+        f"{shown(text)} {reason}",
+        "Write REGISTRY/NAME@sha256:DIGEST; `skopeo inspect docker://REGISTRY/NAME:TAG` shows the digest.",
+    )
+
+
+def control(text: str) -> str:
+    """Read the id of a control; whether it exists is for the catalog to say."""
+    if not re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", text):
+        raise RefusedError(
+            f"{shown(text)} is no id of a control", "Write concern.promise, for example ssh.idle-sessions-end."
+        )
+    return text
+
+
+def sentence(text: str) -> str:
+    """Read words for other people: something must be said."""
+    if not re.search(r"\w", text):
+        raise RefusedError(f"{shown(text)} says nothing", "Write a few words that an auditor will understand.")
+    return text.strip()
+
+
+def port(number: int) -> int:
+    """Read a TCP port."""
+    if not 1 <= number <= 65535:
+        raise RefusedError(f"{number} is no port", "Ports go from 1 to 65535.")
+    return number

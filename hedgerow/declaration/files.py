@@ -1,0 +1,82 @@
+"""The files that a declaration names: there, readable, and what they should be."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hedgerow.declaration import certificates
+from hedgerow.declaration.words import Path as Place
+from hedgerow.declaration.words import RefusedError, Wrong, shown
+
+Parsed = TypeVar("Parsed")
+ReadFile = Callable[[Path], bytes]
+
+
+def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None) -> list[Wrong]:
+    """Report every named file that cannot serve. Without `now`, no certificate has expired."""
+    return [*_identities(value, folder, read_file), *_certificate(value, folder, read_file, now)]
+
+
+def _open(place: Place, name: Any, folder: Path, read_file: ReadFile) -> tuple[bytes | None, list[Wrong]]:
+    """Return the bytes of a file, or why there are none."""
+    if not isinstance(name, str) or not name:
+        return None, []
+    try:
+        return read_file(folder / Path(name).expanduser()), []
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it cannot be read"
+        if isinstance(error, FileNotFoundError):
+            reason = "there is no such file"
+        if isinstance(error, IsADirectoryError):
+            reason = "this is a folder"
+        fix = f"Names are relative to the folder of this declaration ({folder}); correct it, or make the file readable."
+        return None, [Wrong(place, f"{shown(name)}: {reason}", fix)]
+
+
+def _identities(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    target = value.get("target")
+    hosts = target.get("hosts") if isinstance(target, dict) else None
+    for index, host in enumerate(hosts if isinstance(hosts, list) else []):
+        name = host.get("identity_file") if isinstance(host, dict) else None
+        place: Place = ("target", "hosts", index, "identity_file")
+        content, wrong = _open(place, name, folder, read_file)
+        yield from wrong
+        if content is not None and b"PRIVATE KEY-----" not in content:
+            public = content.startswith((b"ssh-", b"ecdsa-", b"sk-"))
+            what = "holds the public half of a key" if public else "holds no private key"
+            fix = "Name the file without .pub." if public else "Name the file that you would give to `ssh -i`."
+            yield Wrong(place, f"{shown(name)} {what}", fix)
+
+
+def _certificate(
+    value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
+) -> Iterator[Wrong]:
+    tls, domain = value.get("tls"), value.get("domain")
+    if not isinstance(tls, dict) or tls.get("certificate") != "provided":
+        return
+    chain, wrong = _parsed("certificate_file", certificates.chain, tls, folder, read_file)
+    yield from wrong
+    key, wrong = _parsed("key_file", certificates.private_key, tls, folder, read_file)
+    yield from wrong
+    if chain and isinstance(domain, str):
+        when = now or chain[0].not_valid_before_utc
+        for found in certificates.chain_problems(chain, domain, when):
+            yield Wrong(("tls", "certificate_file"), found.message, found.fix)
+    if chain and key and not certificates.belongs(key, chain[0]):
+        fix = "Name the key that the certificate was asked for with; the certificate comes first in its own file."
+        yield Wrong(("tls", "key_file"), "this key is not the certificate's", fix)
+
+
+def _parsed(
+    name: str, parse: Callable[[bytes], Parsed], tls: dict[str, Any], folder: Path, read_file: ReadFile
+) -> tuple[Parsed | None, list[Wrong]]:
+    content, wrong = _open(("tls", name), tls.get(name), folder, read_file)
+    if content is None:
+        return None, wrong
+    try:
+        return parse(content), []
+    except RefusedError as refused:
+        return None, [Wrong(("tls", name), refused.message, refused.fix)]

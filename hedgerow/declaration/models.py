@@ -1,0 +1,251 @@
+"""The declaration as frozen values. The descriptions are the reference: editors show them through the JSON Schema.
+
+A default is the hardened value. What is not in this release is not in these models; `problems.py` says so.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo
+
+from hedgerow.declaration import fields, networks, sshkeys
+from hedgerow.hosts import ROLES
+
+
+class Model(BaseModel):
+    """Frozen, and refusing every key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _file(value: Any, info: ValidationInfo) -> Any:
+    """Take a file's name relative to the folder of the declaration, as the person who wrote it sees it."""
+    if not isinstance(value, str) or not value:
+        return value
+    folder = (info.context or {}).get("folder", Path())
+    try:
+        return folder / Path(value).expanduser()
+    except RuntimeError:  # "~nobody-here/key"
+        return folder / value
+
+
+def _day(value: Any) -> Any:
+    return fields.day(value) if isinstance(value, str) else value
+
+
+def _text(pattern: str) -> Any:
+    """Tell editors the form of a text; the validator beside it says the same with better words."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+Yes = Annotated[bool, Strict()]
+Label = Annotated[str, AfterValidator(fields.label), _text(r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")]
+Text = Annotated[str, AfterValidator(fields.sentence)]
+Port = Annotated[int, Strict(), AfterValidator(fields.port), Field(json_schema_extra={"minimum": 1, "maximum": 65535})]
+File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
+PublicKey = Annotated[str, AfterValidator(sshkeys.public_key)]
+Image = Annotated[str, AfterValidator(fields.image), _text(r"^[^@]+@sha256:[0-9a-f]{64}$")]
+Email = Annotated[str, AfterValidator(fields.email)]
+Day = Annotated[
+    datetime.date, BeforeValidator(_day, json_schema_input_type=Annotated[str, _text(r"^\d{4}-\d{2}-\d{2}$")])
+]
+Source = Annotated[str, AfterValidator(networks.source)]
+SourceOrAny = Annotated[str, AfterValidator(networks.source_or_any)]
+Role = Literal["edge", "app", "data"]
+Roles = tuple[Role, ...]
+
+
+class LabHost(Model):
+    """A host that the lab boots."""
+
+    name: Label = Field(description="The host's own name.", examples=["hedge-1"])
+    roles: Roles = Field(ROLES, description="What runs there: edge and app (always together), data.")
+
+
+class Lab(Model):
+    """Throw-away hosts on this machine, with stand-ins in the place of PostHog's images."""
+
+    kind: Literal["lab"] = Field(description="Where hosts come from: lab or onprem.")
+    hosts: tuple[LabHost, ...] = Field(
+        (LabHost(name="hedge-1"),), description="The hosts to boot. Default: one, hedge-1, with every role."
+    )
+    machine: Literal["container"] = Field("container", description="Lab hosts share the kernel of this machine.")
+    subnet: Annotated[str, AfterValidator(networks.lab_subnet)] | None = Field(
+        None, description="The lab's own network (a private IPv4 /24). Default: a free one is chosen."
+    )
+
+
+class OnPremHost(Model):
+    """A Debian 13 or Ubuntu 24.04 machine that SSH reaches."""
+
+    name: Label = Field(description="The host's own name; it will be set.", examples=["analytics-1"])
+    address: Annotated[str, AfterValidator(fields.host_address)] = Field(
+        description="What you would type after `ssh`: an IP address or a name.", examples=["192.0.2.52"]
+    )
+    private_address: Annotated[str, AfterValidator(networks.ipv4)] | None = Field(
+        None, description="The IPv4 address the host owns and its peers use. Needed with several hosts."
+    )
+    user: Annotated[str, AfterValidator(fields.login)] = Field(
+        description="The account to connect with: not root, with sudo and no password asked.", examples=["debian"]
+    )
+    port: Port = Field(22, description="The port of SSH.")
+    roles: Roles = Field(ROLES, description="What runs there: edge and app (always together), data.")
+    identity_file: File | None = Field(
+        None, description="The private key to connect with, relative to this file. Default: your SSH agent and keys."
+    )
+    host_key: PublicKey | None = Field(
+        None, description="The host's public key (/etc/ssh/ssh_host_ed25519_key.pub). Default: trusted on first use."
+    )
+
+
+class OnPrem(Model):
+    """Machines that are there already."""
+
+    kind: Literal["onprem"] = Field(description="Where hosts come from: lab or onprem.")
+    hosts: tuple[OnPremHost, ...] = Field(
+        description="The machines.", examples=["hosts: [{name: analytics-1, address: 192.0.2.52, user: debian}]"]
+    )
+
+
+class Tls(Model):
+    """The certificate that browsers see."""
+
+    certificate: Literal["private", "provided"] = Field(
+        "private", description="private: made by the deployment's own CA. provided: yours, from the two files."
+    )
+    certificate_file: File | None = Field(
+        None, description="With provided: the certificate and its chain, PEM, leaf first, relative to this file."
+    )
+    key_file: File | None = Field(None, description="With provided: the certificate's private key, PEM, no passphrase.")
+
+
+class Administrator(Model):
+    """A person with an account of her own and sudo on every host."""
+
+    name: Annotated[str, AfterValidator(fields.account), _text(r"^[a-z][a-z0-9-]{0,30}$")] = Field(
+        description="The person's account.", examples=["jane"]
+    )
+    ssh_keys: tuple[PublicKey, ...] = Field(
+        description="The lines of her .pub files.", examples=['ssh_keys: ["ssh-ed25519 AAAA... jane@acme.example"]']
+    )
+
+
+class Outbound(Model):
+    """One thing outside that the stack may reach."""
+
+    to: Annotated[str, AfterValidator(lambda text: str(networks.network(text)))] = Field(
+        description="A network or an IP address; no name, because a firewall knows none.", examples=["198.51.100.7"]
+    )
+    port: Port = Field(description="The TCP port.", examples=[443])
+    why: Annotated[str, AfterValidator(fields.sentence)] | None = Field(None, description="What it is for.")
+
+
+class Access(Model):
+    """Who may come in, and what may be reached."""
+
+    administrators: tuple[Administrator, ...] = Field((), description="People who run the hosts. Needed for onprem.")
+    interface_from: Annotated[tuple[Source, ...], AfterValidator(networks.several)] = Field(
+        (networks.CONTROLLER,),
+        description="Who may open PostHog's pages: networks, addresses, controller (the machine that runs hedgerow).",
+    )
+    ingest_from: Annotated[tuple[SourceOrAny, ...], AfterValidator(networks.several)] = Field(
+        (networks.CONTROLLER,),
+        description="Who may send events: as interface_from, or [any]. Closed until you say so, because an open"
+        " endpoint takes events, and what may be health data, from everybody.",
+    )
+    ssh_from: Annotated[tuple[Source, ...], AfterValidator(networks.several), AfterValidator(networks.somebody)] = (
+        Field((networks.CONTROLLER,), description="Who may reach SSH: as interface_from.")
+    )
+    outbound_to: tuple[
+        Annotated[Outbound, BeforeValidator(networks.outbound, json_schema_input_type=str | Outbound)], ...
+    ] = Field((), description="What the stack may reach beyond what it needs itself: ADDRESS:PORT, or {to, port, why}.")
+    public_sharing: Yes = Field(
+        False, description="Whether shared dashboards and embeds can be opened without signing in."
+    )
+    plugins: tuple[()] = Field((), description="Apps and destinations that may run: none in this release.")
+
+
+class Images(Model):
+    """PostHog's images, by digest. In the lab, stand-ins are built where none are named."""
+
+    posthog: Image | None = Field(None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
+    capture: Image | None = Field(None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
+
+
+class PostHog(Model):
+    """The application itself."""
+
+    deploy: Yes = Field(True, description="false: prepare the hosts only; the edge answers with a maintenance page.")
+    images: Images = Field(Images(), description="What to run, by digest. Needed outside the lab.")
+    owner: Email | None = Field(None, description="The first user's e-mail. Default: admin@ and the domain.")
+    organization: Text | None = Field(
+        None, description="The organisation's name in PostHog. Default: the deployment's."
+    )
+
+
+class Updates(Model):
+    """Security updates install themselves daily; this is about restarts."""
+
+    reboot: Yes = Field(False, description="Whether a host may reboot itself when an update needs it.")
+    reboot_time: Annotated[str, AfterValidator(fields.clock)] = Field("03:30", description="When, UTC.")
+
+
+class Agreement(Model):
+    """A business associate agreement (45 CFR 164.308(b)); its evidence is your word, with this reference."""
+
+    party: Text = Field(alias="with", description="With whom.", examples=["aws"])
+    signed: Day = Field(description="When it was signed, year-month-day.", examples=["2026-02-01"])
+    reference: Text = Field(description="Where an auditor finds it.", examples=["Legal archive, BAA 1234"])
+
+
+class Waiver(Model):
+    """An accepted exception from one control. After `until` the control fails again."""
+
+    control: Annotated[str, AfterValidator(fields.control)] = Field(
+        description="The id of the control.", examples=["ssh.idle-sessions-end"]
+    )
+    reason: Text = Field(description="Why, in words for an auditor.", examples=["Night shift keeps a session open"])
+    who: Text = Field(description="Who accepts it.", examples=["Jane Doe, security officer"])
+    until: Day = Field(description="The last day it holds, year-month-day.", examples=["2026-12-31"])
+
+    def active(self, today: datetime.date) -> bool:
+        """Tell whether the waiver still holds; its last day counts."""
+        return today <= self.until
+
+
+class Declaration(Model):
+    """What an operator wants: deploy.yml."""
+
+    name: Label = Field(description="The deployment's name.", examples=["acme"])
+    domain: Annotated[str, AfterValidator(fields.domain)] = Field(
+        description="The host name under which people open PostHog.", examples=["analytics.acme.example"]
+    )
+    target: Annotated[Lab | OnPrem, Field(discriminator="kind")] = Field(
+        description="Where hosts come from.", examples=["target: {kind: lab}"]
+    )
+    tls: Tls = Field(Tls(), description="The certificate that browsers see.")
+    access: Access = Field(Access(), description="Who may come in, and what may be reached. All closed by default.")
+    posthog: PostHog = Field(PostHog(), description="The application itself.")
+    updates: Updates = Field(Updates(), description="Restarts after security updates.")
+    time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
+        (), description="Servers that tell the time. Default: the distribution's."
+    )
+    agreements: tuple[Agreement, ...] = Field((), description="Business associate agreements, for the report.")
+    waivers: tuple[Waiver, ...] = Field((), description="Accepted exceptions, each with reason, person and end.")
+
+    @property
+    def owner(self) -> str:
+        """The e-mail of the first user."""
+        return self.posthog.owner or f"admin@{self.domain}"
+
+    @property
+    def organization(self) -> str:
+        """The organisation's name in PostHog."""
+        return self.posthog.organization or self.name
+
+    def active_waivers(self, today: datetime.date) -> tuple[Waiver, ...]:
+        """Return the waivers that still hold on a day."""
+        return tuple(waiver for waiver in self.waivers if waiver.active(today))

@@ -1,0 +1,222 @@
+"""What no single key can tell: rules over the whole.
+
+They read the plain values, not the model, so that their findings stand beside those of single
+keys in one report. Values of a wrong type are none of their business and pass unseen.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from hedgerow.declaration.words import Path, Wrong, meant, shown
+from hedgerow.hosts import ROLES
+
+STAND_IN = "hedgerow-stand-in"
+Rule = Callable[[dict[str, Any]], Iterator[Wrong]]
+
+
+def check(value: dict[str, Any], today: datetime.date | None, known_controls: Collection[str] | None) -> list[Wrong]:
+    """Apply every rule. Without `today` or `known_controls`, what depends on them is not asked."""
+    wrong = [found for rule in RULES for found in rule(value)]
+    if today is not None:
+        wrong += signed_in_the_past(value, today)
+    if known_controls is not None:
+        wrong += waived_controls_exist(value, known_controls)
+    return wrong
+
+
+def _get(value: Any, *path: str) -> Any:
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _rows(value: Any, *path: str) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the mappings in a list, each with its path."""
+    found = _get(value, *path)
+    if not isinstance(found, list):
+        return []
+    return [((*path, index), row) for index, row in enumerate(found) if isinstance(row, dict)]
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _roles(row: dict[str, Any]) -> list[str]:
+    return _texts(row["roles"]) if "roles" in row else list(ROLES)
+
+
+def _twice(rows: list[tuple[Path, dict[str, Any]]], key: str, what: str) -> Iterator[Wrong]:
+    """Report every row whose value another has already, at the second one."""
+    seen: set[str] = set()
+    for path, row in rows:
+        text = row.get(key)
+        if isinstance(text, str) and text.lower() in seen:
+            yield Wrong((*path, key), f"{shown(text)} is {what} already", "Each is named once: correct or remove one.")
+        elif isinstance(text, str):
+            seen.add(text.lower())
+
+
+def hosts_differ(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Two hosts never share a name, an address or a private address."""
+    rows = _rows(value, "target", "hosts")
+    yield from _twice(rows, "name", "the name of another host")
+    behind_one_address = [(path, {"address": f"{row.get('address')}:{row.get('port', 22)}"}) for path, row in rows]
+    if all("address" in row for _, row in rows):
+        yield from _twice(behind_one_address, "address", "the address of another host")
+    yield from _twice(rows, "private_address", "the private address of another host")
+
+
+def roles_are_placed(value: dict[str, Any]) -> Iterator[Wrong]:
+    """One host for data, one for edge and app; nobody idle."""
+    found = _get(value, "target", "hosts")
+    rows = _rows(value, "target", "hosts")
+    if found == []:
+        yield Wrong(("target", "hosts"), "there are no hosts", "Name at least one: - {name: analytics-1, ...}.")
+    for path, row in rows:
+        roles = _roles(row)
+        if row.get("roles") == []:
+            yield Wrong((*path, "roles"), "this host has nothing to do", "Write [edge, app, data], or remove the host.")
+        if len(set(roles)) < len(roles):
+            yield Wrong((*path, "roles"), "a role is listed twice", "Name each role once.")
+        if "roles" not in row and len(rows) > 1:
+            fix = "Write roles: [edge, app] for one host and roles: [data] for the other."
+            yield Wrong((*path, "roles"), "is missing, and there are several hosts", fix)
+    understood = all(len(rows) == 1 or "roles" in row for _, row in rows) and all(
+        set(_roles(row)) <= set(ROLES) for _, row in rows
+    )
+    if rows and understood:
+        yield from _placed([(path, _roles(row)) for path, row in rows])
+
+
+def _placed(hosts: list[tuple[Path, list[str]]]) -> Iterator[Wrong]:
+    for role in ROLES:
+        bearers = [path for path, roles in hosts if role in roles]
+        if not bearers:
+            yield Wrong(("target", "hosts"), f"no host has the role {role}", f"Add {role} to the roles of one host.")
+        for path in bearers[1:]:
+            fix = "This release runs each role on exactly one host; remove it here or there."
+            yield Wrong((*path, "roles"), f"a second host has the role {role}", fix)
+    apart = [path for path, roles in hosts if ("edge" in roles) != ("app" in roles)]
+    if apart:
+        fix = "The edge reaches the containers over a bridge inside the host: name both, [edge, app], on one host."
+        yield Wrong((*apart[0], "roles"), "edge and app are on different hosts", fix)
+
+
+def hosts_know_their_address(value: dict[str, Any]) -> Iterator[Wrong]:
+    """What the services of a host listen on is known, or can be read off its address."""
+    rows = _rows(value, "target", "hosts")
+    if _get(value, "target", "kind") != "onprem":
+        return
+    for path, row in rows:
+        place = (*path, "private_address")
+        fix = "Add private_address: the IPv4 address on the network that the hosts share, for example 192.0.2.52."
+        if row.get("private_address") is None and len(rows) > 1:
+            yield Wrong(place, "is missing, and there are several hosts", fix)
+        elif row.get("private_address") is None and ":" in str(row.get("address", "")):
+            yield Wrong(place, "is missing, and the address is not IPv4", fix)
+
+
+def people_are_named(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Real hosts have named administrators, each with keys of her own and an account of her own."""
+    onprem = _get(value, "target", "kind") == "onprem"
+    rows = _rows(value, "access", "administrators")
+    if onprem and not _get(value, "access", "administrators"):
+        fix = 'Name at least one person: administrators: [{name: jane, ssh_keys: ["ssh-ed25519 AAAA..."]}].'
+        yield Wrong(("access", "administrators"), "nobody is named, and the hosts will let nobody else in", fix)
+    yield from _twice(rows, "name", "the name of another administrator")
+    logins = [row.get("user") for _, row in _rows(value, "target", "hosts")]
+    holder: dict[str, Path] = {}
+    for path, row in rows:
+        if row.get("name") in logins:
+            fix = "Give the installer an account of its own, so that the log tells a person from the installer."
+            yield Wrong((*path, "name"), f"{shown(row['name'])} is the account that the installer connects with", fix)
+        if row.get("ssh_keys") == []:
+            yield Wrong((*path, "ssh_keys"), "is empty: this person could not log in", "Paste the line of a .pub file.")
+        for index, key in enumerate(row["ssh_keys"] if isinstance(row.get("ssh_keys"), list) else []):
+            body = " ".join(key.split()[:2]) if isinstance(key, str) and "PRIVATE" not in key else ""
+            if body and body in holder:
+                fix = "One key, one person (164.312(a)(2)(i), unique user identification): remove it here or there."
+                yield Wrong((*path, "ssh_keys", index), "this key is listed above already", fix)
+            holder.setdefault(body, path)
+
+
+def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:
+    """`provided` needs its two files; elsewhere they would do nothing."""
+    provided = _get(value, "tls", "certificate") == "provided"
+    for key in ("certificate_file", "key_file"):
+        if provided and _get(value, "tls", key) is None:
+            yield Wrong(("tls", key), "is missing, and the certificate is provided", f"Add {key}: FILE.pem.")
+        if not provided and _get(value, "tls", key) is not None:
+            yield Wrong(("tls", key), "is used only with certificate: provided", "Write that too, or remove this line.")
+
+
+def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Stand-ins never leave the lab, and elsewhere nothing is run that was not named."""
+    if _get(value, "target", "kind") == "lab":
+        return
+    wanted = isinstance(_get(value, "target"), dict) and _get(value, "posthog", "deploy") is not False
+    place: Path = ("posthog", "images")
+    missing = []
+    for name in ("posthog", "capture"):
+        image = _get(value, *place, name)
+        if isinstance(image, str) and STAND_IN in image:
+            yield Wrong((*place, name), "a stand-in is no PostHog: it is for the lab only", "Name PostHog's own image.")
+        if image is None:
+            missing.append(name)
+    if wanted and missing:
+        fix = (
+            "Hedgerow runs only what is named by digest: write each as REGISTRY/NAME@sha256:DIGEST, or posthog:"
+            " {deploy: false} to prepare the hosts first."
+        )
+        where = (*place, missing[0]) if len(missing) == 1 else place
+        yield Wrong(where, f"the image of {' and '.join(missing)} is missing, and PostHog is to be deployed", fix)
+
+
+def outbound_differs(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A destination is declared once."""
+    found = _get(value, "access", "outbound_to")
+    seen: list[Any] = []
+    for index, row in enumerate(found if isinstance(found, list) else []):
+        same = f"{row.get('to')}:{row.get('port')}" if isinstance(row, dict) else row
+        if same in seen:
+            yield Wrong(("access", "outbound_to", index), f"{shown(same)} is listed twice", "Keep one of the two.")
+        seen.append(same)
+
+
+def waivers_differ(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A control is waived once, so that one reason and one end count."""
+    yield from _twice(_rows(value, "waivers"), "control", "waived above")
+
+
+def signed_in_the_past(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
+    """An agreement is one that was signed."""
+    for path, row in _rows(value, "agreements"):
+        signed = row.get("signed")  # ISO dates sort as text; what is no date is reported by its own field
+        if isinstance(signed, str) and signed > today.isoformat():
+            yield Wrong((*path, "signed"), f"{signed} has not come yet", "Write the day on which it was signed.")
+
+
+def waived_controls_exist(value: dict[str, Any], known: Collection[str]) -> Iterator[Wrong]:
+    """A waiver for a control that is not there would wait for nothing."""
+    for path, row in _rows(value, "waivers"):
+        name = row.get("control")
+        if isinstance(name, str) and "." in name and name not in known:
+            guess = meant(name, known)
+            fix = f"Did you mean {guess}?" if guess else "The ids are in checks/controls.yml."
+            yield Wrong((*path, "control"), f"there is no control {shown(name)}", fix)
+
+
+RULES: tuple[Rule, ...] = (
+    hosts_differ,
+    roles_are_placed,
+    hosts_know_their_address,
+    people_are_named,
+    certificate_has_files,
+    images_are_real,
+    outbound_differs,
+    waivers_differ,
+)

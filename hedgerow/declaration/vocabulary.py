@@ -1,0 +1,32 @@
+"""Words that are no longer, or not yet, in a declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A key under its old name: the new one, and the release in which this entry may go."""
+
+    to: str
+    until: str
+
+
+RENAMED: Mapping[str, Renamed] = {}
+"""By key with its lists as []: {"access.admins[].keys": Renamed("access.administrators[].ssh_keys", until="0.3.0")}."""
+
+LATER_KEYS: Mapping[str, str] = {
+    "backup": "Back up /var/lib/postgresql by your own means until then, and remove this key.",
+    "tls.contact": "Only certificate: acme needs it; remove this key.",
+    "target.region": "It belongs to the clouds; remove this key.",
+}
+"""Keys of the design that nothing would act on yet. RefusedError: a setting without effect is worse than none."""
+
+LATER_VALUES: Mapping[tuple[str, str], str] = {
+    ("target.kind", "aws"): "Create the machine yourself (and sign AWS's BAA), then write kind: onprem.",
+    ("target.kind", "gcp"): "Create the machine yourself (and sign Google's BAA), then write kind: onprem.",
+    ("target.machine", "vm"): "Write machine: container; what needs its own kernel is reported as not exercised.",
+    ("tls.certificate", "acme"): "Write certificate: private, or provided with a certificate of yours.",
+}
