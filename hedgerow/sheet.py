@@ -1,0 +1,83 @@
+"""What a verify run is told about one host: who it is, what was declared, and where we look from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hedgerow.hosts import Host
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A host of the same deployment, as the declaration has it."""
+
+    name: str
+    private_address: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The facts of the declaration that checks may know. Nothing here was computed by a role.
+
+    `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
+    itself is not deployed, `stand_in` true when stand-in images run in its place.
+    """
+
+    name: str
+    domain: str
+    stand_in: bool
+    posthog: bool
+    administrators: tuple[str, ...]
+    installer_account: str
+    ssh_port: int
+    ssh_from: tuple[str, ...]
+    interface_from: tuple[str, ...]
+    ingest_from: tuple[str, ...]
+    hosts: tuple[Peer, ...]
+    app_subnet: str
+    services: tuple[str, ...]
+    ca_file: str
+    tls: str
+    own_kernel: bool
+    outbound_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One host's sheet. `controller` and `stranger` are addresses of ours; `stranger` may be ""."""
+
+    host: Host
+    known_hosts: Path | None
+    declared: Declared
+    controller: str
+    stranger: str = ""
+
+
+def to_json(sheet: Sheet) -> str:
+    """Return the sheet as text for the child process; it holds no secret."""
+    return json.dumps(asdict(sheet), default=str)
+
+
+def from_json(text: str) -> Sheet:
+    """Return the sheet that `to_json` wrote."""
+    said = json.loads(text)
+    host = said["host"]
+    host["identity_file"] = Path(host["identity_file"]) if host["identity_file"] else None
+    declared = said["declared"]
+    declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
+    return Sheet(
+        host=_with_tuples(Host, host),
+        known_hosts=Path(said["known_hosts"]) if said["known_hosts"] else None,
+        declared=_with_tuples(Declared, declared),
+        controller=said["controller"],
+        stranger=said["stranger"],
+    )
+
+
+def _with_tuples(kind: Any, values: dict[str, Any]) -> Any:
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in known})

@@ -1,0 +1,185 @@
+"""Verify: one child process a host, all at once, and every control answered by exactly one finding."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from hedgerow.catalog import CHECKS, Catalog, Control, load_catalog
+from hedgerow.findings import Finding
+from hedgerow.sheet import Sheet
+
+HOST_SECONDS = 180.0
+"""A host that is not done by then has its child ended; what it did not answer is `error`."""
+
+KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "SSH_AUTH_SOCK", "TZ", "USER")
+
+Say = Callable[[str], None]
+
+
+class Waiver(Protocol):
+    """An accepted exception, as the declaration has it."""
+
+    @property
+    def control(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def who(self) -> str: ...
+    @property
+    def until(self) -> date: ...
+
+
+class Attestation(Protocol):
+    """The operator's word for what software cannot see: who said it, when, and where an auditor finds it."""
+
+    @property
+    def control(self) -> str: ...
+    @property
+    def who(self) -> str: ...
+    @property
+    def on(self) -> date: ...
+    @property
+    def reference(self) -> str: ...
+
+
+def verify(  # noqa: PLR0913 - what to ask, of whom, and how to judge it: each is the caller's to choose
+    sheets: Sequence[Sheet],
+    waivers: Sequence[Waiver] = (),
+    say: Say = lambda _line: None,
+    *,
+    controls: Sequence[str] = (),
+    attestations: Sequence[Attestation] = (),
+    catalog: Catalog | None = None,
+    checks: Path = CHECKS,
+    today: date | None = None,
+) -> tuple[Finding, ...]:
+    """Ask every host about every control that concerns it, and return the findings in a stable order.
+
+    `controls` narrows the run to some ids or concerns ("ssh.no-root", "firewall"). Never raises
+    for what a host does or does not say: an unreachable host yields `error` for all its controls.
+    """
+    catalog = catalog or load_catalog()
+    today = today or datetime.now(UTC).date()
+    wanted = [(sheet, catalog.concerning(sheet.host.roles, controls)) for sheet in sheets]
+    asked = [(sheet, rows) for sheet, rows in wanted if rows]
+    if not asked:
+        return ()
+    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+        answers = pool.map(lambda one: verify_host(one[0], one[1], checks, say), asked)
+        return tuple(settle(finding, waivers, attestations, today) for found in answers for finding in found)
+
+
+def verify_host(sheet: Sheet, controls: Sequence[Control], checks: Path, say: Say) -> list[Finding]:
+    """Run the child for one host and return one finding a control, in the controls' order."""
+    order = {"sheet": asdict(sheet), "controls": [control.id for control in controls], "checks": str(checks)}
+    heard: dict[str, Finding] = {}
+    why = ""
+    rows = {control.id: control for control in controls}
+    words: Mapping[str, Any]
+    for words in _child(json.dumps(order, default=str)):
+        if "control" in words:
+            finding = Finding(hipaa=rows[words["control"]].hipaa, host=sheet.host.name, **words)
+            heard[finding.control] = finding
+            say(f"{sheet.host.name}: {len(heard)} of {len(rows)} controls, {finding.control} {finding.status}")
+        elif "unreachable" in words:
+            why = str(words["unreachable"])
+            say(f"{sheet.host.name}: {why}")
+        elif "died" in words:
+            why = why or f"the verify process ended before this was answered: {words['died']}"
+        elif words.get("broken"):
+            why = f"no check answered; {'; '.join(words['broken'])}"
+    silent = why or "no check answers this control"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return [
+        heard.get(control.id)
+        or Finding(control.id, control.hipaa, sheet.host.name, "error", expected=control.promise, reason=silent, at=now)
+        for control in controls
+    ]
+
+
+def settle(finding: Finding, waivers: Sequence[Waiver], attestations: Sequence[Attestation], today: date) -> Finding:
+    """Apply the operator's waivers to a failure and her word to what this place cannot show."""
+    if finding.status == "fail":
+        mine = [waiver for waiver in waivers if waiver.control == finding.control]
+        for waiver in mine:
+            if today <= waiver.until:
+                words = f"waived by {waiver.who} until {waiver.until}: {waiver.reason}"
+                return replace(finding, status="waived", reason=f"{words} ({finding.reason})")
+        if mine:
+            last = max(waiver.until for waiver in mine)
+            return replace(finding, reason=f"{finding.reason} (the waiver for it expired on {last})")
+    if finding.status == "not-exercised":
+        for word in attestations:
+            if word.control == finding.control:
+                said = f"attested by {word.who} on {word.on}, {word.reference}"
+                return replace(finding, status="attested", reason=f"{said} ({finding.reason})")
+    return finding
+
+
+def _child(order: str) -> Iterator[dict[str, Any]]:
+    """Start the child, give it its order and yield what it says; the last word is "died" if it did not end well."""
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hedgerow.verify_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=environment,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        late = threading.Event()
+        alarm = threading.Timer(HOST_SECONDS, _too_late, (process, late))
+        alarm.start()
+        ended = False
+        try:
+            try:
+                process.stdin.write(order + "\n")
+                process.stdin.close()
+            except OSError:
+                pass  # it died at once; what it said to standard error tells why
+            for line in process.stdout:
+                words = json.loads(line)
+                ended = ended or "end" in words or "unreachable" in words
+                yield words
+            process.wait()
+        finally:
+            alarm.cancel()
+            if process.poll() is None:
+                _end(process)
+                process.wait()
+        if late.is_set():
+            yield {"died": f"it took longer than {HOST_SECONDS:g} s"}
+        elif not ended:
+            complaints.seek(0)
+            tail = complaints.read()[-500:].decode("utf-8", "replace").strip().splitlines()
+            yield {"died": tail[-1] if tail else f"exit code {process.returncode}"}
+
+
+def _too_late(process: subprocess.Popen[str], late: threading.Event) -> None:
+    late.set()
+    _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

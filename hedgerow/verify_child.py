@@ -1,0 +1,72 @@
+"""The child of a verify run: one host, one channel, pytest over checks/ in this process.
+
+The sheet and the controls come in as one JSON line on standard input. On standard output each
+line is one JSON object: a finding's fields, {"unreachable": why} when there is no channel, and
+{"end": true} last. pytest itself talks to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hedgerow.channel import Channel, CouldNotAsk
+from hedgerow.checking import REASON_LENGTH, shorten
+from hedgerow.sheet import from_json
+from hedgerow.verify_plugin import Findings, Run
+
+
+def main() -> int:
+    """Verify one host. Returns 0 also when controls fail: the findings say so."""
+    order = json.loads(sys.stdin.readline())
+    sheet = from_json(json.dumps(order["sheet"]))
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever pytest or a check prints goes to standard error
+
+    def emit(words: dict[str, Any]) -> None:
+        out.write(json.dumps(words) + "\n")
+        out.flush()
+
+    channel = Channel.to(sheet.host, sheet.known_hosts)
+    from hedgerow.testinfra_backend import host_over  # noqa: PLC0415 - loads while the connection is made
+
+    try:
+        channel.prove()
+    except CouldNotAsk as reason:
+        emit({"unreachable": shorten(str(reason), REASON_LENGTH)})
+        return 0
+    run = Run(sheet, host_over(channel, sheet.host.name), frozenset(order["controls"]), emit)
+    try:
+        pytest.main(arguments(Path(order["checks"])), plugins=[Findings(run)])
+    finally:
+        channel.close()
+    emit({"end": True, "broken": run.broken})
+    return 0
+
+
+def arguments(checks: Path) -> list[str]:
+    """Return pytest's arguments: our checks, nobody's settings, words rather than rewritten asserts."""
+    return [
+        str(checks),
+        f"--rootdir={checks.parent}",
+        "-c/dev/null",
+        "-pno:cacheprovider",
+        "-pno:faulthandler",
+        "-pno:unittest",
+        "-pno:doctest",
+        "-q",
+        "--no-header",
+        "--no-summary",
+        "--tb=no",
+        "--assert=plain",
+        "--continue-on-collection-errors",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
