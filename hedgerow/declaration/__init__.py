@@ -29,7 +29,7 @@ from hedgerow.declaration.models import (
 )
 from hedgerow.declaration.networks import ANY, APP_SUBNET, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
-from hedgerow.declaration.problems import explain
+from hedgerow.declaration.problems import NO_VALUE, explain
 from hedgerow.declaration.vocabulary import RENAMED, Renamed
 from hedgerow.declaration.words import Wrong, key_of
 from hedgerow.errors import DeclarationError, Problem
@@ -127,10 +127,13 @@ def read_file(path: Path) -> bytes:
 
 
 def _validate(document: Document, base: Path, renamed: Mapping[str, Renamed]) -> tuple[Declaration | None, list[Wrong]]:
+    empty = [Wrong(path, "has no value", NO_VALUE) for path in document.empty]
     try:
-        return Declaration.model_validate(document.value, context={"folder": base}), []
+        return Declaration.model_validate(document.value, context={"folder": base}), empty
     except ValidationError as error:
-        return None, explain(error.errors(include_url=False), document, renamed)
+        found = explain(error.errors(include_url=False), document, renamed)
+        judged = {one.path for one in found}
+        return None, found + [one for one in empty if one.path not in judged]
 
 
 def _no_mapping(value: Any) -> Wrong:

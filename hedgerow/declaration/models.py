@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo
 
 from hedgerow.declaration import fields, networks, sshkeys
-from hedgerow.hosts import ROLES
 
 
 class Model(BaseModel):
@@ -56,13 +55,14 @@ Source = Annotated[str, AfterValidator(networks.source)]
 SourceOrAny = Annotated[str, AfterValidator(networks.source_or_any)]
 Role = Literal["edge", "app", "data"]
 Roles = tuple[Role, ...]
+EVERY_ROLE: Roles = ("edge", "app", "data")
 
 
 class LabHost(Model):
     """A host that the lab boots."""
 
     name: Label = Field(description="The host's own name.", examples=["hedge-1"])
-    roles: Roles = Field(ROLES, description="What runs there: edge and app (always together), data.")
+    roles: Roles = Field(default=EVERY_ROLE, description="What runs there: edge and app (always together), data.")
 
 
 class Lab(Model):
@@ -70,11 +70,13 @@ class Lab(Model):
 
     kind: Literal["lab"] = Field(description="Where hosts come from: lab or onprem.")
     hosts: tuple[LabHost, ...] = Field(
-        (LabHost(name="hedge-1"),), description="The hosts to boot. Default: one, hedge-1, with every role."
+        default=(LabHost(name="hedge-1"),), description="The hosts to boot. Default: one, hedge-1, with every role."
     )
-    machine: Literal["container"] = Field("container", description="Lab hosts share the kernel of this machine.")
+    machine: Literal["container"] = Field(
+        default="container", description="Lab hosts share the kernel of this machine."
+    )
     subnet: Annotated[str, AfterValidator(networks.lab_subnet)] | None = Field(
-        None, description="The lab's own network (a private IPv4 /24). Default: a free one is chosen."
+        default=None, description="The lab's own network (a private IPv4 /24). Default: a free one is chosen."
     )
 
 
@@ -86,18 +88,20 @@ class OnPremHost(Model):
         description="What you would type after `ssh`: an IP address or a name.", examples=["192.0.2.52"]
     )
     private_address: Annotated[str, AfterValidator(networks.ipv4)] | None = Field(
-        None, description="The IPv4 address the host owns and its peers use. Needed with several hosts."
+        default=None, description="The IPv4 address the host owns and its peers use. Needed with several hosts."
     )
     user: Annotated[str, AfterValidator(fields.login)] = Field(
         description="The account to connect with: not root, with sudo and no password asked.", examples=["debian"]
     )
-    port: Port = Field(22, description="The port of SSH.")
-    roles: Roles = Field(ROLES, description="What runs there: edge and app (always together), data.")
+    port: Port = Field(default=22, description="The port of SSH.")
+    roles: Roles = Field(default=EVERY_ROLE, description="What runs there: edge and app (always together), data.")
     identity_file: File | None = Field(
-        None, description="The private key to connect with, relative to this file. Default: your SSH agent and keys."
+        default=None,
+        description="The private key to connect with, relative to this file. Default: your SSH agent and keys.",
     )
     host_key: PublicKey | None = Field(
-        None, description="The host's public key (/etc/ssh/ssh_host_ed25519_key.pub). Default: trusted on first use."
+        default=None,
+        description="The host's public key (/etc/ssh/ssh_host_ed25519_key.pub). Default: trusted on first use.",
     )
 
 
@@ -106,7 +110,7 @@ class OnPrem(Model):
 
     kind: Literal["onprem"] = Field(description="Where hosts come from: lab or onprem.")
     hosts: tuple[OnPremHost, ...] = Field(
-        description="The machines.", examples=["hosts: [{name: analytics-1, address: 192.0.2.52, user: debian}]"]
+        description="The machines.", examples=[[{"name": "analytics-1", "address": "192.0.2.52", "user": "debian"}]]
     )
 
 
@@ -114,12 +118,15 @@ class Tls(Model):
     """The certificate that browsers see."""
 
     certificate: Literal["private", "provided"] = Field(
-        "private", description="private: made by the deployment's own CA. provided: yours, from the two files."
+        default="private", description="private: made by the deployment's own CA. provided: yours, from the two files."
     )
     certificate_file: File | None = Field(
-        None, description="With provided: the certificate and its chain, PEM, leaf first, relative to this file."
+        default=None,
+        description="With provided: the certificate and its chain, PEM, leaf first, relative to this file.",
     )
-    key_file: File | None = Field(None, description="With provided: the certificate's private key, PEM, no passphrase.")
+    key_file: File | None = Field(
+        default=None, description="With provided: the certificate's private key, PEM, no passphrase."
+    )
 
 
 class Administrator(Model):
@@ -129,7 +136,7 @@ class Administrator(Model):
         description="The person's account.", examples=["jane"]
     )
     ssh_keys: tuple[PublicKey, ...] = Field(
-        description="The lines of her .pub files.", examples=['ssh_keys: ["ssh-ed25519 AAAA... jane@acme.example"]']
+        description="The lines of her .pub files.", examples=[["ssh-ed25519 AAAA... jane@acme.example"]]
     )
 
 
@@ -140,57 +147,64 @@ class Outbound(Model):
         description="A network or an IP address; no name, because a firewall knows none.", examples=["198.51.100.7"]
     )
     port: Port = Field(description="The TCP port.", examples=[443])
-    why: Annotated[str, AfterValidator(fields.sentence)] | None = Field(None, description="What it is for.")
+    why: Annotated[str, AfterValidator(fields.sentence)] | None = Field(default=None, description="What it is for.")
 
 
 class Access(Model):
     """Who may come in, and what may be reached."""
 
-    administrators: tuple[Administrator, ...] = Field((), description="People who run the hosts. Needed for onprem.")
+    administrators: tuple[Administrator, ...] = Field(
+        default=(), description="People who run the hosts. Needed for onprem."
+    )
     interface_from: Annotated[tuple[Source, ...], AfterValidator(networks.several)] = Field(
-        (networks.CONTROLLER,),
+        default=(networks.CONTROLLER,),
         description="Who may open PostHog's pages: networks, addresses, controller (the machine that runs hedgerow).",
     )
     ingest_from: Annotated[tuple[SourceOrAny, ...], AfterValidator(networks.several)] = Field(
-        (networks.CONTROLLER,),
+        default=(networks.CONTROLLER,),
         description="Who may send events: as interface_from, or [any]. Closed until you say so, because an open"
         " endpoint takes events, and what may be health data, from everybody.",
     )
-    ssh_from: Annotated[tuple[Source, ...], AfterValidator(networks.several), AfterValidator(networks.somebody)] = (
-        Field((networks.CONTROLLER,), description="Who may reach SSH: as interface_from.")
+    ssh_from: Annotated[tuple[Source, ...], AfterValidator(networks.several_or_one)] = Field(
+        default=(networks.CONTROLLER,), description="Who may reach SSH: as interface_from."
     )
     outbound_to: tuple[
         Annotated[Outbound, BeforeValidator(networks.outbound, json_schema_input_type=str | Outbound)], ...
-    ] = Field((), description="What the stack may reach beyond what it needs itself: ADDRESS:PORT, or {to, port, why}.")
-    public_sharing: Yes = Field(
-        False, description="Whether shared dashboards and embeds can be opened without signing in."
+    ] = Field(
+        default=(),
+        description="What the stack may reach beyond what it needs itself: ADDRESS:PORT, or {to, port, why}.",
     )
-    plugins: tuple[()] = Field((), description="Apps and destinations that may run: none in this release.")
+    public_sharing: Yes = Field(
+        default=False, description="Whether shared dashboards and embeds can be opened without signing in."
+    )
+    plugins: tuple[()] = Field(default=(), description="Apps and destinations that may run: none in this release.")
 
 
 class Images(Model):
     """PostHog's images, by digest. In the lab, stand-ins are built where none are named."""
 
-    posthog: Image | None = Field(None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
-    capture: Image | None = Field(None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
+    posthog: Image | None = Field(default=None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
+    capture: Image | None = Field(default=None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
 
 
 class PostHog(Model):
     """The application itself."""
 
-    deploy: Yes = Field(True, description="false: prepare the hosts only; the edge answers with a maintenance page.")
-    images: Images = Field(Images(), description="What to run, by digest. Needed outside the lab.")
-    owner: Email | None = Field(None, description="The first user's e-mail. Default: admin@ and the domain.")
+    deploy: Yes = Field(
+        default=True, description="false: prepare the hosts only; the edge answers with a maintenance page."
+    )
+    images: Images = Field(default=Images(), description="What to run, by digest. Needed outside the lab.")
+    owner: Email | None = Field(default=None, description="The first user's e-mail. Default: admin@ and the domain.")
     organization: Text | None = Field(
-        None, description="The organisation's name in PostHog. Default: the deployment's."
+        default=None, description="The organisation's name in PostHog. Default: the deployment's."
     )
 
 
 class Updates(Model):
     """Security updates install themselves daily; this is about restarts."""
 
-    reboot: Yes = Field(False, description="Whether a host may reboot itself when an update needs it.")
-    reboot_time: Annotated[str, AfterValidator(fields.clock)] = Field("03:30", description="When, UTC.")
+    reboot: Yes = Field(default=False, description="Whether a host may reboot itself when an update needs it.")
+    reboot_time: Annotated[str, AfterValidator(fields.clock)] = Field(default="03:30", description="When, UTC.")
 
 
 class Agreement(Model):
@@ -224,17 +238,21 @@ class Declaration(Model):
         description="The host name under which people open PostHog.", examples=["analytics.acme.example"]
     )
     target: Annotated[Lab | OnPrem, Field(discriminator="kind")] = Field(
-        description="Where hosts come from.", examples=["target: {kind: lab}"]
+        description="Where hosts come from.", examples=[{"kind": "lab"}]
     )
-    tls: Tls = Field(Tls(), description="The certificate that browsers see.")
-    access: Access = Field(Access(), description="Who may come in, and what may be reached. All closed by default.")
-    posthog: PostHog = Field(PostHog(), description="The application itself.")
-    updates: Updates = Field(Updates(), description="Restarts after security updates.")
+    tls: Tls = Field(default=Tls(), description="The certificate that browsers see.")
+    access: Access = Field(
+        default=Access(), description="Who may come in, and what may be reached. All closed by default."
+    )
+    posthog: PostHog = Field(default=PostHog(), description="The application itself.")
+    updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
-        (), description="Servers that tell the time. Default: the distribution's."
+        default=(), description="Servers that tell the time. Default: the distribution's."
     )
-    agreements: tuple[Agreement, ...] = Field((), description="Business associate agreements, for the report.")
-    waivers: tuple[Waiver, ...] = Field((), description="Accepted exceptions, each with reason, person and end.")
+    agreements: tuple[Agreement, ...] = Field(default=(), description="Business associate agreements, for the report.")
+    waivers: tuple[Waiver, ...] = Field(
+        default=(), description="Accepted exceptions, each with reason, person and end."
+    )
 
     @property
     def owner(self) -> str:

@@ -90,13 +90,13 @@ def several(sources: tuple[str, ...]) -> tuple[str, ...]:
     return sources
 
 
-def somebody(sources: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse an empty list."""
+def several_or_one(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what `several` refuses, and an empty list."""
     if not sources:
         raise RefusedError(
             "nobody could log in, hedgerow included", "Write [controller], or the networks of administrators."
         )
-    return sources
+    return several(sources)
 
 
 def ipv4(text: str) -> str:

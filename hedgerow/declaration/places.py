@@ -25,6 +25,7 @@ from yaml.scanner import Scanner
 from hedgerow.declaration.words import Path, Wrong, shown
 
 DEEPEST = 20
+NOTHING = ("", "~", "null")
 TRUE = ("yes", "true", "on")
 TAG = "tag:yaml.org,2002:"
 SCALARS: dict[str, Callable[[str], Any]] = {
@@ -65,6 +66,11 @@ class Document:
     value: Any
     lines: dict[Path, int]
     raw: dict[Path, str]
+
+    @property
+    def empty(self) -> list[Path]:
+        """Return the places of keys without a value; one that was forgotten looks like a default."""
+        return [path for path, text in self.raw.items() if text.lower() in NOTHING]
 
     def line(self, path: Path) -> int:
         """Return the line of this path, or of the nearest thing around it that was written."""

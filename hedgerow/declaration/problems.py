@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -18,6 +19,7 @@ from hedgerow.declaration.words import Path, RefusedError, Wrong, key_of, meant,
 TARGETS: dict[str, type[BaseModel]] = {"lab": Lab, "onprem": OnPrem}
 
 MISSING = "is missing"
+NO_VALUE = "Write one, or remove the line to take the default."
 WANTED = {
     "string": "a text",
     "bool": "true or false",
@@ -109,7 +111,7 @@ def _wrong_type(path: Path, kind: str, error: ErrorDetails, document: Document) 
     if value is None:
         wrong = f"has no value, and wants {wanted}"
         if (field := _field(error["loc"])) and not field.is_required():
-            fix = "Write one, or remove the line to take the default."
+            fix = NO_VALUE
     elif wanted in ("a text", "the name of a file") and path in document.raw:
         wrong = f"{seen} is no text: YAML reads it as {_yaml_kind(value)}"
         fix = f'Put it in quotes: "{document.raw[path]}".'
@@ -144,8 +146,13 @@ def _example(loc: tuple[int | str, ...]) -> str:
         keys = ", ".join(_keys_at(loc))
         return f"Keys here: {keys}." if keys else "See inventories/ for examples."
     if field.examples:
-        example, name = str(field.examples[0]), str(loc[-1])
-        return f"Write for example `{example if example.startswith(name) else f'{name}: {example}'}`."
+        example = field.examples[0]
+        written = (
+            str(example)
+            if isinstance(example, (str, int))
+            else yaml.safe_dump(example, default_flow_style=True).strip()
+        )
+        return f"Write for example `{loc[-1]}: {written}`."
     return field.description or ""
 
 

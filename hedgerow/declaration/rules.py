@@ -159,7 +159,7 @@ def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
     if _get(value, "target", "kind") == "lab":
         return
     wanted = isinstance(_get(value, "target"), dict) and _get(value, "posthog", "deploy") is not False
-    place: Path = ("posthog", "images")
+    place = ("posthog", "images")
     missing = []
     for name in ("posthog", "capture"):
         image = _get(value, *place, name)
