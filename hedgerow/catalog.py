@@ -30,11 +30,11 @@ CONCERNS = {
     "posthog": ("app",),
     "edge": ("edge",),
 }
-"""Which hosts a control concerns, by the Ansible role that makes it true; `on` in the catalog narrows it."""
+"""Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it."""
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
 PARAGRAPH = re.compile(r"164\.3\d\d(\([a-zA-Z0-9]+\))+")
-KEYS = {"id", "role", "hipaa", "promise", "source", "on"}
+KEYS = {"id", "role", "hipaa", "promise", "source", "hosts"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Control:
     hipaa: tuple[str, ...]
     promise: str
     source: str
-    on: tuple[str, ...]
+    hosts: tuple[str, ...]
 
     @property
     def concern(self) -> str:
@@ -55,7 +55,7 @@ class Control:
 
     def concerns(self, host_roles: Sequence[str]) -> bool:
         """Tell whether a host that plays these roles must show the control."""
-        return not set(self.on).isdisjoint(host_roles)
+        return not set(self.hosts).isdisjoint(host_roles)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _control(row: dict[str, Any]) -> Control:
         hipaa=tuple(row["hipaa"]),
         promise=row["promise"],
         source=row["source"],
-        on=tuple(row.get("on", CONCERNS[row["role"]])),
+        hosts=tuple(row.get("hosts", CONCERNS[row["role"]])),
     )
 
 
@@ -148,7 +148,7 @@ def _wrong(row: object) -> list[tuple[str, str, str]]:
             for each in paragraphs
             if not isinstance(each, str) or not PARAGRAPH.fullmatch(each)
         ]
-    on = row.get("on", ["edge"])
-    if not isinstance(on, list) or not on or not set(on) <= set(EVERY_HOST):
-        wrong.append(("on", f"not a list out of {', '.join(EVERY_HOST)}", "Leave it out where the role decides."))
+    hosts = row.get("hosts", ["edge"])
+    if not isinstance(hosts, list) or not hosts or not set(hosts) <= set(EVERY_HOST):
+        wrong.append(("hosts", f"not a list out of {', '.join(EVERY_HOST)}", "Leave it out where the role decides."))
     return wrong
