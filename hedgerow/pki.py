@@ -74,6 +74,13 @@ def must_renew(certificate: str, authority: str, names: tuple[str, ...], at: dat
     return leaf.not_valid_after_utc - at < timedelta(days=RENEW_WITHIN_DAYS)
 
 
+def belong_together(pair: Pair) -> bool:
+    """Whether the key is the certificate's: a run that was cut off between the two left a pair that does not match."""
+    leaf = x509.load_pem_x509_certificate(pair.certificate.encode())
+    key = serialization.load_pem_private_key(pair.key.encode(), password=None)
+    return leaf.public_key() == key.public_key()
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, at: datetime, days: int
 ) -> x509.CertificateBuilder:

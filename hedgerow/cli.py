@@ -1,0 +1,113 @@
+"""The command line: parsing, dispatch, exit codes. What a verb does is in `flow`, how it looks in `printing`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hedgerow import __version__, printing, verbs
+from hedgerow.console import Reporter
+from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
+
+EXIT_CODES = """exit codes:
+  0    done, and every control that could be exercised holds
+  1    a control fails, or the smoke test does
+  2    the declaration or the call is wrong; nothing was touched
+  3    a host or a registry refused or could not be reached, or a control could not be asked
+  4    converge failed
+  130  interrupted; the same command again finishes the work
+"""
+REFERENCE = "a deployment's name, or a deploy.yml"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole command line; shell completion is generated from it too."""
+    top = argparse.ArgumentParser(
+        prog=Path(os.environ.get("HEDGEROW_COMMAND", "installer.py")).name,
+        description="Deploy a hardened, self-hosted PostHog from one declaration, and prove that it is hardened.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"hedgerow {__version__}")
+    verbs_ = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, run: Callable[..., int], text: str, *, reference: bool = True) -> argparse.ArgumentParser:
+        sub = verbs_.add_parser(
+            name, help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if reference:
+            sub.add_argument("reference", metavar="NAME|deploy.yml", help=REFERENCE)
+        sub.add_argument("--quiet", action="store_true", help="say nothing but problems and the result")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON")
+        sub.set_defaults(run=run)
+        return sub
+
+    init = verb("init", verbs.init, "write a commented deploy.yml, asking what it needs to know", reference=False)
+    verbs.add_init_arguments(init)
+    verb("preflight", verbs.preflight, "find everything that would make an install fail, before it starts")
+    verb("plan", verbs.plan, "show what an install would change, and touch nothing")
+    install = verb("install", verbs.install, "provision, converge, verify and smoke; safe to repeat")
+    _add_yes(install)
+    check = verb("verify", verbs.verify, "run the checks and write the evidence")
+    check.add_argument(
+        "--control", action="append", default=[], metavar="ID", help="only this control; may be given several times"
+    )
+    verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
+    verb("status", verbs.status, "say which hosts there are and whether they can be reached")
+    report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
+    report.add_argument("--format", choices=("json", "html", "junit"), default="json")
+    report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")
+    ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
+    ssh.add_argument("host", metavar="HOST")
+    ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
+    destroy = verb("destroy", verbs.destroy, "end the lab's hosts and remove what was set up for them")
+    _add_yes(destroy)
+    demo = verb("demo", verbs.demo, "the lab from end to end: boot, install, verify, smoke, report", reference=False)
+    _add_yes(demo)
+    completion = verb("completion", verbs.completion, "print the completion script for a shell", reference=False)
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    verb("schema", verbs.schema, "print the JSON Schema of deploy.yml, for editors", reference=False)
+    return top
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    command = parser()
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(command)
+    words, remote = _split(arguments)
+    given = command.parse_args(words)
+    given.remote = remote
+    report = Reporter(quiet=given.quiet)
+    try:
+        return given.run(given, report)
+    except HedgerowError as error:
+        if given.json:
+            printing.error_json(error)
+        report.problem(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        report.err.print("Interrupted. The same command again finishes the work.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (kept open until exit)
+        return 0
+
+
+def _add_yes(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--yes", action="store_true", help="do not ask: install system packages, destroy")
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part `ssh NAME HOST -- COMMAND` at the first --, so that the command reaches the host untouched."""
+    words = list(arguments)
+    if words[:1] == ["ssh"] and "--" in words:
+        at = words.index("--")
+        return words[:at], words[at + 1 :]
+    return words, []

@@ -1,0 +1,38 @@
+"""Evidence: the findings of one verify run, as documents. One module a format, all from the same value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hedgerow.catalog import Catalog
+from hedgerow.findings import Finding
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One verify run, whole. `started` is UTC in ISO 8601, `seconds` the time the run took.
+
+    `stand_in` is true where stand-in images ran in place of PostHog's own; every document says so.
+    `smoke` holds the steps of the smoke test that went with the run, if one did.
+    """
+
+    deployment: str
+    domain: str
+    target: str
+    stand_in: bool
+    started: str
+    seconds: float
+    version: str
+    operator: str
+    hosts: tuple[tuple[str, str, tuple[str, ...]], ...]
+    findings: tuple[Finding, ...]
+    catalog: Catalog
+    smoke: tuple[dict[str, object], ...] = ()
+    profile: str = "hipaa"
+
+
+STAND_IN_NOTICE = (
+    "Stand-in images ran here in place of PostHog's own. This shows what Hedgerow does to a host; "
+    "it says nothing about PostHog itself."
+)
+NOT_A_CERTIFICATE = "Hedgerow reports whether technical requirements were met. It certifies nobody under HIPAA."

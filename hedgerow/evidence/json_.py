@@ -1,0 +1,62 @@
+"""Evidence as JSON: the source that every other document is made from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hedgerow.catalog import Catalog
+from hedgerow.errors import CallError
+from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
+from hedgerow.findings import Finding, summary
+
+FORMAT = "hedgerow-evidence-1"
+
+
+def document(evidence: Evidence) -> dict[str, Any]:
+    """Return the whole run as plain values."""
+    return {
+        "format": FORMAT,
+        "deployment": evidence.deployment,
+        "domain": evidence.domain,
+        "target": evidence.target,
+        "stand_in": evidence.stand_in,
+        "notices": [NOT_A_CERTIFICATE, *([STAND_IN_NOTICE] if evidence.stand_in else [])],
+        "started": evidence.started,
+        "seconds": evidence.seconds,
+        "version": evidence.version,
+        "operator": evidence.operator,
+        "hosts": [{"name": name, "address": address, "roles": list(roles)} for name, address, roles in evidence.hosts],
+        "summary": summary(evidence.findings),
+        "findings": [finding.as_json() for finding in evidence.findings],
+        "smoke": list(evidence.smoke),
+    }
+
+
+def render(evidence: Evidence) -> str:
+    """Return the document as text, the same bytes for the same evidence."""
+    return json.dumps(document(evidence), indent=1, ensure_ascii=False) + "\n"
+
+
+def read(text: str, catalog: Catalog) -> Evidence:
+    """Return the evidence that `render` wrote. Raises CallError when the text is something else."""
+    try:
+        said = json.loads(text)
+        if said["format"] != FORMAT:
+            raise KeyError(said["format"])
+        return Evidence(
+            deployment=said["deployment"],
+            domain=said["domain"],
+            target=said["target"],
+            stand_in=said["stand_in"],
+            started=said["started"],
+            seconds=said["seconds"],
+            version=said["version"],
+            operator=said["operator"],
+            hosts=tuple((host["name"], host["address"], tuple(host["roles"])) for host in said["hosts"]),
+            findings=tuple(Finding(**{**row, "hipaa": tuple(row["hipaa"])}) for row in said["findings"]),
+            catalog=catalog,
+            smoke=tuple(said["smoke"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise CallError(f"this is not evidence of Hedgerow's ({error})", "Run verify again.") from error

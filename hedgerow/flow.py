@@ -1,0 +1,207 @@
+"""The one straight flow: declaration -> hosts -> rendered deployment -> converge.
+
+Each verb walks a part of this line; no step reaches back up. What comes after, verify and evidence, is in `proof`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from hedgerow import converge, preflight, prerequisites, render
+from hedgerow.catalog import load_catalog
+from hedgerow.credentials import Credentials, Provided, ensure
+from hedgerow.declaration import Declaration, load, parse
+from hedgerow.declaration import read_file as read_small_file
+from hedgerow.deployment import Deployment, known_deployments, now, write_file
+from hedgerow.errors import CallError, UnreachableError
+from hedgerow.hosts import Change, Host, Site
+from hedgerow.images import stack_for
+from hedgerow.stack import Stack
+from hedgerow.targets import Target
+from hedgerow.variables import server_names, variables
+
+Say = Callable[[str], None]
+
+
+class Reporter(Protocol):
+    """Who is told of progress: a console, or a test."""
+
+    seconds: dict[str, float]
+
+    def phase(self, name: str, title: str) -> AbstractContextManager[None]:
+        """Time a phase."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Hear what is being done now."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Hear a line that stays."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """A deployment that a verb works on: its folder, its declaration and where its hosts come from."""
+
+    deployment: Deployment
+    declaration: Declaration
+    target: Target
+    source: Path
+
+
+def open_work(reference: str, *, judge_files: bool = True) -> Work:
+    """Return the work that a deployment's name or the path of a deploy.yml stands for.
+
+    `judge_files` also looks at the files the declaration names (a certificate that has ended must not keep anybody from
+    `verify` or `destroy`). Raises CallError when there is no such thing, DeclarationError when it is wrong.
+    """
+    path = Path(reference)
+    controls = load_catalog().ids
+    if "/" in reference or path.suffix in (".yml", ".yaml") or path.is_file():
+        path = path / "deploy.yml" if path.is_dir() else path
+        return _work(load(path, known_controls=controls), path)
+    deployment = Deployment(reference)
+    if not deployment.exists():
+        known = ", ".join(known_deployments()) or "none yet"
+        raise CallError(f'no deployment is called "{reference}" (there are: {known})', "Name one, or a deploy.yml.")
+    # Files are relative to where the operator's own declaration lies, not to our copy of it.
+    declaration = parse(
+        deployment.declaration.read_text(encoding="utf-8-sig"),
+        str(deployment.source_folder() / "deploy.yml"),
+        known_controls=controls,
+        now=datetime.now(UTC) if judge_files else None,
+        read_file=read_small_file if judge_files else None,
+    )
+    return _work(declaration, deployment.declaration)
+
+
+def _work(declaration: Declaration, source: Path) -> Work:
+    deployment = Deployment(declaration.name)
+    return Work(deployment, declaration, target_of(declaration, deployment), source)
+
+
+def target_of(declaration: Declaration, deployment: Deployment) -> Target:
+    """Return the target that the declaration names."""
+    spec = declaration.target
+    if spec.kind == "lab":
+        from hedgerow.targets.lab import LabSpec, LabTarget
+
+        return LabTarget(declaration.name, LabSpec(tuple((host.name, host.roles) for host in spec.hosts), spec.subnet))
+    from hedgerow.targets.onprem import OnpremTarget
+
+    hosts = tuple(
+        Host(
+            name=host.name,
+            address=host.address,
+            private_address=host.private_address or "",
+            user=host.user,
+            port=host.port,
+            roles=host.roles,
+            identity_file=host.identity_file,
+            host_key=host.host_key or "",
+        )
+        for host in spec.hosts
+    )
+    return OnpremTarget(hosts, deployment.known_hosts)
+
+
+def prepare_controller(work: Work, *, yes: bool, say: Say) -> None:
+    """Have the system packages that this target needs. Raises CallError."""
+    lab = work.declaration.target.kind == "lab"
+    prerequisites.provide(prerequisites.LAB if lab else prerequisites.SSH, yes=yes, say=say)
+
+
+def provision(work: Work, report: Reporter) -> Site:
+    """Have the hosts, and ask each whether an install can succeed.
+
+    Raises CallError when one cannot (nothing was changed on any) and UnreachableError.
+    """
+    with report.phase("provision", "provision: the hosts"):
+        problems = work.target.preflight()
+        if problems:
+            error = CallError if work.declaration.target.kind == "lab" else UnreachableError
+            raise error("\n".join(problems), "Nothing was touched.")
+        site = work.target.apply(report.say)
+        report.say("asking the hosts what would stand in the way")
+        lines = obstacles(work, site)
+        if lines:
+            raise CallError("\n".join(lines), "Nothing was changed on the hosts.")
+        work.deployment.adopt(work.source)
+        if all(host.host_key for host in site.hosts):
+            write_file(work.deployment.known_hosts, "".join(render.known_hosts_line(host) for host in site.hosts))
+    return site
+
+
+def obstacles(work: Work, site: Site) -> list[str]:
+    """Return everything on the hosts that would make an install fail. Raises UnreachableError."""
+    found = preflight.check(site.hosts, work.deployment.known_hosts)
+    lines = [f"{name}: {line}" for name, problems in found.items() for line in problems]
+    return lines + preflight.locked_out(work.declaration, site)
+
+
+def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stack]:
+    """Have the images, the secrets and the certificates."""
+    with report.phase("provision", "prepare: images, secrets, certificates"):
+        stack = stack_for(work.declaration, site, report.say)
+        report.say("secrets and certificates")
+        servers = server_names(work.declaration, site)
+        return ensure(work.deployment, stack.wanted, servers, provided(work.declaration)), stack
+
+
+def provided(declaration: Declaration) -> Provided | None:
+    """Return the certificate the operator brought, if one."""
+    tls = declaration.tls
+    if tls.certificate_file is None or tls.key_file is None:
+        return None
+    return Provided(tls.certificate_file, tls.key_file)
+
+
+def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:
+    """Return the deployment's rendered files."""
+    values = variables(work.declaration, site, credentials, stack)
+    return render.files(
+        work.declaration.name,
+        site,
+        values,
+        key_file=str(key_file),
+        known_hosts="known_hosts" if all(host.host_key for host in site.hosts) else str(work.deployment.known_hosts),
+    )
+
+
+def converge_hosts(
+    work: Work, site: Site, credentials: Credentials, stack: Stack, report: Reporter, arguments: Sequence[str] = ()
+) -> converge.Converged:
+    """Render the deployment folder and run its site.yml. Raises UnreachableError and ConvergeError."""
+    log = work.deployment.logs / f"converge-{now().replace(':', '')}.log"
+    with report.phase("converge", "converge: the hosts"):
+        report.say("rendering the deployment folder")
+        key_file = work.deployment.key_file
+        render.write(work.deployment.root, rendered(work, site, credentials, stack, key_file=key_file))
+        return converge.run(work.deployment.root, report.say, arguments=arguments, log=log).raise_for_failure()
+
+
+def destroy(work: Work, report: Reporter) -> list[Change]:
+    """End what this deployment ever made. On machines that are not ours nothing is touched."""
+    with report.phase("destroy", "destroy: the machines"):
+        removed = work.target.destroy(report.say)
+        if work.declaration.target.kind == "lab":
+            work.deployment.forget()
+    return removed
+
+
+def leftover(name: str) -> Work | None:
+    """Return the lab that a crash left behind without its declaration, or None where there is none."""
+    from hedgerow.targets.lab import LabTarget
+
+    target = LabTarget(name)
+    if "/" in name or not target.place.folder.exists():
+        return None
+    declaration = parse(f"name: {name}\ndomain: {name}.example\ntarget: {{kind: lab}}\n")
+    return Work(Deployment(name), declaration, target, Path("deploy.yml"))

@@ -1,0 +1,56 @@
+"""What an install would change: the target's own plan, and the playbooks in check mode from a scratch folder."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hedgerow import converge, render
+from hedgerow.credentials import drafted
+from hedgerow.deployment import write_file
+from hedgerow.flow import Reporter, Work, rendered
+from hedgerow.hosts import Change, Site
+from hedgerow.images import stack_for
+from hedgerow.secrets import Vault, complete
+from hedgerow.variables import server_names
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an install would do to the machines, and on them; `hosts` is None while there are none to ask."""
+
+    changes: tuple[Change, ...]
+    hosts: converge.Converged | None
+
+
+def plan(work: Work, report: Reporter) -> Planned:
+    """Find out everything an install would change, and touch nothing: no host, and not the deployment folder."""
+    with report.phase("plan", "plan: the machines"):
+        changes = tuple(work.target.plan())
+    if any(change.kind == "host" and change.action != "keep" for change in changes):
+        return Planned(changes, None)
+    with report.phase("plan", "plan: the hosts, in check mode"):
+        return Planned(changes, _check(work, work.target.site(), report))
+
+
+def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
+    with tempfile.TemporaryDirectory(prefix="hedgerow-plan-") as folder:
+        scratch = Path(folder)
+        stack = stack_for(work.declaration, site, report.say)
+        servers = server_names(work.declaration, site)
+        vault, key_file = _vault(work, scratch)
+        known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
+        wanted = {**stack.wanted, **{f"tls.{service}": "password" for service in servers}}
+        render.write(scratch, rendered(work, site, drafted(work.deployment, servers), stack, key_file=key_file))
+        vault.write(scratch / render.KEPT, complete(known, wanted))
+        return converge.run(scratch, report.say, arguments=("--check", "--diff")).raise_for_failure()
+
+
+def _vault(work: Work, scratch: Path) -> tuple[Vault, Path]:
+    """Return the deployment's vault, or one with a throw-away key where there is none yet."""
+    if work.deployment.key_file.exists():
+        return Vault.of(work.deployment), work.deployment.key_file
+    key_file = scratch / ".key"
+    write_file(key_file, "throw-away\n", 0o600)
+    return Vault(key_file), key_file

@@ -1,0 +1,138 @@
+"""Everything about a host that would make an install fail, found before it starts.
+
+One question a host, answered by a small script that only reads; the judgement is a function of its answer.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hedgerow import ssh
+from hedgerow.declaration import Declaration, covers, resolve_sources
+from hedgerow.errors import HedgerowError, UnreachableError
+from hedgerow.hosts import Host, Site
+
+SUPPORTED = {("debian", "13"): "Debian 13", ("ubuntu", "24.04"): "Ubuntu 24.04"}
+DISK_GB = 8
+"""Packages, images and the first events; PostHog's own documentation asks far more for real use."""
+MEMORY_MB = {"edge": 512, "app": 1024, "data": 1024}
+OURS = {22: "sshd", 80: "nginx", 443: "nginx", 5432: "postgres", 6379: "valkey"}
+PORTS = {"edge": (80, 443), "app": (), "data": (5432, 6379)}
+
+PROBE = r"""
+import json, os, shutil, socket, subprocess
+def out(*words):
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+release = {}
+with open("/etc/os-release") as stream:
+    for line in stream:
+        key, _, value = line.strip().partition("=")
+        release[key] = value.strip('"')
+memory = int(next(line for line in open("/proc/meminfo") if line.startswith("MemTotal")).split()[1]) // 1024
+listeners = []
+for line in out("ss", "-tlnpH").splitlines():
+    words = line.split()
+    listeners.append([int(words[3].rsplit(":", 1)[1]), words[5].split('"')[1] if len(words) > 5 else "?"])
+print(json.dumps({
+    "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
+    "disk_gb": shutil.disk_usage("/var").free // 10**9, "memory_mb": memory, "listeners": listeners,
+    "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
+    "addresses": out("hostname", "-I").split(), "apt_busy": bool(out("pgrep", "-x", "dpkg").strip()),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a host says of itself: sizes in GB and MB, listeners as (port, process)."""
+
+    id: str
+    version: str
+    uid: int
+    disk_gb: int
+    memory_mb: int
+    listeners: tuple[tuple[int, str], ...]
+    systemd: bool
+    machine: str
+    addresses: tuple[str, ...]
+    apt_busy: bool
+
+
+def ask(host: Host, known_hosts: Path) -> Facts:
+    """Ask one host. Raises UnreachableError when it cannot be asked, or will not let the account become root."""
+    answer = ssh.ask(host, known_hosts, ["sudo", "-n", "python3", "-"], stdin=PROBE)
+    if answer.returncode:
+        raise UnreachableError(
+            f"{host.name}: {host.user} could not run Python 3 as root: {answer.stderr.strip()[-300:]}",
+            f"Install python3 and sudo there and allow it: echo '{host.user} ALL=(ALL) NOPASSWD:ALL' "
+            f"> /etc/sudoers.d/90-{host.user}",
+        )
+    said = json.loads(answer.stdout)
+    said["listeners"] = tuple((int(port), str(process)) for port, process in said["listeners"])
+    said["addresses"] = tuple(said["addresses"])
+    return Facts(**said)
+
+
+def judge(host: Host, facts: Facts) -> list[str]:
+    """Return what stands in the way on this host, one line each with its fix; empty when nothing does."""
+    problems = []
+    if (facts.id, facts.version) not in SUPPORTED:
+        problems.append(
+            f"{facts.id} {facts.version} is not supported; use {' or '.join(SUPPORTED.values())}"
+        )
+    if facts.uid != 0:
+        problems.append(f"sudo gave user id {facts.uid}, not root; allow {host.user} to run everything")
+    if not facts.systemd:
+        problems.append("systemd does not run there; Hedgerow's services are systemd units")
+    if facts.disk_gb < DISK_GB:
+        problems.append(f"{facts.disk_gb} GB free under /var, {DISK_GB} GB are needed; enlarge the disk or clear it")
+    wanted = sum(MEMORY_MB[role] for role in host.roles)
+    if facts.memory_mb < wanted:
+        problems.append(f"{facts.memory_mb} MB of memory, {wanted} MB are needed for {', '.join(host.roles)}")
+    if ipaddress.ip_address(host.private_address).version == 4 and host.private_address not in facts.addresses:
+        problems.append(
+            f"{host.private_address} is not an address of this host ({', '.join(facts.addresses) or 'none'}); "
+            "set target.hosts[].private_address to the one its peers use"
+        )
+    if facts.apt_busy:
+        problems.append("another package installation is running there; wait until it ends")
+    for role in host.roles:
+        problems += [line for port in PORTS[role] for line in _taken(port, facts.listeners)]
+    return problems
+
+
+def check(hosts: tuple[Host, ...], known_hosts: Path) -> dict[str, list[str]]:
+    """Return each host's problems by its name. Raises UnreachableError when no host can be asked at all."""
+    found: dict[str, list[str]] = {}
+    silent: list[HedgerowError] = []
+    for host in hosts:
+        try:
+            found[host.name] = judge(host, ask(host, known_hosts))
+        except HedgerowError as error:
+            silent.append(error)
+    if silent:
+        raise UnreachableError("\n".join(error.message for error in silent), silent[0].fix)
+    return found
+
+
+def locked_out(declaration: Declaration, site: Site) -> list[str]:
+    """Return the line that says that the declared firewall would keep this very controller out, if it would."""
+    sources = resolve_sources(declaration.access.ssh_from, site.controller)
+    if covers(sources, site.controller):
+        return []
+    return [
+        f"access.ssh_from ({', '.join(sources)}) does not hold {site.controller}, which is where the hosts see this "
+        "machine come from: the firewall would lock you out. Add it, or the keyword controller"
+    ]
+
+
+def _taken(port: int, listeners: tuple[tuple[int, str], ...]) -> list[str]:
+    """A port is free when nobody or our own program listens on it."""
+    strangers = sorted({process for taken, process in listeners if taken == port and not process.startswith(OURS[port])})
+    return [f"port {port} is taken by {', '.join(strangers)}; stop it there first"] if strangers else []

@@ -1,0 +1,49 @@
+"""System packages that a verb needs on the controller, and getting them with the operator's consent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+from hedgerow.errors import CallError
+
+LAB = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
+SSH = {"ssh": "openssh-client"}
+
+
+def missing(commands: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> tuple[str, ...]:
+    """Return the Debian packages of the commands that are not there, each once, in order."""
+    return tuple(dict.fromkeys(package for command, package in commands.items() if which(command) is None))
+
+
+def provide(commands: Mapping[str, str], *, yes: bool, say: Callable[[str], None]) -> None:
+    """Install what is missing. On a terminal and without `yes`, ask first. Raises CallError."""
+    packages = missing(commands)
+    if not packages:
+        return
+    line = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    if os.geteuid() != 0:
+        raise CallError(f"system packages are missing: {', '.join(packages)}", f"As root: {line}")
+    if shutil.which("apt-get") is None:
+        raise CallError(f"commands are missing: {', '.join(commands)}", "Install them; this system has no apt-get.")
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        print(f"These system packages are missing: {', '.join(packages)}. Install them now? [y/N] ", end="", file=sys.stderr)
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() != "y":
+            raise CallError("nothing was installed", f"Install them yourself: {line}")
+    say(f"installing system packages: {', '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]):
+        answer = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=900, check=False)
+        if answer.returncode:
+            raise CallError(f"{' '.join(words)} failed: {answer.stderr.strip()[-800:]}", "Mend apt, then run this again.")

@@ -1,0 +1,209 @@
+"""How results look: tables and sentences for people, one JSON object for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from hedgerow.console import Reporter
+from hedgerow.converge import Converged
+from hedgerow.errors import DeclarationError, HedgerowError
+from hedgerow.findings import STATUSES, Finding, summary
+from hedgerow.flow import Work
+from hedgerow.hosts import Change, Site
+from hedgerow.looking import Public, Status, public_page
+from hedgerow.planning import Planned
+from hedgerow.proof import Verified
+from hedgerow.smoke import SmokeReport
+
+SHOWN = ("fail", "error", "waived", "not-exercised")
+STAND_IN = "STAND-IN: images built for this lab run in place of PostHog's own."
+
+
+def as_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def error_json(error: HedgerowError) -> None:
+    """Print an error as JSON; a declaration's problems one by one."""
+    said: dict[str, Any] = {"error": error.message, "fix": error.fix, "exit": error.exit_code}
+    if isinstance(error, DeclarationError):
+        said["problems"] = [vars(problem) for problem in error.problems]
+    as_json(said)
+
+
+def preflight(report: Reporter, problems: list[str], *, as_json_: bool) -> None:
+    """Print what stands in the way."""
+    if as_json_:
+        as_json({"problems": problems})
+        return
+    for problem in problems:
+        report.out.print(f"- {problem}", markup=False)
+    if not problems:
+        report.out.print("Nothing stands in the way of an install.")
+
+
+def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
+    """Print what an install would do."""
+    hosts = planned.hosts
+    if as_json_:
+        as_json(
+            {
+                "machines": [vars(change) for change in planned.changes],
+                "hosts": {name: recap.as_json() for name, recap in hosts.hosts.items()} if hosts else None,
+                "changes": [vars(change) for change in hosts.changes] if hosts else None,
+            }
+        )
+        return
+    for change in planned.changes:
+        report.out.print(f"{change.action:<8} {change.kind:<15} {change.name}  {change.detail}", markup=False)
+    if hosts is None:
+        report.out.print("\nThe hosts are not up; what would be done on them shows once they are.")
+        return
+    for change in hosts.changes:
+        report.out.print(f"\n{change.host}: {change.task}", style="bold", markup=False)
+        if change.diff:
+            report.out.print(change.diff, markup=False)
+    for name, recap in hosts.hosts.items():
+        report.out.print(f"\n{name}: {recap.changed} of {recap.ok} tasks would change something. Nothing was touched.")
+
+
+def verified(report: Reporter, run: Verified, folder: Path | None, *, as_json_: bool) -> None:
+    """Print the findings: every one as JSON, those that need a person in a table."""
+    if as_json_:
+        as_json(
+            {
+                "summary": summary(run.findings),
+                "findings": [finding.as_json() for finding in run.findings],
+                "seconds": run.seconds,
+            }
+        )
+        return
+    findings(report, run.findings)
+    if folder is not None:
+        report.out.print(f"Evidence: {folder / 'report.html'}", markup=False)
+
+
+def findings(report: Reporter, found: tuple[Finding, ...]) -> None:
+    """Print the counts, and a table of what is not simply a pass."""
+    rows = [finding for status in SHOWN for finding in found if finding.status == status]
+    if rows and not report.quiet:
+        table = Table("status", "control", "host", "why", box=None, pad_edge=False)
+        for finding in rows:
+            table.add_row(finding.status, finding.control, finding.host, finding.reason or finding.observed)
+        report.out.print(table)
+    counts = summary(found)
+    report.out.print("Controls: " + ", ".join(f"{counts[status]} {status}" for status in STATUSES))
+
+
+def smoked(report: Reporter, run: SmokeReport, *, as_json_: bool) -> None:
+    """Print each step of the smoke test."""
+    if as_json_:
+        as_json(run.as_json())
+        return
+    for step in run.steps:
+        report.out.print(f"{step.status:<10} {step.name}: {step.detail}", markup=False)
+
+
+def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
+    """Print the hosts and the page."""
+    if as_json_:
+        as_json(
+            {
+                "name": seen.name,
+                "target": seen.target,
+                "stand_in": seen.stand_in,
+                "hosts": [{**vars(host), "roles": list(host.roles)} for host in seen.hosts],
+                "public": _public(seen.public),
+            }
+        )
+        return
+    table = Table("host", "address", "roles", "reachable", box=None, pad_edge=False)
+    for host in seen.hosts:
+        table.add_row(host.name, host.address, ", ".join(host.roles), "yes" if host.reachable else f"no: {host.detail}")
+    report.out.print(table)
+    if seen.public:
+        _page(report, seen.public)
+    if seen.stand_in:
+        report.out.print(STAND_IN)
+
+
+def recap(  # noqa: PLR0913 (the recap is where every part of the flow is told)
+    report: Reporter,
+    work: Work,
+    site: Site,
+    converged: Converged,
+    run: Verified,
+    smoke: SmokeReport | None,
+    folder: Path,
+    *,
+    as_json_: bool,
+) -> None:
+    """Print how an install ended. As JSON it is the last line."""
+    page = public_page(work, site)
+    if as_json_:
+        as_json(
+            {
+                "hosts": {name: host.as_json() for name, host in converged.hosts.items()},
+                "seconds": report.seconds,
+                "summary": summary(run.findings),
+                "smoke": smoke.as_json() if smoke else None,
+                "public": _public(page),
+                "evidence": str(folder),
+                "stand_in": site.stand_ins,
+            }
+        )
+        return
+    report.out.print()
+    for name, host in converged.hosts.items():
+        report.out.print(f"{name}: {host.ok} tasks, changed={host.changed}, failed={host.failed}")
+    findings(report, run.findings)
+    if smoke is None:
+        report.out.print("Smoke: not run, because posthog.deploy is false; the hosts are prepared, PostHog is not there.")
+    else:
+        report.out.print(f"Smoke: {'ok' if smoke.ok else 'FAILED'}")
+        for step in smoke.steps:
+            if step.status != "ok":
+                report.out.print(f"  {step.status:<10} {step.name}: {step.detail}", markup=False)
+    _page(report, page)
+    report.out.print(f"Report: {folder / 'report.html'}", markup=False)
+    if site.stand_ins:
+        report.out.print(STAND_IN)
+        report.out.print(f"The hosts stay up until: {report.command} destroy {work.deployment.name}", markup=False)
+
+
+def destroyed(report: Reporter, name: str, removed: list[Change], *, as_json_: bool) -> None:
+    """Print what was removed."""
+    if as_json_:
+        as_json({"removed": [vars(change) for change in removed]})
+        return
+    for change in removed:
+        report.note(f"removed  {change.kind:<15} {change.name}")
+    report.out.print(f"{name} is gone. Its evidence and its journal stay." if removed else "There was nothing to remove.")
+
+
+def not_ours(report: Reporter, work: Work, *, as_json_: bool) -> None:
+    """Say that machines which are not ours were left alone."""
+    if as_json_:
+        as_json({"removed": []})
+        return
+    names = ", ".join(host.name for host in work.declaration.target.hosts)
+    report.out.print(f"Nothing was removed: {names} are your machines, and stay as they are, data included.")
+
+
+def _public(page: Public | None) -> dict[str, str | None] | None:
+    if page is None:
+        return None
+    return {"url": page.url, "address": page.address, "ca_file": str(page.ca_file) if page.ca_file else None}
+
+
+def _page(report: Reporter, page: Public) -> None:
+    report.out.print(f"Page: {page.url} (at {page.address})", markup=False)
+    if page.ca_file:
+        report.out.print(f"  The CA a client must trust: {page.ca_file}", markup=False)

@@ -1,0 +1,148 @@
+"""After converge: verify the hosts, try the service as its users would, and write the evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hedgerow import __version__, smoke
+from hedgerow.catalog import Catalog, load_catalog
+from hedgerow.declaration import APP_SUBNET, Declaration, resolve_sources
+from hedgerow.deployment import Deployment, now, operator, write_file
+from hedgerow.errors import CallError
+from hedgerow.evidence import Evidence, html, json_, junit
+from hedgerow.findings import Finding
+from hedgerow.flow import Reporter, Work
+from hedgerow.hosts import Site
+from hedgerow.secrets import Vault
+from hedgerow.services import load_table
+from hedgerow.sheet import Declared, Peer, Sheet
+from hedgerow.variables import edge_host
+from hedgerow.verify import verify
+
+FORMATS = {"json": (json_, "findings.json"), "html": (html, "report.html"), "junit": (junit, "junit.xml")}
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The findings of one run, and how long it took in seconds."""
+
+    findings: tuple[Finding, ...]
+    started: str
+    seconds: float
+
+
+def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[str] = ()) -> Verified:
+    """Ask every host about every control, or about `controls`. Raises CallError for a control that does not exist."""
+    catalog = load_catalog()
+    unknown = sorted(set(controls) - set(catalog.ids))
+    if unknown:
+        raise CallError(f"there is no control {', '.join(unknown)}", "The controls are in checks/controls.yml.")
+    started, begun = now(), time.monotonic()
+    with report.phase("verify", "verify: the controls"):
+        waivers = work.declaration.waivers
+        findings = verify(sheets(work, site), waivers, report.say, catalog=catalog, controls=tuple(controls))
+    return Verified(findings, started, round(time.monotonic() - begun, 2))
+
+
+def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
+    """Return what a verify run is told about each host."""
+    declared = {host.name: declared_facts(work.declaration, site, host.user, host.port) for host in site.hosts}
+    return tuple(
+        Sheet(host, work.deployment.known_hosts, declared[host.name], site.controller, site.stranger)
+        for host in site.hosts
+    )
+
+
+def declared_facts(declaration: Declaration, site: Site, account: str, port: int) -> Declared:
+    """Return the facts of the declaration that checks may know."""
+    access = declaration.access
+    return Declared(
+        name=declaration.name,
+        domain=declaration.domain,
+        stand_in=site.stand_ins,
+        posthog=declaration.posthog.deploy,
+        administrators=tuple(person.name for person in access.administrators),
+        installer_account=account,
+        ssh_port=port,
+        ssh_from=resolve_sources(access.ssh_from, site.controller),
+        interface_from=resolve_sources(access.interface_from, site.controller),
+        ingest_from=resolve_sources(access.ingest_from, site.controller),
+        hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
+        app_subnet=APP_SUBNET,
+        services=tuple(row.name for row in load_table().services) if declaration.posthog.deploy else (),
+        ca_file=str(ca_file(Deployment(declaration.name), declaration) or ""),
+        tls=declaration.tls.certificate,
+        own_kernel=all(host.machine != "container" for host in site.hosts),
+        outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
+    )
+
+
+def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:
+    """Return the certificate a client must trust, or None where the operator's own CA signed the edge's."""
+    return deployment.authority / "ca.crt" if declaration.tls.certificate == "private" else None
+
+
+def smoke_test(work: Work, site: Site, report: Reporter) -> smoke.SmokeReport:
+    """Send events through the edge and read them back."""
+    declaration, edge = work.declaration, edge_host(site)
+    with report.phase("smoke", "smoke: events in, events out"):
+        vault = Vault.of(work.deployment).read(work.deployment.secrets)
+        sheet = smoke.SmokeSheet(
+            domain=declaration.domain,
+            address=edge.address,
+            ca_file=ca_file(work.deployment, declaration),
+            email=declaration.owner,
+            password=vault["posthog"]["owner_password"],
+            stranger=site.stranger,
+            ingest_restricted="any" not in declaration.access.ingest_from,
+        )
+        return smoke.run(sheet, report.say)
+
+
+def write_evidence(work: Work, site: Site, verified: Verified, smoked: smoke.SmokeReport | None = None) -> Path:
+    """Write one verify run as documents and return their folder; `latest` names it too."""
+    evidence = Evidence(
+        deployment=work.declaration.name,
+        domain=work.declaration.domain,
+        target=work.declaration.target.kind,
+        stand_in=site.stand_ins,
+        started=verified.started,
+        seconds=verified.seconds,
+        version=__version__,
+        operator=operator(),
+        hosts=tuple((host.name, host.private_address, host.roles) for host in site.hosts),
+        findings=verified.findings,
+        catalog=load_catalog(),
+        smoke=tuple(smoked.as_json()["steps"]) if smoked else (),
+    )
+    folder = _new_folder(work.deployment.evidence, verified.started)
+    for module, name in FORMATS.values():
+        write_file(folder / name, module.render(evidence))
+    latest = work.deployment.evidence / "latest"
+    beside = latest.with_name(".latest")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folder.name)
+    beside.replace(latest)
+    return folder
+
+
+def last_evidence(deployment: Deployment, catalog: Catalog) -> Evidence:
+    """Return the newest evidence. Raises CallError where nothing was verified yet."""
+    path = deployment.evidence / "latest" / "findings.json"
+    if not path.exists():
+        raise CallError(f"{deployment.name} has no evidence yet", "Run verify first.")
+    return json_.read(path.read_text(encoding="utf-8"), catalog)
+
+
+def _new_folder(parent: Path, started: str) -> Path:
+    base = started.replace(":", "")
+    for number in range(1, 1000):
+        folder = parent / (base if number == 1 else f"{base}-{number}")
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            return folder
+    raise CallError(f"{parent} is full of runs of the same second", "Try again.")
+

@@ -1,0 +1,216 @@
+"""Every value the roles use, computed from the declaration and the hosts: the logic that YAML does not hold.
+
+Pure. Roles never read each other's variables; what one role needs of another (a port opened, a package installed) is
+gathered here. Secrets appear only as the names of places in the vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from hedgerow.credentials import Credentials
+from hedgerow.declaration import ANY, Declaration, resolve_sources
+from hedgerow.deployment import REPOSITORY
+from hedgerow.hosts import Host, Site
+from hedgerow.stack import Stack
+
+Values = dict[str, Any]
+Variables = Mapping[tuple[str, str], Values]
+"""(folder below the deployment, role) -> the role's variables."""
+
+HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall")
+TIER_ROLES = {"data": ("postgres", "valkey"), "app": ("containers", "posthog"), "edge": ("edge",)}
+CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
+SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
+LOGIN_USERS = "hedgerow-ssh"
+SYSTEM = ["root", "_apt"]
+TIME = "_chrony"
+
+
+def server_names(declaration: Declaration, site: Site) -> dict[str, tuple[str, ...]]:
+    """Return the names each service's certificate from the private CA carries.
+
+    The edge can also be reached by address, so that a deployment can be tried before its DNS name exists.
+    """
+    edge = edge_host(site)
+    addresses = tuple(dict.fromkeys((edge.private_address, *_ip(edge.address))))
+    return {
+        "edge": (declaration.domain, *addresses),
+        "postgres": ("postgres.hedgerow.internal",),
+        "valkey": ("valkey.hedgerow.internal",),
+    }
+
+
+def edge_host(site: Site) -> Host:
+    """Return the host that faces the users; the declaration holds just one."""
+    return next(host for host in site.hosts if "edge" in host.roles)
+
+
+def data_host(site: Site) -> Host:
+    """Return the host of the stores; the declaration holds just one."""
+    return next(host for host in site.hosts if "data" in host.roles)
+
+
+def variables(declaration: Declaration, site: Site, credentials: Credentials, stack: Stack) -> Variables:
+    """Return every role's variables for every host and group."""
+    found: dict[tuple[str, str], Values] = {
+        ("group_vars/all", "ca"): {"ca_certificate": credentials.authority, "ca_name": declaration.name},
+        ("group_vars/all", "ssh"): {"ssh_groups": [LOGIN_USERS]},
+        ("group_vars/all", "updates"): {
+            "updates_reboot": declaration.updates.reboot,
+            "updates_reboot_time": declaration.updates.reboot_time,
+        },
+        ("group_vars/data", "postgres"): _postgres(site, credentials, stack),
+        ("group_vars/data", "valkey"): _valkey(site, credentials, stack),
+        ("group_vars/app", "containers"): _containers(site, stack),
+        ("group_vars/app", "posthog"): _posthog(declaration, site, stack),
+        ("group_vars/edge", "edge"): _edge(declaration, site, credentials, stack),
+    }
+    for host in site.hosts:
+        found[f"host_vars/{host.name}", "base"] = _base(declaration, site, host)
+        found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
+        found[f"host_vars/{host.name}", "firewall"] = _firewall(declaration, site, host, stack)
+    return found
+
+
+def _base(declaration: Declaration, site: Site, host: Host) -> Values:
+    return {
+        "base_hostname": host.name,
+        "base_administrators": [
+            {"name": person.name, "ssh_keys": list(person.ssh_keys)} for person in declaration.access.administrators
+        ],
+        "base_installer_account": host.user,
+        "base_packages": packages(host),
+        "base_time_servers": list(declaration.time_servers),
+        "base_own_kernel": host.machine != "container",
+        "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
+    }
+
+
+def packages(host: Host) -> dict[str, list[str]]:
+    """Return the packages of every role the host plays, by distribution: one installation for the whole play."""
+    roles = [*HOST_ROLES, *(role for tier in host.roles for role in TIER_ROLES[tier])]
+    gathered: dict[str, set[str]] = {}
+    for role in roles:
+        path = REPOSITORY / "roles" / role / "meta" / "needs.yml"
+        needs = yaml.safe_load(path.read_text()) if path.exists() else {}
+        for distribution, names in (needs.get("packages") or {}).items():
+            gathered.setdefault(distribution, set()).update(names or ())
+    return {distribution: sorted(names) for distribution, names in sorted(gathered.items())}
+
+
+def _postgres(site: Site, credentials: Credentials, stack: Stack) -> Values:
+    return {
+        "postgres_listen": ["127.0.0.1", data_host(site).private_address],
+        "postgres_clients": stack.data_clients(data_host(site)),
+        "postgres_databases": stack.postgres_databases,
+        "postgres_roles": stack.postgres_roles,
+        "postgres_certificate": credentials.certificates["postgres"],
+        "postgres_key": "{{ vault.tls.postgres }}",
+    }
+
+
+def _valkey(site: Site, credentials: Credentials, stack: Stack) -> Values:
+    return {
+        "valkey_listen": ["127.0.0.1", data_host(site).private_address],
+        "valkey_users": stack.valkey_users,
+        "valkey_certificate": credentials.certificates["valkey"],
+        "valkey_key": "{{ vault.tls.valkey }}",
+    }
+
+
+def _containers(site: Site, stack: Stack) -> Values:
+    return {
+        "containers_networks": stack.containers_networks,
+        "containers_repositories": stack.containers_repositories,
+        "containers_limits": all(host.machine != "container" for host in site.hosts),
+    }
+
+
+def _posthog(declaration: Declaration, site: Site, stack: Stack) -> Values:
+    return {
+        "posthog_services": stack.posthog_services,
+        "posthog_secrets": stack.posthog_secrets,
+        "posthog_images": stack.posthog_images,
+        "posthog_stand_in": site.stand_ins,
+        "posthog_bootstrap": stack.posthog_bootstrap(declaration.owner, declaration.organization),
+    }
+
+
+def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack: Stack) -> Values:
+    closed = CLOSED_PATHS if declaration.access.public_sharing else (*CLOSED_PATHS, *SHARING_PATHS)
+    private = declaration.tls.certificate == "private"
+    return {
+        "edge_domain": declaration.domain,
+        "edge_aliases": list(server_names(declaration, site)["edge"][1:]) if private else [],
+        "edge_certificate": credentials.certificates["edge"],
+        "edge_key": "{{ vault.tls.edge }}",
+        "edge_interface_from": list(resolve_sources(declaration.access.interface_from, site.controller)),
+        "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
+        "edge_routes": stack.edge_routes,
+        "edge_default_upstream": stack.edge_default_upstream,
+        "edge_closed_paths": list(closed),
+    }
+
+
+def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> Values:
+    needs = stack.needs(host)
+    return {
+        "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
+        "firewall_outbound": [*_outbound(declaration), *needs.outbound],
+        "firewall_forward": [*needs.forward, *_declared_outbound(declaration, host, stack)],
+    }
+
+
+def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
+    access = declaration.access
+    rules = [_from(resolve_sources(access.ssh_from, site.controller), [host.port], "administrators and the installer")]
+    if "edge" in host.roles:
+        sources = (*access.interface_from, *access.ingest_from)
+        open_to = ("any",) if ANY in sources else resolve_sources(dict.fromkeys(sources), site.controller)
+        rules.append(_from(open_to, [80, 443], "the edge; nginx tells the interface from ingestion"))
+    return rules
+
+
+def _outbound(declaration: Declaration) -> list[Values]:
+    """What the host itself may reach, each by the accounts that need it and no other."""
+    resolving = [*SYSTEM, TIME, "systemd-resolve"]
+    rules = [
+        _to_any("udp", [53], resolving, "names"),
+        _to_any("tcp", [53], resolving, "names that do not fit a datagram"),
+        _to_any("tcp", [80, 443], SYSTEM, "packages, and images that are pulled"),
+        _to_any("udp", [123], [TIME], "time"),
+    ]
+    if declaration.time_servers:
+        rules.append(_to_any("tcp", [4460], [TIME], "keys for authenticated time (NTS)"))
+    return rules
+
+
+def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
+    if "app" not in host.roles:
+        return []
+    return [
+        {
+            "proto": "tcp",
+            "ports": [allowed.port],
+            "from": [stack.subnet],
+            "to": [allowed.to],
+            "why": allowed.why or "declared in access.outbound_to",
+        }
+        for allowed in declaration.access.outbound_to
+    ]
+
+
+def _from(sources: Sequence[str], ports: list[int], why: str) -> Values:
+    return {"proto": "tcp", "ports": ports, "from": list(sources), "interface": "", "why": why}
+
+
+def _to_any(proto: str, ports: list[int], users: list[str], why: str) -> Values:
+    return {"proto": proto, "ports": ports, "to": ["any"], "users": users, "why": why}
+
+
+def _ip(address: str) -> tuple[str, ...]:
+    return (address,) if address.replace(".", "").isdigit() else ()

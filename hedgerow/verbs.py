@@ -1,0 +1,230 @@
+"""What each verb does, as the command line calls it: walk the flow, print the result, return the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hedgerow import printing, ssh as ssh_client
+from hedgerow.console import Reporter
+from hedgerow.deployment import REPOSITORY, Deployment, write_file
+from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, CallError, HedgerowError
+from hedgerow.findings import Finding
+from hedgerow.hosts import Host, Site
+
+DEMO = REPOSITORY / "inventories" / "demo" / "deploy.yml"
+Given = argparse.Namespace
+
+
+def preflight(given: Given, report: Reporter) -> int:
+    """Find what would make an install fail."""
+    from hedgerow import flow, prerequisites
+
+    work = flow.open_work(given.reference)
+    with report.phase("preflight", "preflight"):
+        lab = work.declaration.target.kind == "lab"
+        packages = prerequisites.missing(prerequisites.LAB if lab else prerequisites.SSH)
+        problems = [f"system packages are missing here: {', '.join(packages)} (install gets them)"] if packages else []
+        problems += [] if packages else work.target.preflight()
+        running = all(state.state == "running" for state in work.target.observe())
+        unreachable = bool(problems) and not lab
+        if running and not problems:
+            problems += flow.obstacles(work, work.target.site())
+    printing.preflight(report, problems, as_json_=given.json)
+    if unreachable:
+        return EXIT_UNREACHABLE
+    return CallError.exit_code if problems else EXIT_DONE
+
+
+def plan(given: Given, report: Reporter) -> int:
+    """Show what an install would change."""
+    from hedgerow import flow, planning
+
+    work = flow.open_work(given.reference)
+    printing.plan(report, planning.plan(work, report), as_json_=given.json)
+    return EXIT_DONE
+
+
+def install(given: Given, report: Reporter) -> int:
+    """Provision, converge, verify, smoke."""
+    from hedgerow import flow
+
+    work = flow.open_work(given.reference)
+    flow.prepare_controller(work, yes=given.yes, say=report.note)
+    with work.deployment.lock("install"):
+        started = time.monotonic()
+        try:
+            code = _install(work, report, given)
+        except (HedgerowError, KeyboardInterrupt) as error:
+            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
+            if work.deployment.exists():
+                work.deployment.record("install", outcome, seconds=round(time.monotonic() - started, 1))
+            raise
+    return code
+
+
+def _install(work, report: Reporter, given: Given) -> int:  # noqa: ANN001 (flow.Work; flow is imported late)
+    from hedgerow import flow, proof
+
+    site = flow.provision(work, report)
+    credentials, stack = flow.prepare(work, site, report)
+    converged = flow.converge_hosts(work, site, credentials, stack, report)
+    verified = proof.verify_hosts(work, site, report)
+    smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
+    folder = proof.write_evidence(work, site, verified, smoked)
+    code = exit_code(verified.findings, smoked is None or smoked.ok)
+    work.deployment.record("install", "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds)
+    printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)
+    return code
+
+
+def verify(given: Given, report: Reporter) -> int:
+    """Run the checks and write the evidence."""
+    from hedgerow import flow, proof
+
+    work = flow.open_work(given.reference, judge_files=False)
+    with work.deployment.lock("verify"):
+        site = work.target.site()
+        verified = proof.verify_hosts(work, site, report, given.control)
+        # A run over a few controls is a look, not evidence of the whole.
+        folder = None if given.control else proof.write_evidence(work, site, verified)
+        code = exit_code(verified.findings)
+        work.deployment.record("verify", "done" if code == EXIT_DONE else f"exit {code}", seconds=verified.seconds)
+    printing.verified(report, verified, folder, as_json_=given.json)
+    return code
+
+
+def smoke(given: Given, report: Reporter) -> int:
+    """Send events and read them back."""
+    from hedgerow import flow, proof
+
+    work = flow.open_work(given.reference, judge_files=False)
+    if not work.declaration.posthog.deploy:
+        raise CallError("PostHog is not deployed here (posthog.deploy is false)", "There is nothing to smoke-test yet.")
+    smoked = proof.smoke_test(work, work.target.site(), report)
+    printing.smoked(report, smoked, as_json_=given.json)
+    return EXIT_DONE if smoked.ok else EXIT_CONTROL_FAILED
+
+
+def status(given: Given, report: Reporter) -> int:
+    """Say which hosts there are and whether they answer."""
+    from hedgerow import flow, looking
+
+    work = flow.open_work(given.reference, judge_files=False)
+    seen = looking.status(work)
+    printing.status(report, seen, as_json_=given.json)
+    return EXIT_DONE if seen.hosts and all(host.reachable for host in seen.hosts) else EXIT_UNREACHABLE
+
+
+def report(given: Given, report: Reporter) -> int:
+    """Print the last evidence again."""
+    from hedgerow import flow, proof
+    from hedgerow.catalog import load_catalog
+
+    work = flow.open_work(given.reference, judge_files=False)
+    module, _ = proof.FORMATS[given.format]
+    text = module.render(proof.last_evidence(work.deployment, load_catalog()))
+    if given.output is None:
+        sys.stdout.write(text)
+    else:
+        write_file(given.output, text)
+        report.note(f"Written: {given.output}")
+    return EXIT_DONE
+
+
+def ssh(given: Given, report: Reporter) -> int:
+    """Run a command as root on a host, with our standard input and output; without one, open a shell."""
+    from hedgerow import flow
+
+    work = flow.open_work(given.reference, judge_files=False)
+    host = host_named(work.target.site(), given.host)
+    shell = ["sudo", "-i"] if not given.remote else ["sudo", "--", "sh", "-c", ssh_client.quoted(given.remote)]
+    terminal = ["-t"] if not given.remote and sys.stdin.isatty() else []
+    line = ssh_client.command(host, work.deployment.known_hosts)
+    return subprocess.run([line[0], *terminal, *line[1:], "--", *shell], check=False).returncode
+
+
+def host_named(site: Site, name: str) -> Host:
+    """Return the host of that name. Raises CallError."""
+    for host in site.hosts:
+        if host.name == name:
+            return host
+    raise CallError(f'there is no host "{name}"', f"There are: {', '.join(host.name for host in site.hosts)}.")
+
+
+def destroy(given: Given, report: Reporter) -> int:
+    """End a lab; leave machines alone that are not ours."""
+    from hedgerow import flow
+
+    try:
+        work = flow.open_work(given.reference, judge_files=False)
+    except CallError:
+        work = flow.leftover(given.reference)
+        if work is None:
+            raise
+    if work.declaration.target.kind != "lab":
+        printing.not_ours(report, work, as_json_=given.json)
+        return EXIT_DONE
+    if not given.yes:
+        if not sys.stdin.isatty():
+            raise CallError(f"destroy ends every host of {work.deployment.name} and its data", "Say --yes.")
+        report.err.print(f"End every host of {work.deployment.name}, with all its data? [y/N] ", end="", markup=False)
+        if sys.stdin.readline().strip().lower() != "y":
+            raise CallError("nothing was destroyed")
+    with work.deployment.lock("destroy"):
+        removed = flow.destroy(work, report)
+        work.deployment.record("destroy", "done", removed=len(removed))
+    printing.destroyed(report, work.deployment.name, removed, as_json_=given.json)
+    return EXIT_DONE
+
+
+def demo(given: Given, report: Reporter) -> int:
+    """The lab from end to end."""
+    deployment = Deployment("demo")
+    given.reference = "demo" if deployment.exists() else str(DEMO)
+    return install(given, report)
+
+
+def init(given: Given, report: Reporter) -> int:
+    """Write a commented deploy.yml."""
+    from hedgerow import init as guide
+
+    return guide.run(given, report)
+
+
+def add_init_arguments(sub: argparse.ArgumentParser) -> None:
+    """Add what `init` can be told instead of asking."""
+    from hedgerow import init as guide
+
+    guide.add_arguments(sub)
+
+
+def completion(given: Given, report: Reporter) -> int:
+    """Print the completion script of a shell."""
+    import argcomplete
+
+    name = Path(os.environ.get("HEDGEROW_COMMAND", "installer.py")).name
+    sys.stdout.write(argcomplete.shellcode([name], shell=given.shell))
+    return EXIT_DONE
+
+
+def schema(given: Given, report: Reporter) -> int:
+    """Print the JSON Schema of deploy.yml."""
+    from hedgerow.declaration.schema import schema as build
+
+    sys.stdout.write(json.dumps(build(), indent=2, ensure_ascii=False) + "\n")
+    return EXIT_DONE
+
+
+def exit_code(findings: tuple[Finding, ...], smoke_ok: bool = True) -> int:
+    """Return 1 when a control or the smoke test fails, else 3 when a question could not be asked, else 0."""
+    if any(finding.status == "fail" for finding in findings) or not smoke_ok:
+        return EXIT_CONTROL_FAILED
+    if any(finding.status == "error" for finding in findings):
+        return EXIT_UNREACHABLE
+    return EXIT_DONE
