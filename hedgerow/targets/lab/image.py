@@ -8,6 +8,7 @@ be quicker still, but Podman's own overlay does not work on one.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from hedgerow.targets.lab.commands import attempt, run
 from hedgerow.targets.lab.places import RECIPE, locked
 
 BUILD_SECONDS = 900
+# What is begun here must not go on when we are killed: it would write where the next one writes,
+# without the lock it was begun under. A process name space ends whole with its first process.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+IN_ONE_PIECE = ("unshare", "--pid", "--fork", "--kill-child", "--mount")
 
 
 @dataclass(frozen=True)
@@ -56,31 +61,43 @@ def build(image: Image, cache: Path, say: Say) -> None:
         if tar.exists():
             return
         say(f"building the host image (Debian {image.suite}, {len(image.packages)} packages; once)")
-        beside = tar.with_name(f".{tar.name}")
+        workshop = tar.parent / "building"
+        clear(workshop)
+        workshop.mkdir()
         status, _, complaint = attempt(
-            [
-                "mmdebstrap",
-                "--variant=minbase",
-                "--format=tar",
-                f"--include={','.join(image.packages)}",
-                # The hook's own argument is the root of the image.
-                f'--customize-hook=sh {image.customize} "$1"',
-                image.suite,
-                str(beside),
-            ],
+            [*WITH_US, *IN_ONE_PIECE, *build_command(image, workshop / tar.name)],
             seconds=BUILD_SECONDS,
+            extra={"TMPDIR": str(workshop)},
         )
         if status != 0:
-            beside.unlink(missing_ok=True)
             told = "\n".join(line for line in complaint.splitlines() if line.startswith(("E:", "Err:")))
             raise UnreachableError(
                 f"the host image could not be built: {told or complaint[-800:]}",
                 "See whether this controller reaches a Debian mirror: `apt-get update`.",
             )
-        beside.rename(tar)
+        (workshop / tar.name).rename(tar)
+        clear(workshop)
+
+
+def build_command(image: Image, tar: Path) -> list[str]:
+    return [
+        *("mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(image.packages)}"),
+        # A hook is a line of shell; its own first argument is the root of the image.
+        f'--customize-hook=sh {shlex.quote(str(image.customize))} "$1"',
+        *(image.suite, str(tar)),
+    ]
 
 
 def unpack(tar: Path, root: Path) -> None:
     """Unpack the image into a new folder."""
     root.mkdir(parents=True)
-    run(["tar", "--extract", f"--file={tar}", f"--directory={root}", "--numeric-owner", "--xattrs"], seconds=300)
+    command = ["tar", "--extract", f"--file={tar}", f"--directory={root}", "--numeric-owner", "--xattrs"]
+    run([*WITH_US, *command], seconds=300)
+
+
+def clear(folder: Path) -> None:
+    """Remove a folder, but nothing of a file system that is mounted below it."""
+    run(
+        ["setpriv", "--pdeathsig", "KILL", "rm", "--recursive", "--force", "--one-file-system", str(folder)],
+        seconds=300,
+    )

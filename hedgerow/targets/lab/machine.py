@@ -9,45 +9,58 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hedgerow.errors import UnreachableError
-from hedgerow.targets.lab.commands import attempt, run
+from hedgerow.targets.lab import cgroups
+from hedgerow.targets.lab.commands import SYSTEM_PATH, attempt, run
 from hedgerow.targets.lab.places import HostPlace
 
-CGROUPS = Path("/sys/fs/cgroup")
-CGROUP2_MAGIC_MOUNT = " - cgroup2 "
+NSPAWN_RUN = Path("/run/systemd/nspawn")
+NSPAWN_KINDS = ("propagate", "unix-export")
 
-# The last thing before systemd-nspawn, in the same process. It writes down who it is before
-# anything else, so that a crash of the installer at any moment leaves no host without a record.
-# Each host has a cgroup of its own: systemd-nspawn makes "payload" below the one it finds
-# itself in, and two hosts in one would share every service's cgroup.
-LAUNCH = """
+# The keeper of a host: it outlives us, and boots the host again when the host reboots. Before
+# anything else it writes down who it is, so that a crash of the installer at any moment leaves
+# no host without a record. Each host has a cgroup of its own: systemd-nspawn makes "payload"
+# below the one it finds itself in, and two hosts in one would share every service's cgroup.
+# The keeper itself waits one level below: a group that hands controllers down holds no process
+# (cgroup v2, "No Internal Process Constraint").
+KEEPER = """
 set -eu
-record=$1 mode=$2 group=$3
+record=$1 mode=$2 group=/sys/fs/cgroup$3
 shift 3
-printf '%s %s %s\\n' $$ "$(cut -d ' ' -f 22 /proc/$$/stat)" "$group" >"$record.new"
+printf '%s %s\\n' $$ "$(cut -d ' ' -f 22 /proc/$$/stat)" >"$record.new"
 mv "$record.new" "$record"
 if [ "$mode" = private ]; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi
-if [ "$mode" != scope ]; then
-  mkdir -p "/sys/fs/cgroup$group"
-  echo $$ >"/sys/fs/cgroup$group/cgroup.procs"
-fi
-exec "$@"
+mkdir -p "$group/keeper"
+echo $$ >"$group/keeper/cgroup.procs"
+going=yes
+trap 'going=no; kill -TERM "$nspawn"' TERM
+while [ $going = yes ]; do
+  sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" "$@" &
+  nspawn=$!
+  # A signal to the keeper ends the wait, not the child: then wait again, for how it ends.
+  status=0
+  wait $nspawn || status=$?
+  while kill -0 $nspawn 2>/dev/null; do
+    status=0
+    wait $nspawn || status=$?
+  done
+  # systemd-nspawn(1), --keep-unit: 133 asks whoever started it to start it again.
+  if [ $status != 133 ]; then going=no; fi
+done
+exit $status
 """
 
-# cgroup.kill ends everything in the group and below, whoever started it, and nothing else.
-END_GROUP = """
-set -eu
-mode=$1 group=/sys/fs/cgroup$2
-if [ "$mode" = private ]; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi
-[ -d "$group" ] || exit 0
-echo 1 >"$group/cgroup.kill"
-tries=0
-while [ -d "$group" ] && grep -q 'populated 1' "$group/cgroup.events"; do
-  tries=$((tries + 1))
-  [ $tries -lt 200 ] || exit 1
-  sleep 0.05
-done
-[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +
-"""
+
+@dataclass(frozen=True)
+class Machine:
+    """One host as systemd-nspawn knows it. `lab` is the lab's short name."""
+
+    lab: str
+    host: str
+    place: HostPlace
+
+    @property
+    def name(self) -> str:
+        return f"{self.lab}-{self.host}"
 
 
 @dataclass(frozen=True)
@@ -56,49 +69,17 @@ class Process:
 
     pid: int
     started: int
-    group: str
 
 
-def cgroup_mode(mounts: str, systemd: bool) -> str:
-    """Decide how hosts get a cgroup of their own, from /proc/self/mountinfo.
-
-    `private`: the controller has version 1 controllers mounted, so each host sees a cgroup2
-    of its own mount namespace. `scope`: systemd hands out cgroups here, so it is asked for
-    one. `plain`: nobody does, so it is made.
-    """
-    version = ""
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        if before.split()[4] == str(CGROUPS):
-            version = after.split()[0]
-    if version != "cgroup2":
-        return "private"
-    return "scope" if systemd else "plain"
-
-
-def current_mode() -> str:
-    return cgroup_mode(Path("/proc/self/mountinfo").read_text(), Path("/run/systemd/system").is_dir())
-
-
-def limits_enforced() -> bool:
-    """True where hosts can limit processes: not where version 1 keeps the controllers."""
-    offered = CGROUPS / "cgroup.controllers"
-    return current_mode() != "private" and offered.exists() and "pids" in offered.read_text().split()
-
-
-def group_of(machine: str, mode: str) -> str:
-    return f"/machine.slice/hedgerow-lab-{machine}.scope" if mode == "scope" else f"/hedgerow-lab-{machine}"
-
-
-def command(machine: str, bridge: str, place: HostPlace, mode: str) -> list[str]:
+def command(machine: Machine, bridge: str, mode: str) -> list[str]:
     """Return the whole command that starts a host."""
     nspawn = [
         "systemd-nspawn",
         "--settings=no",
         "--boot",
-        f"--directory={place.root}",
-        f"--machine={machine}",
-        f"--hostname={place.folder.name}",
+        f"--directory={machine.place.root}",
+        f"--machine={machine.name}",
+        f"--hostname={machine.host}",
         f"--network-bridge={bridge}",
         "--register=no",
         "--keep-unit",
@@ -109,23 +90,25 @@ def command(machine: str, bridge: str, place: HostPlace, mode: str) -> list[str]
         "--capability=all",
         "--system-call-filter=keyctl bpf add_key @mount",
     ]
-    group = group_of(machine, mode)
-    launch = ["/bin/sh", "-c", LAUNCH, "launch", str(place.process), mode, group, *nspawn]
+    group = cgroups.host_group(machine.lab, machine.host, mode)
+    keeper = ["/bin/sh", "-c", KEEPER, "keeper", str(machine.place.process), mode, group, *nspawn]
     if mode == "scope":
-        unit = Path(group).name
-        asked = ["systemd-run", "--quiet", "--scope", "--collect", "--slice=machine.slice", f"--unit={unit}"]
-        return [*asked, "--property=Delegate=yes", *launch]
+        unit, part = cgroups.scope_name(machine.lab, machine.host), cgroups.slice_name(machine.lab)
+        asked = ["systemd-run", "--quiet", "--scope", "--collect", f"--slice={part}", f"--unit={unit}"]
+        return [*asked, "--property=Delegate=yes", *keeper]
     if mode == "private":
-        return ["unshare", "--mount", "--propagation", "private", *launch]
-    return launch
+        return ["unshare", "--mount", "--propagation", "private", *keeper]
+    return keeper
 
 
 def find(place: HostPlace) -> Process | None:
     """Return the host's process if it is alive and truly the one that was started."""
     if not place.process.exists():
         return None
-    pid, started, group = place.process.read_text().split()
-    process = Process(int(pid), int(started), group)
+    words = place.process.read_text().split()
+    if len(words) < 2:  # a full disk leaves an empty record
+        return None
+    process = Process(int(words[0]), int(words[1]))
     return process if is_alive(process) else None
 
 
@@ -134,21 +117,27 @@ def is_alive(process: Process) -> bool:
         stat = Path(f"/proc/{process.pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    # proc_pid_stat(5): the name in brackets may hold anything; state is field 3, starttime field 22.
+    return is_the_one(stat, process)
+
+
+def is_the_one(stat: str, process: Process) -> bool:
+    """Read /proc/PID/stat: field 3 is the state (Z and X are dead), field 22 when it started (proc_pid_stat(5))."""
+    # The name, in brackets, may hold spaces and brackets itself.
     state, *rest = stat.rpartition(")")[2].split()
     return state not in "ZX" and int(rest[18]) == process.started
 
 
-def start(machine: str, bridge: str, place: HostPlace) -> None:
+def start(machine: Machine, bridge: str) -> None:
     """Start a host that does not run. It belongs to nobody's session and outlives us."""
-    mode = current_mode()
-    end_group(machine, mode)
+    mode = cgroups.current_mode()
+    cgroups.end(cgroups.host_group(machine.lab, machine.host, mode), mode)
+    place = machine.place
     place.process.unlink(missing_ok=True)
     with place.console.open("ab") as console:
         pid = os.posix_spawn(
             "/usr/bin/setsid",
-            ["setsid", "--fork", *command(machine, bridge, place, mode)],
-            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "LC_ALL": "C.UTF-8"},
+            ["setsid", "--fork", *command(machine, bridge, mode)],
+            {"PATH": SYSTEM_PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "LC_ALL": "C.UTF-8"},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, console.fileno(), 1),
@@ -159,27 +148,29 @@ def start(machine: str, bridge: str, place: HostPlace) -> None:
     deadline = time.monotonic() + 10
     while not place.process.exists():
         if time.monotonic() > deadline:
-            raise UnreachableError(f"{machine} did not start: {last_lines(place)}")
+            raise UnreachableError(f"{machine.host} did not start. Its console says:\n{last_lines(place)}")
         time.sleep(0.01)
 
 
-def stop(machine: str, place: HostPlace, seconds: float = 30) -> None:
+def stop(machine: Machine, seconds: float = 30) -> None:
     """Shut a host down as its power button would; after `seconds`, cut the power."""
-    process = find(place)
+    process = find(machine.place)
     if process is not None:
         signal_process(process, signal.SIGTERM)
         deadline = time.monotonic() + seconds
         while is_alive(process) and time.monotonic() < deadline:
             time.sleep(0.05)
-    cut(machine, place)
+    cut(machine)
 
 
-def cut(machine: str, place: HostPlace) -> None:
+def cut(machine: Machine) -> None:
     """End everything that runs in a host, at once. Nothing else can be hit: it is one cgroup."""
-    end_group(machine, current_mode())
-    if (process := find(place)) is not None:
+    # The keeper first: it may be about to boot the host again, or not yet be in its group.
+    if (process := find(machine.place)) is not None:
         signal_process(process, signal.SIGKILL)
-    place.process.unlink(missing_ok=True)
+    mode = cgroups.current_mode()
+    cgroups.end(cgroups.host_group(machine.lab, machine.host, mode), mode)
+    machine.place.process.unlink(missing_ok=True)
 
 
 def signal_process(process: Process, number: int) -> None:
@@ -197,24 +188,23 @@ def signal_process(process: Process, number: int) -> None:
         os.close(descriptor)
 
 
-def end_group(machine: str, mode: str) -> None:
-    wrapped = ["/bin/sh", "-c", END_GROUP, "end", mode, group_of(machine, mode)]
-    run(["unshare", "--mount", "--propagation", "private", *wrapped] if mode == "private" else wrapped)
-
-
 def last_lines(place: HostPlace, count: int = 12) -> str:
     """Return the end of a host's console, or say that it is empty."""
-    if not place.console.exists():
-        return "(its console is empty)"
-    lines = [line.rstrip() for line in place.console.read_text(errors="replace").splitlines() if line.strip()]
-    return "\n".join(lines[-count:]) or "(its console is empty)"
+    text = place.console.read_text(errors="replace") if place.console.exists() else ""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-count:]) or "(nothing)"
 
 
-def leftover_mounts(machine: str) -> list[str]:
-    """Return what systemd-nspawn mounts on the controller for a host and a killed one leaves there."""
+def sweep(machine: Machine) -> None:
+    """Remove what systemd-nspawn keeps under /run for a host, and leaves there when it is killed."""
     status, output, _ = attempt(["findmnt", "--raw", "--noheadings", "--output", "TARGET"])
-    return [
-        line
-        for line in output.splitlines()
-        if status == 0 and line.startswith("/run/systemd/nspawn/") and line.endswith(f"/{machine}")
-    ]
+    mounted = output.splitlines() if status == 0 else []
+    for kind in NSPAWN_KINDS:
+        folder = NSPAWN_RUN / kind / machine.name
+        if str(folder) in mounted:
+            run(["umount", str(folder)])
+        if folder.is_dir():
+            folder.rmdir()
+    if machine.place.root.exists():
+        inode = machine.place.root.stat()
+        (NSPAWN_RUN / "locks" / f"inode-{inode.st_dev}:{inode.st_ino}").unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -15,6 +16,7 @@ CONTROLLER = 1
 STRANGER = 250
 # The kernel refuses longer interface names (IFNAMSIZ is 16, with the closing NUL); "hg-" takes three.
 SHORT_LENGTH = 12
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 CANDIDATES = tuple(IPv4Network(f"10.77.{number}.0/24") for number in range(256))
 
 
@@ -44,16 +46,25 @@ class Network:
         return str(self.subnet[STRANGER])
 
 
+def check_names(name: str, spec: LabSpec | None) -> None:
+    """Raise CallError unless every name may stand in a path, a host name and a cgroup."""
+    hosts = [host for host, _ in spec.hosts] if spec else []
+    for what, given in [("deployment", name), *(("host", host) for host in hosts)]:
+        if not NAME.fullmatch(given):
+            raise CallError(
+                f"{given!r} cannot name a lab's {what}",
+                "Use small letters, digits and dashes, 40 at most, with a letter or digit at both ends.",
+            )
+    for host in hosts:
+        if hosts.count(host) > 1:
+            raise CallError(f"two hosts of the lab are called {host}", "Give each its own name.")
+
+
 def short_name(name: str) -> str:
     """Return a name of at most 12 characters that no other deployment shares."""
     if len(name) <= SHORT_LENGTH:
         return name
     return f"{name[:5]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-
-
-def machine_name(name: str, host: str) -> str:
-    """Return what systemd-nspawn, its cgroup and its interface call this host."""
-    return f"{short_name(name)}-{host}"
 
 
 def network(name: str, subnet: IPv4Network) -> Network:

@@ -6,37 +6,13 @@ import json
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from hedgerow.targets.lab import firewall
 from hedgerow.targets.lab.commands import attempt, run
 from hedgerow.targets.lab.names import Network
 from hedgerow.targets.lab.places import Places, locked, write
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def rules(network: Network) -> str:
-    """Return the lab's own table. Made anew each time: naming it first lets `delete` always succeed.
-
-    Lab hosts may reach anything, as the stranger and the controller do over the bridge;
-    nobody else may reach them, another lab's hosts included.
-    """
-    table, bridge = network.table, network.bridge
-    return f"""
-table ip {table}
-delete table ip {table}
-table ip {table} {{
-  chain leaving {{
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {network.subnet} oifname != "{bridge}" masquerade
-  }}
-  chain passing {{
-    type filter hook forward priority filter; policy accept;
-    iifname "{bridge}" accept
-    oifname "{bridge}" ct state established,related accept
-    oifname "{bridge}" drop
-  }}
-}}
-"""
 
 
 def taken_networks() -> list[IPv4Network]:
@@ -64,8 +40,8 @@ def has_bridge(network: Network) -> bool:
     return addresses is not None and {network.controller, network.stranger} <= set(addresses)
 
 
-def has_table(network: Network) -> bool:
-    return attempt(["nft", "list", "table", "ip", network.table])[0] == 0
+def forwards() -> bool:
+    return FORWARD.read_text().strip() == "1"
 
 
 def set_up(network: Network, holder: str, places: Places) -> None:
@@ -76,16 +52,14 @@ def set_up(network: Network, holder: str, places: Places) -> None:
         if address not in (bridge_addresses(network) or []):
             run(["ip", "address", "add", f"{address}/{network.subnet.prefixlen}", "dev", network.bridge])
     run(["ip", "link", "set", network.bridge, "up"])
-    if not has_table(network):
-        run(["nft", "-f", "-"], feed=rules(network))
+    firewall.set_up(network)
     hold_forwarding(holder, places)
 
 
 def take_down(network: Network, holder: str, places: Places) -> list[tuple[str, str]]:
     """Remove what is there and return it as (kind, name)."""
     removed = []
-    if has_table(network):
-        run(["nft", "delete", "table", "ip", network.table])
+    if firewall.take_down(network):
         removed.append(("firewall table", network.table))
     if bridge_addresses(network) is not None:
         run(["ip", "link", "delete", network.bridge])

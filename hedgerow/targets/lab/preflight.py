@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hedgerow.errors import CallError
 from hedgerow.targets.lab import dress, names
+from hedgerow.targets.lab.cgroups import current_mode
 from hedgerow.targets.lab.commands import PROXIES, SYSTEM_PATH, attempt, environment
-from hedgerow.targets.lab.machine import current_mode
 
 # The command, and the package it comes in on Debian and Ubuntu.
 COMMANDS = {
@@ -22,6 +22,8 @@ COMMANDS = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "unshare": "util-linux",
+    "setpriv": "util-linux",
+    "findmnt": "util-linux",
     "tar": "tar",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
@@ -11,14 +10,16 @@ from ipaddress import IPv4Network
 from hedgerow.errors import CallError
 from hedgerow.hosts import Change, Host, HostState, Site
 from hedgerow.targets import Say
-from hedgerow.targets.lab import dress, image, machine, network, preflight, reach
-from hedgerow.targets.lab.commands import proxies, run
+from hedgerow.targets.lab import cgroups, dress, firewall, image, machine, network, plan, preflight, reach
+from hedgerow.targets.lab.commands import proxies
 from hedgerow.targets.lab.names import (
+    CANDIDATES,
     LabSpec,
     Network,
     assign_addresses,
+    check_names,
     choose_subnet,
-    machine_name,
+    short_name,
 )
 from hedgerow.targets.lab.names import network as network_of
 from hedgerow.targets.lab.places import HostRecord, LabPlace, LabRecord, Places, locked
@@ -31,6 +32,7 @@ class LabTarget:
     """A lab of systemd-nspawn hosts. `spec` may be left out by who only looks at it or removes it."""
 
     def __init__(self, name: str, spec: LabSpec | None = None, places: Places | None = None) -> None:
+        check_names(name, spec)
         self.name = name
         self.spec = spec
         self.places = places or Places.of(os.environ)
@@ -49,35 +51,31 @@ class LabTarget:
         problems = preflight.missing_features() + preflight.unusable_names()
         problems += preflight.missing_room(self.places.labs, len(new))
         record = self._record()
-        if record is None:
-            return problems + preflight.subnet_problem(spec.subnet, self._taken())
-        return problems + self._moved(record)
+        problems += firewall.problems(self._by_name().bridge)
+        if record is not None:
+            return problems + self._moved(record)
+        if network.bridge_addresses(self._by_name()) is not None:
+            problems.append(
+                f"there is a bridge {self._by_name().bridge} but no lab {self.name} in {self.places.labs}: "
+                f"it belongs to a lab of that name kept elsewhere, or is left of one; destroying {self.name} removes it"
+            )
+        return problems + preflight.subnet_problem(spec.subnet, self._taken())
 
     def plan(self) -> list[Change]:
         """Return what `apply` would do; touch nothing."""
         spec = self._wanted()
         record = self._record()
+        net = network_of(self.name, record.subnet if record else choose_subnet(spec.subnet, self._taken()))
         recipe = image.read_image(spec.suite)
-        tar = recipe.tar(self.places.cache)
-        needs_image = any(not self.place.host(name).root.is_dir() for name, _ in spec.hosts)
-        changes = []
-        if needs_image:
-            changes.append(Change("keep" if tar.exists() else "create", "host image", tar.name))
-        subnet = record.subnet if record else choose_subnet(spec.subnet, self._taken())
-        net = network_of(self.name, subnet)
-        changes.append(Change(made(network.has_bridge(net)), "bridge", net.bridge, str(subnet)))
-        changes.append(Change(made(network.has_table(net)), "firewall table", net.table, "masquerade, forward"))
-        if network.FORWARD.read_text().strip() != "1":
-            changes.append(Change("change", "sysctl", "net.ipv4.ip_forward", "0 -> 1 while a lab is up"))
-        states = {state.name: state.state for state in self.observe()}
-        actions = {"running": "keep", "stopped": "change", "missing": "create"}
-        for name, roles in spec.hosts:
-            state = states.get(name, "missing")
-            detail = "start it" if state == "stopped" else ", ".join(roles)
-            changes.append(Change(actions[state], "host", name, detail))
-        wanted = {name for name, _ in spec.hosts}
-        changes += [Change("delete", "host", name) for name in self.place.hosts_found() if name not in wanted]
-        return changes
+        facts = plan.Facts(
+            image=recipe.tar(self.places.cache).name,
+            image_cached=recipe.tar(self.places.cache).exists(),
+            bridge=network.has_bridge(net),
+            table=firewall.has_table(net),
+            forwarding=network.forwards(),
+            hosts={name: self._state(name).state for name in self.place.hosts_found()},
+        )
+        return plan.changes(spec, net, facts)
 
     def apply(self, say: Say) -> Site:
         """Make the hosts exist and reachable, and return them. Raises CallError and UnreachableError."""
@@ -131,18 +129,22 @@ class LabTarget:
 
     def destroy(self, say: Say) -> list[Change]:
         """Undo everything `apply` ever set up, also after a crash, and return what was removed."""
-        removed = []
-        for name in self.place.hosts_found():
+        found = self.place.hosts_found()
+        for name in found:
             say(f"{name}: removing")
-            self._remove_host(name)
-            removed.append(Change("delete", "host", name))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._remove_host, found))
+        removed = [Change("delete", "host", name) for name in found]
+        # A host whose folder somebody removed by hand still runs in the lab's cgroup.
+        mode = cgroups.current_mode()
+        cgroups.end(cgroups.lab_group(short_name(self.name), mode), mode)
         record = self._record()
         # Without a record there may still be a bridge or a table of ours: they are found by name.
-        net = network_of(self.name, record.subnet if record else IPv4Network("10.77.0.0/24"))
+        net = network_of(self.name, record.subnet) if record else self._by_name()
         gone = network.take_down(net, str(self.place.folder), self.places)
         removed += [Change("delete", kind, name) for kind, name in gone]
         if self.place.folder.exists():
-            shutil.rmtree(self.place.folder)
+            image.clear(self.place.folder)
             removed.append(Change("delete", "folder", str(self.place.folder)))
         return removed
 
@@ -150,7 +152,7 @@ class LabTarget:
 
     def stop(self, host: str) -> None:
         """Shut a host down in good order; its disk stays."""
-        machine.stop(machine_name(self.name, host), self.place.host(host))
+        machine.stop(self._machine(host))
 
     def start(self, host: str) -> None:
         """Boot a stopped host from its disk and wait until it lets us in. Raises UnreachableError."""
@@ -160,7 +162,7 @@ class LabTarget:
         place = self.place.host(host)
         if machine.find(place) is None:
             net = network_of(self.name, self._recorded().subnet)
-            machine.start(machine_name(self.name, host), net.bridge, place)
+            machine.start(self._machine(host), net.bridge)
         reach.wait(self.place, known[host], place)
 
     def reboot(self, host: str) -> None:
@@ -169,6 +171,9 @@ class LabTarget:
         self.start(host)
 
     # How
+
+    def _machine(self, host: str) -> machine.Machine:
+        return machine.Machine(short_name(self.name), host, self.place.host(host))
 
     def _wanted(self) -> LabSpec:
         if self.spec is not None:
@@ -184,6 +189,10 @@ class LabTarget:
         if record is None:
             raise CallError(f"there is no lab {self.name} here", "Install it first.")
         return record
+
+    def _by_name(self) -> Network:
+        """Return the lab's network where only its name is known; the subnet says nothing."""
+        return network_of(self.name, CANDIDATES[0])
 
     def _moved(self, record: LabRecord) -> list[str]:
         declared = self.spec.subnet if self.spec else None
@@ -230,12 +239,11 @@ class LabTarget:
             self._make_root(host, net, recipe, key)
         if machine.find(place) is None:
             say(f"{host.name}: booting ({host.address})")
-            machine.start(machine_name(self.name, host.name), net.bridge, place)
+            machine.start(self._machine(host.name), net.bridge)
 
     def _make_root(self, host: HostRecord, net: Network, recipe: image.Image, key: str) -> None:
         place = self.place.host(host.name)
-        if place.half_made.exists():
-            shutil.rmtree(place.half_made)
+        image.clear(place.half_made)
         image.unpack(recipe.tar(self.places.cache), place.half_made)
         wear = dress.Dress(
             name=host.name,
@@ -244,7 +252,7 @@ class LabTarget:
             authorized_key=key,
             resolver=dress.resolver_file().read_text(),
             proxies=proxies(dict(os.environ)),
-            limits=machine.limits_enforced(),
+            limits=cgroups.limits_enforced(),
         )
         place.host_key.write_text(dress.put_on(place.half_made, wear) + "\n")
         place.half_made.rename(place.root)
@@ -258,17 +266,10 @@ class LabTarget:
         return HostState(name, "missing", "half unpacked" if place.half_made.exists() else "")
 
     def _remove_host(self, name: str) -> None:
-        place = self.place.host(name)
-        full = machine_name(self.name, name)
-        machine.cut(full, place)
-        for mount in machine.leftover_mounts(full):
-            run(["umount", mount])
-        # Never into a file system that somebody mounted below a root.
-        run(["rm", "--recursive", "--force", "--one-file-system", str(place.folder)], seconds=300)
-
-
-def made(there: bool) -> str:
-    return "keep" if there else "create"
+        gone = self._machine(name)
+        machine.cut(gone)
+        machine.sweep(gone)
+        image.clear(gone.place.folder)
 
 
 def one_at_a_time(say: Say) -> Say:
