@@ -1,0 +1,316 @@
+#!/usr/bin/python
+"""Run exactly the declared services, each as its unit, secrets and network are now, and wait until they are well."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import time
+import urllib.parse
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: hedgerow_quadlets
+short_description: Runs the declared Quadlet services and no other container
+description:
+  - A service is restarted when its container is older than its unit file, a secret it was given or a file it mounts,
+    when somebody overrode its unit, or when it does not run. That is read from the host each time, not remembered from
+    the tasks before, so a run that was killed half-way is finished by the next one.
+  - Units and containers beyond the declared ones are stopped and removed. Volumes and images stay.
+  - In the end every service is well by its own health command, or the module fails with what the service last said.
+options:
+  services: {description: "Names of the services, without prefix.", type: list, elements: str, required: true}
+  networks: {description: "Names of the networks they are on.", type: list, elements: str, required: true}
+  prefix: {description: "What unit and container names begin with.", type: str, default: hedgerow-}
+  folder: {description: "Where Quadlet looks for units.", type: path, default: /etc/containers/systemd}
+  timeout: {description: "Seconds that all together have to become well.", type: int, default: 180}
+author: Hedgerow
+"""
+
+RETURN = r"""
+restarted: {description: "Services that were started or restarted, each with the reason.", type: dict, returned: always}
+removed: {description: "Units, overrides and containers that nobody declared.", type: list, returned: always}
+"""
+# podman-systemd.unit(5): what unit a source file becomes.
+SUFFIXES = {
+    ".container": "",
+    ".kube": "",
+    ".pod": "-pod",
+    ".volume": "-volume",
+    ".network": "-network",
+    ".image": "-image",
+    ".build": "-build",
+}
+# Podman writes an event for each of its own steps into the unit's journal; none of them is the service's word.
+EVENT = re.compile(r"\b(container|image|network|secret|volume) \w+ [0-9a-f]{12,}|\[systemd-run\]|^[0-9a-f]{64}$")
+LAST_WORDS = 12
+
+
+def moment(text: str) -> float:
+    """Return a time as Podman prints it, RFC 3339 with nanoseconds, as seconds."""
+    whole, fraction, zone = re.fullmatch(r"([^.Z+]+)(\.\d+)?(Z|[+-]\d\d:\d\d)", text).groups()
+    return datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
+
+
+def unit_of(path: Path) -> str:
+    """Return the service that systemd makes of a Quadlet file."""
+    return f"{path.stem}{SUFFIXES[path.suffix]}.service"
+
+
+def reason(unit: dict[str, str], container: dict[str, Any] | None, sources: dict[str, float]) -> str:
+    """Say why a service must be restarted; empty when it runs as it should.
+
+    `sources` are the things it was made from, by name, each with the time of its last change.
+    """
+    if unit["ActiveState"] != "active":
+        return f"was {unit['ActiveState'] or 'unknown'}"
+    if container is None:
+        return "had no container"
+    if container["Config"]["Labels"].get("PODMAN_SYSTEMD_UNIT") != unit["Id"]:
+        return "its container was not started by its unit"
+    created = moment(container["Created"])
+    newer = sorted(name for name, changed in sources.items() if changed > created)
+    return f"older than {', '.join(newer)}" if newer else ""
+
+
+def secrets_of(container: dict[str, Any]) -> list[str]:
+    """Return the names of the secrets a container was given. `podman inspect` shows them in the command alone."""
+    words = container["Config"].get("CreateCommand") or []
+    return [value.partition(",")[0] for flag, value in itertools.pairwise(words) if flag == "--secret"]
+
+
+def sources_of(path: Path, container: dict[str, Any] | None, secrets: dict[str, float]) -> dict[str, float]:
+    """Return what a container was made from and when each of it last changed: unit file, mounted files, secrets."""
+    mounts = [Path(each["Source"]) for each in container["Mounts"] if each["Type"] == "bind"] if container else []
+    sources = {str(each): each.stat().st_ctime for each in (path, *mounts) if each.is_file()}
+    given = secrets_of(container) if container else []
+    return sources | {name: secrets[name] for name in given if name in secrets}
+
+
+def well(container: dict[str, Any]) -> bool:
+    """Say whether Podman's own last question to a container was answered well."""
+    return (container["State"].get("Health") or {}).get("Status") == "healthy"
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def redacted(text: str, secrets: list[str]) -> str:
+    """Return the text without any secret, nor the password within one that is an address."""
+    inner = [urllib.parse.urlsplit(secret).password for secret in secrets if "://" in secret]
+    for value in sorted(filter(None, secrets + inner), key=len, reverse=True):
+        text = text.replace(value, "********")
+    return text
+
+
+class Host:
+    """Podman and systemd of the host, asked and changed through their command lines."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.podman = module.get_bin_path("podman")
+        self.prefix = module.params["prefix"]
+        self.folder = Path(module.params["folder"])
+
+    def run(self, *words: str, fails: bool = True) -> str:
+        code, out, error = self.module.run_command(list(words))
+        if code != 0 and fails:
+            self.module.fail_json(msg=f"{' '.join(words)}: {error.strip()[-800:]}")
+        return out
+
+    def units(self, names: list[str]) -> dict[str, dict[str, str]]:
+        properties = "Id,LoadState,ActiveState,SubState,Result,NeedDaemonReload,DropInPaths"
+        blocks = self.run("systemctl", "show", "--property", properties, *names).strip().split("\n\n")
+        shown = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
+        return {each["Id"]: each for each in shown}
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """Return every container by name, running or not."""
+        names = self.run(self.podman, "ps", "--all", "--format", "{{.Names}}").split()
+        if not names:
+            return {}
+        # One may end between the two questions; what is left is then answered all the same.
+        shown = json.loads(self.run(self.podman, "container", "inspect", *names, fails=False) or "[]")
+        return {each["Name"]: each for each in shown}
+
+    def networks(self, names: list[str]) -> dict[str, float]:
+        """Return when each network was made; those that do not exist are left out."""
+        there = set(self.run(self.podman, "network", "ls", "--format", "{{.Name}}").split()).intersection(names)
+        if not there:
+            return {}
+        shown = json.loads(self.run(self.podman, "network", "inspect", *sorted(there)))
+        return {each["name"]: moment(each["created"]) for each in shown}
+
+    def secrets(self) -> dict[str, float]:
+        """Return when each secret last changed."""
+        names = self.run(self.podman, "secret", "ls", "--format", "{{.Name}}").split()
+        shown = json.loads(self.run(self.podman, "secret", "inspect", *names)) if names else []
+        return {each["Spec"]["Name"]: moment(each["UpdatedAt"]) for each in shown}
+
+    def strangers(self, declared: set[str]) -> list[Path]:
+        """Return what lies in Quadlet's folder and nobody declared. `users` is for rootless services, not ours."""
+        return sorted(each for each in self.folder.iterdir() if each.name not in declared and each.name != "users")
+
+    def overrides(self, units: dict[str, dict[str, str]]) -> dict[Path, str]:
+        """Return drop-ins that change one of our units, each with the unit. We write none."""
+        found = {}
+        for name, unit in units.items():
+            for path in map(Path, unit.get("DropInPaths", "").split()):
+                # One for every service of the host (service.d) is not about us.
+                if path.parent.name.startswith(self.prefix) and path.is_relative_to("/usr") is False:
+                    found[path] = name
+        return found
+
+    def healthy(self, name: str) -> bool:
+        code, _, _ = self.module.run_command([self.podman, "healthcheck", "run", name])
+        return code == 0
+
+    def last_words(self, name: str) -> str:
+        """Return what a service said last, without secrets."""
+        said = self.run(
+            "journalctl", f"--unit={name}.service", "--output=cat", "--lines=200", "--no-pager", fails=False
+        )
+        lines = [line for line in said.splitlines() if line.strip() and not EVENT.search(line)][-LAST_WORDS:]
+        secrets = list(self.secrets())
+        held = json.loads(self.run(self.podman, "secret", "inspect", "--showsecret", *secrets)) if secrets else []
+        return redacted("\n".join(f"  {line}" for line in lines), [each["SecretData"] for each in held])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is not as declared: files that must go, containers that must go, networks to remake, services to restart."""
+
+    strangers: list[Path]
+    overrides: list[Path]
+    others: list[str]
+    remade: list[str]
+    restarted: dict[str, str]
+    reload: bool
+    ill: list[str]
+
+    @property
+    def removed(self) -> list[str]:
+        return [str(each) for each in (*self.strangers, *self.overrides)] + [
+            f"container {name}" for name in self.others
+        ]
+
+    @property
+    def diff(self) -> dict[str, str]:
+        lines = [f"restart {name}: {why}" for name, why in self.restarted.items()]
+        return {"before": "", "after": "".join(f"{line}\n" for line in lines + [f"remove {it}" for it in self.removed])}
+
+
+def make_plan(host: Host, names: list[str], networks: list[str]) -> Plan:
+    """Compare what runs with what is declared; change nothing."""
+    files = {name: host.folder / f"{name}.container" for name in names}
+    plans = {name: host.folder / f"{name}.network" for name in networks}
+    strangers = host.strangers({path.name for path in (*files.values(), *plans.values())})
+    units = host.units([unit_of(path) for path in (*files.values(), *plans.values())])
+    overrides = host.overrides(units)
+    overridden = any(path.suffix == ".d" for path in strangers)
+    containers = host.containers()
+    made, secrets = host.networks(networks), host.secrets()
+    remade = [name for name, path in plans.items() if path.exists() and made.get(name, 0) < path.stat().st_ctime]
+    restarted = {}
+    for name, path in files.items():
+        unit, container = units[f"{name}.service"], containers.get(name)
+        why = reason(unit, container, sources_of(path, container, secrets))
+        if remade:
+            why = why or f"network {', '.join(remade)} changed"
+        if overridden or unit["Id"] in overrides.values():
+            why = "somebody overrode its unit"
+        if why:
+            restarted[name] = why
+    return Plan(
+        strangers=strangers,
+        overrides=list(overrides),
+        others=sorted(containers.keys() - set(names)),
+        remade=remade,
+        restarted=restarted,
+        reload=any(unit["NeedDaemonReload"] == "yes" or unit["LoadState"] != "loaded" for unit in units.values()),
+        ill=[name for name in names if name in containers and not well(containers[name])],
+    )
+
+
+def apply(host: Host, plan: Plan) -> None:
+    """Bring the host to the plan: first what must go, then networks, then services, each restarted once."""
+    going = [unit_of(path) for path in plan.strangers if path.suffix in SUFFIXES]
+    services = [f"{name}.service" for name in plan.restarted]
+    if going:
+        host.run("systemctl", "stop", *going, fails=False)
+    for path in (*plan.strangers, *plan.overrides):
+        remove(path)
+    if plan.others:
+        host.run(host.podman, "rm", "--force", *plan.others)
+    if plan.reload or plan.strangers or plan.overrides:
+        host.run("systemctl", "daemon-reload")
+    if plan.remade:
+        host.run("systemctl", "stop", *services, fails=False)
+        # Fails where the network never was, which is what is wanted.
+        host.run(host.podman, "network", "rm", "--force", *plan.remade, fails=False)
+        host.run("systemctl", "restart", *(f"{name}-network.service" for name in plan.remade))
+    if services:
+        # One call: systemd orders them by their own After= and restarts each once. What it could not start is told
+        # afterwards, with the service's last words.
+        host.run("systemctl", "restart", *services, fails=False)
+
+
+def wait_until_well(host: Host, waiting: list[str], timeout: int) -> None:
+    """Ask each service's own health command until all are well. Fails with what the others last said."""
+    until = time.monotonic() + timeout
+    while waiting := [name for name in waiting if not host.healthy(name)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.5)
+    if not waiting:
+        return
+    told = []
+    for name in waiting:
+        unit = host.units([f"{name}.service"])[f"{name}.service"]
+        told.append(f"{name}: {unit['ActiveState']}, {unit['SubState']}, {unit['Result']}. It last said:")
+        told.append(host.last_words(name))
+    host.module.fail_json(msg=f"not well after {timeout} s: {', '.join(waiting)}\n" + "\n".join(told))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "str", "required": True},
+            "networks": {"type": "list", "elements": "str", "required": True},
+            "prefix": {"type": "str", "default": "hedgerow-"},
+            "folder": {"type": "path", "default": "/etc/containers/systemd"},
+            "timeout": {"type": "int", "default": 180},
+        },
+        supports_check_mode=True,
+    )
+    host = Host(module)
+    names = [module.params["prefix"] + each for each in module.params["services"]]
+    if host.podman:
+        plan = make_plan(host, names, module.params["networks"])
+    elif module.check_mode:
+        # Before a first converge Podman is only promised, and so is every service.
+        plan = Plan([], [], [], [], dict.fromkeys(names, "is new"), False, [])
+    else:
+        module.fail_json(msg="podman is not installed")
+    if not module.check_mode:
+        apply(host, plan)
+        wait_until_well(host, sorted({*plan.restarted, *plan.ill}), module.params["timeout"])
+    module.exit_json(
+        changed=bool(plan.restarted or plan.removed), restarted=plan.restarted, removed=plan.removed, diff=plan.diff
+    )
+
+
+if __name__ == "__main__":
+    main()
