@@ -51,6 +51,7 @@ __all__ = [
     "covers",
     "load",
     "parse",
+    "read_file",
     "resolve_sources",
 ]
 

@@ -18,11 +18,15 @@ FILE = Path(__file__).parents[2] / "inventories" / "deploy.schema.json"
 TITLE = "Hedgerow: what an operator wants (deploy.yml)"
 
 
-def schema() -> str:
-    """Return the schema, the same text each time."""
+def schema() -> dict[str, Any]:
+    """Return the schema, its keys in the same order each time."""
     document = _plain(Declaration.model_json_schema(mode="validation"))
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **document, "title": TITLE}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": TITLE, **document}
+
+
+def text() -> str:
+    """Return the schema as the file holds it."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(node: Any) -> Any:
@@ -42,4 +46,4 @@ def _plain(node: Any) -> Any:
 
 
 if __name__ == "__main__":
-    FILE.write_text(schema(), encoding="utf-8")
+    FILE.write_text(text(), encoding="utf-8")
