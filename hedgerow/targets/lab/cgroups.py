@@ -73,6 +73,15 @@ def scope_name(lab: str, host: str) -> str:
     return f"hedgerow-lab-{lab}-{host}.scope"
 
 
+def end_lab(lab: str, mode: str) -> None:
+    """End every host of a lab, those that nobody remembers included."""
+    end(lab_group(lab, mode), mode)
+    if mode == "scope":
+        state = run(["systemctl", "show", "--property=ActiveState", "--value", slice_name(lab)]).strip()
+        if state == "active":
+            run(["systemctl", "stop", slice_name(lab)])
+
+
 def end(group: str, mode: str) -> None:
     """End everything that runs in a group, at once, and remove it. Nothing happens where there is none."""
     wrapped = ["/bin/sh", "-c", END, "end", mode, group]

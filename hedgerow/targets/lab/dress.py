@@ -89,8 +89,8 @@ def unreachable_nameservers(text: str) -> list[str]:
 
 def put_on(root: Path, dress: Dress) -> str:
     """Write everything into a root and return the public host key that was made for it."""
-    for path, text in files(dress).items():
-        place(root / path, text)
+    for name, text in files(dress).items():
+        place(root / name, text)
     home = root / "home" / ACCOUNT
     owner = home.stat()
     folder = home / ".ssh"

@@ -95,7 +95,8 @@ def command(machine: Machine, bridge: str, mode: str) -> list[str]:
     if mode == "scope":
         unit, part = cgroups.scope_name(machine.lab, machine.host), cgroups.slice_name(machine.lab)
         asked = ["systemd-run", "--quiet", "--scope", "--collect", f"--slice={part}", f"--unit={unit}"]
-        return [*asked, "--property=Delegate=yes", *keeper]
+        described = f"--description=Hedgerow lab host {machine.name}"
+        return [*asked, described, "--property=Delegate=yes", *keeper]
     if mode == "private":
         return ["unshare", "--mount", "--propagation", "private", *keeper]
     return keeper

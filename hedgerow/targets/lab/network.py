@@ -11,7 +11,6 @@ from hedgerow.targets.lab.commands import attempt, run
 from hedgerow.targets.lab.names import Network
 from hedgerow.targets.lab.places import Places, locked, write
 
-FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -40,8 +39,8 @@ def has_bridge(network: Network) -> bool:
     return addresses is not None and {network.controller, network.stranger} <= set(addresses)
 
 
-def forwards() -> bool:
-    return FORWARD.read_text().strip() == "1"
+def forwards(places: Places) -> bool:
+    return places.forward.read_text().strip() == "1"
 
 
 def set_up(network: Network, holder: str, places: Places) -> None:
@@ -76,7 +75,7 @@ def hold_forwarding(holder: str, places: Places) -> None:
         if holder not in record["holders"]:
             record["holders"].append(holder)
             write(places.run / "forwarding.json", json.dumps(record))
-        FORWARD.write_text("1")
+        places.forward.write_text("1")
 
 
 def release_forwarding(holder: str, places: Places) -> bool:
@@ -90,7 +89,7 @@ def release_forwarding(holder: str, places: Places) -> bool:
         if held:
             write(places.run / "forwarding.json", json.dumps({**record, "holders": held}))
             return False
-        FORWARD.write_text(record["before"])
+        places.forward.write_text(record["before"])
         (places.run / "forwarding.json").unlink(missing_ok=True)
         return record["before"] != "1"
 
@@ -103,4 +102,4 @@ def forwarding(places: Places) -> dict:
         record = json.loads(path.read_text())
         if record["boot"] == boot:
             return record
-    return {"boot": boot, "before": FORWARD.read_text().strip(), "holders": []}
+    return {"boot": boot, "before": places.forward.read_text().strip(), "holders": []}

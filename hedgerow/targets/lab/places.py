@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from hedgerow.errors import CallError
+
 PROJECT = Path(__file__).resolve().parents[3]
 RECIPE = PROJECT / "lab" / "host"
 
@@ -23,6 +25,7 @@ class Places:
     state: Path = Path("/var/lib/hedgerow")
     # /run is emptied when the controller starts, as the settings it speaks of are.
     run: Path = Path("/run/hedgerow")
+    forward: Path = Path("/proc/sys/net/ipv4/ip_forward")
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Places:
@@ -113,9 +116,12 @@ class LabRecord:
 
     @classmethod
     def load(cls, path: Path) -> LabRecord | None:
-        if not path.exists():
+        try:
+            record = json.loads(path.read_text())
+        except FileNotFoundError:
             return None
-        record = json.loads(path.read_text())
+        except PermissionError as error:
+            raise CallError(f"{path} cannot be read", "Labs belong to root: run this as root.") from error
         hosts = tuple(HostRecord(host["name"], tuple(host["roles"]), host["address"]) for host in record["hosts"])
         return cls(record["name"], IPv4Network(record["subnet"]), record["image"], hosts)
 

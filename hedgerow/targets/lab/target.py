@@ -72,7 +72,7 @@ class LabTarget:
             image_cached=recipe.tar(self.places.cache).exists(),
             bridge=network.has_bridge(net),
             table=firewall.has_table(net),
-            forwarding=network.forwards(),
+            forwarding=network.forwards(self.places),
             hosts={name: self._state(name).state for name in self.place.hosts_found()},
         )
         return plan.changes(spec, net, facts)
@@ -136,8 +136,7 @@ class LabTarget:
             list(pool.map(self._remove_host, found))
         removed = [Change("delete", "host", name) for name in found]
         # A host whose folder somebody removed by hand still runs in the lab's cgroup.
-        mode = cgroups.current_mode()
-        cgroups.end(cgroups.lab_group(short_name(self.name), mode), mode)
+        cgroups.end_lab(short_name(self.name), cgroups.current_mode())
         record = self._record()
         # Without a record there may still be a bridge or a table of ours: they are found by name.
         net = network_of(self.name, record.subnet) if record else self._by_name()
@@ -206,9 +205,9 @@ class LabTarget:
     def _taken(self) -> list[IPv4Network]:
         """Return what is in use here, the networks of other labs that are down included."""
         found = network.taken_networks()
-        for folder in self.places.labs.iterdir() if self.places.labs.is_dir() else ():
-            other = LabRecord.load(folder / "state.json")
-            if other is not None and folder != self.place.folder:
+        for path in self.places.labs.glob("*/state.json"):
+            # A lab may be destroyed while we look.
+            if path != self.place.state and (other := LabRecord.load(path)) is not None:
                 found.append(other.subnet)
         return found
 
