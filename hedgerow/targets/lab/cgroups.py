@@ -49,9 +49,16 @@ def current_mode() -> str:
 
 
 def limits_enforced() -> bool:
-    """True where a host can limit the processes of a service: not where version 1 keeps that controller."""
-    offered = CGROUPS / "cgroup.controllers"
-    return current_mode() != "private" and offered.exists() and "pids" in offered.read_text().split()
+    """True where a host can limit the processes of a service: not where version 1 keeps that controller.
+
+    systemd hands every controller it has on to who asks for all of them; elsewhere a group
+    has what the root hands down.
+    """
+    mode = current_mode()
+    if mode == "private":
+        return False
+    offered = CGROUPS / ("cgroup.controllers" if mode == "scope" else "cgroup.subtree_control")
+    return "pids" in offered.read_text().split()
 
 
 def slice_name(lab: str) -> str:

@@ -54,13 +54,12 @@ def files(dress: Dress) -> dict[str, str]:
 
 def apt_proxies(proxies: dict[str, str]) -> str:
     """Say in apt's words which proxies the controller's environment names (apt.conf(5), Acquire)."""
-    lines = [
-        f'Acquire::{scheme}::Proxy "{proxies[f"{scheme}_proxy"]}";\n'
-        for scheme in ("http", "https")
-        if f"{scheme}_proxy" in proxies
-    ]
-    exempt = [name.strip() for name in proxies.get("no_proxy", "").split(",") if name.strip() not in ("", "*")]
-    lines += [f'Acquire::http::Proxy::{name.lstrip(".")} "DIRECT";\n' for name in exempt if "/" not in name]
+    schemes = [scheme for scheme in ("http", "https") if f"{scheme}_proxy" in proxies]
+    lines = [f'Acquire::{scheme}::Proxy "{proxies[f"{scheme}_proxy"]}";\n' for scheme in schemes]
+    # apt knows exempt hosts only, not networks, and takes no pattern.
+    names = [name.strip().lstrip(".") for name in proxies.get("no_proxy", "").split(",")]
+    exempt = [name for name in names if name and "*" not in name and "/" not in name]
+    lines += [f'Acquire::{scheme}::Proxy::{name} "DIRECT";\n' for name in exempt for scheme in schemes]
     return "".join(lines)
 
 

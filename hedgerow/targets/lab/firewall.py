@@ -57,7 +57,8 @@ def closed_chains(ruleset: list[dict]) -> list[Chain]:
     owned = {
         (item["table"]["family"], item["table"]["name"])
         for item in ruleset
-        if "owner" in str(item.get("table", {}).get("flags", ""))
+        # nft 1.0.6 calls it "owned" here, and the manual, as its input, "owner".
+        if "own" in str(item.get("table", {}).get("flags", ""))
     }
     refusing = {
         (item["rule"]["family"], item["rule"]["table"], item["rule"]["chain"])

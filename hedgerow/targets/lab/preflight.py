@@ -58,7 +58,7 @@ def missing_commands(commands: dict[str, str] = COMMANDS) -> list[str]:
         if shutil.which(command, path=SYSTEM_PATH) is None:
             absent.setdefault(package, []).append(command)
     return [
-        f"{' and '.join(lacking)} is not installed here: apt-get install {package}"
+        f"not installed here: {' and '.join(lacking)} (apt-get install {package})"
         for package, lacking in sorted(absent.items())
     ]
 
