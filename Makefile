@@ -1,0 +1,46 @@
+# `make test` proves the project, the lab end to end included. Nothing installed by hand is relied on.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.hedgerow-dev
+
+.PHONY: test lint unit lab bench lock clean
+
+test: lint
+	$(PYTHON) -m pytest tests
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/yamllint --strict .
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=plugins/modules ANSIBLE_ACTION_PLUGINS=plugins/action $(VENV)/bin/ansible-lint --offline playbooks roles
+
+unit: $(READY)
+	$(PYTHON) -m pytest tests/unit
+
+# Real hosts: root only. Every lab a test boots is removed again, also after a failure.
+lab: $(READY)
+	$(PYTHON) -m pytest tests/lab tests/sabotage
+
+bench: $(READY)
+	$(PYTHON) -m bench
+
+$(READY): requirements.txt requirements-dev.txt
+	./installer.py --version >/dev/null
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	touch $@
+
+# Writes both lock files anew from pyproject.toml, for every Python we support at once.
+lock: $(READY)
+	$(PYTHON) -m pip install --quiet uv
+	build=$$(mktemp -d); trap 'rm -rf "$$build"' EXIT; \
+	sed 's/dynamic = \["version"\]/version = "0"/' pyproject.toml >"$$build/pyproject.toml"; cd "$$build"; \
+	uv="$(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate"; \
+	$$uv -o run.txt pyproject.toml; $$uv --group pyproject.toml:dev -c run.txt -o dev.txt; \
+	{ echo "# What installer.py puts into its own environment: every version and hash pinned. Made by \`make lock\`."; cat run.txt; } >"$(CURDIR)/requirements.txt"; \
+	{ echo "# What the tests need beyond requirements.txt. Made by \`make lock\`."; cat dev.txt; } >"$(CURDIR)/requirements-dev.txt"
+
+clean:
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,163 @@
+"""What the tests of real hosts share: one installed lab deployment for the whole session."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hedgerow import converge, flow, proof, ssh
+from hedgerow.console import Reporter
+from hedgerow.converge import Converged
+from hedgerow.deployment import Deployment
+from hedgerow.findings import Finding
+from hedgerow.hosts import Host, Site
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NAME = "t-e2e"
+DECLARATION = f"""\
+name: {NAME}
+domain: analytics.acme.example
+target:
+  kind: lab
+access:
+  administrators:
+    - name: jane
+      ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8N jane@acme.example"]
+  ingest_from: [any]
+"""
+# The order of the design: the virgin host first, then the flow, then what needs an installed host.
+ORDER = ("tests/unit", "tests/lab/test_target", "tests/lab/test_flow", "tests/lab", "tests/sabotage")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the cheap tests first and the lab's in their order."""
+
+    def place(item: pytest.Item) -> int:
+        path = str(item.path.relative_to(REPOSITORY))
+        return next((number for number, start in enumerate(ORDER) if path.startswith(start)), len(ORDER))
+
+    items.sort(key=place)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call of the installer said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The last line of standard output, which is where a machine finds the result."""
+        return json.loads(self.out.strip().splitlines()[-1])
+
+
+@dataclass(frozen=True)
+class Lab:
+    """An installed deployment in the lab, and what tests do to it."""
+
+    folder: Path
+    name: str = NAME
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Deployments and keys of the tests lie apart from anybody's own."""
+        return {
+            **os.environ,
+            "HEDGEROW_DEPLOYMENTS": str(self.folder / "deployments"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+        }
+
+    def installer(self, *words: str, seconds: float = 900) -> Answer:
+        """Call the installer as a user would."""
+        answer = subprocess.run(
+            [sys.executable, str(REPOSITORY / "installer.py"), *words],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        return Answer(answer.returncode, answer.stdout, answer.stderr)
+
+    @property
+    def declaration(self) -> Path:
+        """The deploy.yml of the tests."""
+        return self.folder / "deploy.yml"
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment folder."""
+        return Deployment(self.name)
+
+    @cached_property
+    def work(self) -> flow.Work:
+        """The deployment, opened as a verb opens it."""
+        return flow.open_work(self.name)
+
+    @cached_property
+    def site(self) -> Site:
+        """Its hosts."""
+        return self.work.target.site()
+
+    @property
+    def host(self) -> Host:
+        """The one host."""
+        return self.site.hosts[0]
+
+    def run(self, host: Host | str, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell command as root on a host."""
+        chosen = host if isinstance(host, Host) else next(h for h in self.site.hosts if h.name == host)
+        return ssh.ask(chosen, self.deployment.known_hosts, ["sudo", "sh", "-c", shlex.quote(command)], seconds=120)
+
+    def verify(self, controls: Sequence[str] = ()) -> tuple[Finding, ...]:
+        """Return the findings of these controls, or of all."""
+        return proof.verify_hosts(self.work, self.site, Reporter(quiet=True), controls).findings
+
+    def converge(self, tags: Sequence[str] = (), arguments: Sequence[str] = ()) -> Converged:
+        """Run the deployment's playbook, whole or only what carries these tags."""
+        words = ["--tags", ",".join(tags), *arguments] if tags else list(arguments)
+        return converge.run(self.deployment.root, lambda _: None, arguments=words)
+
+
+@pytest.fixture(scope="session")
+def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A place for the lab deployment; its hosts are removed when the session ends, however it ends."""
+    if os.geteuid() != 0:
+        pytest.fail("the lab's tests boot hosts: run them as root")
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    lab.declaration.write_text(DECLARATION)
+    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
+    os.environ.update({name: lab.environment[name] for name in before})
+    lab.installer("destroy", lab.name, "--yes")
+    try:
+        yield lab
+    finally:
+        lab.installer("destroy", lab.name, "--yes")
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="session")
+def lab(lab_folder: Lab) -> Lab:
+    """The installed deployment; installs it when no earlier test did."""
+    if not lab_folder.deployment.evidence.exists():
+        answer = lab_folder.installer("install", str(lab_folder.declaration), "--json", "--yes")
+        assert answer.code == 0, answer.out + answer.err
+    return lab_folder
+
+
+Converger = Callable[[Sequence[str]], Converged]

@@ -1,0 +1,179 @@
+"""The main job on a real host: plan on a virgin one, install, install again, reboot, verify, smoke, and what was left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hedgerow.deployment import REPOSITORY
+from hedgerow.findings import STATUSES
+from hedgerow.secrets import Vault, leaves
+from tests.conftest import Lab
+
+pytestmark = pytest.mark.lab
+
+
+def test_plan_on_a_virgin_host_touches_nothing(lab_folder: Lab) -> None:
+    """`--check --diff` passes before anything was ever converged, and leaves host and folder as they were."""
+    lab = lab_folder
+    first = lab.installer("plan", str(lab.declaration), "--json")
+    assert first.code == 0, first.err
+    assert first.json["hosts"] is None, "there is no host yet to ask"
+    lab.work.target.apply(lambda _: None)
+    before = lab.run(lab.host, "dpkg -l | sha256sum; find /etc -type f -printf '%p %T@\\n' | sort | sha256sum").stdout
+    answer = lab.installer("plan", str(lab.declaration), "--json")
+    assert answer.code == 0, answer.out + answer.err
+    recap = answer.json["hosts"]["hedge-1"]
+    assert recap["failed"] == 0
+    assert recap["changed"] > 20
+    assert any("+" in change["diff"] for change in answer.json["changes"]), "a plan shows what would be written"
+    after = lab.run(lab.host, "dpkg -l | sha256sum; find /etc -type f -printf '%p %T@\\n' | sort | sha256sum").stdout
+    assert after == before
+    assert not lab.deployment.root.exists(), "a plan writes no deployment folder"
+
+
+def test_kill_at_any_point_then_the_same_command_converges(lab_folder: Lab) -> None:
+    """kill -9 while hosts, packages and services are being made; each next run goes on from there."""
+    lab = lab_folder
+    for seconds in (1.5, 12.0, 25.0):
+        run = subprocess.Popen(
+            [sys.executable, str(REPOSITORY / "installer.py"), "install", str(lab.declaration), "--quiet", "--yes"],
+            env=lab.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    answer = lab.installer("install", str(lab.declaration), "--json", "--yes")
+    assert answer.code == 0, answer.out + answer.err
+    assert answer.json["hosts"]["hedge-1"]["failed"] == 0
+
+
+def test_install_says_what_others_rely_on(lab: Lab) -> None:
+    """The recap of an install, the findings of a verify and the status keep their published shape."""
+    recap = lab.installer("install", lab.name, "--json", "--yes")
+    assert recap.code == 0, recap.out + recap.err
+    assert set(recap.json["seconds"]) >= {"provision", "converge", "verify", "smoke"}
+    assert recap.json["hosts"] == {"hedge-1": recap.json["hosts"]["hedge-1"]}
+    assert recap.json["hosts"]["hedge-1"]["changed"] == 0, "a second run changes nothing"
+
+    found = lab.installer("verify", lab.name, "--json")
+    assert found.code == 0, found.out + found.err
+    said = json.loads(found.out)
+    assert set(said["summary"]) == set(STATUSES)
+    assert said["summary"]["fail"] == said["summary"]["error"] == 0
+    assert said["summary"]["pass"] >= 60
+    wanted = {"control", "hipaa", "host", "status", "asked", "observed", "expected", "seconds"}
+    assert all(wanted <= set(finding) for finding in said["findings"])
+    assert all(finding["reason"] for finding in said["findings"] if finding["status"] == "not-exercised")
+
+    status = lab.installer("status", lab.name, "--json").json
+    assert status["hosts"][0]["reachable"] is True
+    assert Path(status["public"]["ca_file"]).exists()
+
+
+def test_a_whole_second_run_changes_nothing_on_disk(lab: Lab) -> None:
+    """The same declaration gives the same bytes: no rendered file is even rewritten."""
+    before = {path: path.stat().st_mtime_ns for path in rendered_files(lab)}
+    assert lab.installer("install", lab.name, "--quiet", "--yes").code == 0
+    assert {path: path.stat().st_mtime_ns for path in rendered_files(lab)} == before
+
+
+def rendered_files(lab: Lab) -> list[Path]:
+    """Everything in the deployment folder but the records of runs."""
+    records = ("evidence", "logs", "journal.jsonl")
+    root = lab.deployment.root
+    return [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in records]
+
+
+def test_the_deployment_runs_without_the_installer(lab: Lab) -> None:
+    """`ansible-playbook site.yml` in the folder is all it takes."""
+    answer = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "site.yml", "--check"],
+        cwd=lab.deployment.root,
+        env={**lab.environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]
+    assert "changed=0" in answer.stdout
+
+
+def test_a_reboot_changes_nothing(lab: Lab) -> None:
+    """What holds after an install holds after a reboot: services, firewall, addresses."""
+    lab.work.target.reboot("hedge-1")
+    deadline = time.monotonic() + 90
+    while lab.run(lab.host, "systemctl is-active hedgerow-web hedgerow-worker hedgerow-capture").returncode:
+        assert time.monotonic() < deadline, lab.run(lab.host, "systemctl --failed").stdout
+        time.sleep(1)
+    bad = [finding for finding in lab.verify() if finding.status in ("fail", "error")]
+    assert not bad, bad
+
+
+def test_smoke_tells_each_step(lab: Lab) -> None:
+    """Every step was tried and is ok: there is a stranger's address in the lab."""
+    answer = lab.installer("smoke", lab.name, "--json")
+    assert answer.code == 0, answer.out + answer.err
+    assert {step["status"] for step in answer.json["steps"]} <= {"ok", "not-tried"}
+    assert [step for step in answer.json["steps"] if step["status"] == "ok"]
+
+
+def test_ssh_runs_a_command_as_root_and_returns_its_code(lab: Lab) -> None:
+    """`ssh NAME HOST -- COMMAND`: its output, its quoting and its exit code."""
+    answer = lab.installer("ssh", lab.name, "hedge-1", "--", "id", "-u")
+    assert (answer.code, answer.out.strip()) == (0, "0")
+    assert lab.installer("ssh", lab.name, "hedge-1", "--", "sh", "-c", "exit 7").code == 7
+    assert lab.installer("ssh", lab.name, "hedge-1", "--", "echo", "two  blanks").out == "two  blanks\n"
+    assert lab.installer("ssh", lab.name, "nowhere", "--", "true").code == 2
+
+
+def test_a_second_run_is_told_who_holds_the_lock(lab: Lab) -> None:
+    """Two at once on one deployment: the second says who is at work, with exit code 2."""
+    with lab.deployment.lock("install"):
+        answer = lab.installer("install", lab.name, "--yes")
+    assert answer.code == 2
+    assert f"process {os.getpid()}" in answer.err
+
+
+def test_no_secret_is_found_in_clear(lab: Lab) -> None:
+    """Every generated secret is searched for in the deployment, the logs, the evidence, the processes and the journal."""
+    lab.installer("smoke", lab.name, "--json")
+    vault = Vault.of(lab.deployment)
+    secrets = [value for value in leaves(vault.read(lab.deployment.secrets)) if not value.startswith("-----")]
+    keys = [value.splitlines()[2] for value in leaves(vault.read(lab.deployment.secrets)) if value.startswith("-----")]
+    assert len(secrets) >= 6
+    assert len(keys) >= 3
+    places = {str(path): path.read_bytes() for path in lab.deployment.root.rglob("*") if path.is_file()}
+    for what, command in {
+        "processes": "ps -eo args; cat /proc/[0-9]*/cmdline",
+        "journal": "journalctl --no-pager -o verbose -a",
+        "logs": "find /var/log -type f -not -path '/var/log/journal/*' -exec cat {} +",
+    }.items():
+        answer = lab.run(lab.host, command)
+        assert len(answer.stdout) > 500, f"{what}: there was nothing to search"
+        places[what] = answer.stdout.encode()
+    for secret in (*secrets, *keys):
+        found = [place for place, content in places.items() if secret.encode() in content]
+        assert not found, f"a secret stands in clear in {found}"
+
+
+def test_evidence_is_written_for_people_and_machines(lab: Lab) -> None:
+    """Each format is there, says that stand-ins ran, and can be printed again."""
+    folder = lab.deployment.evidence / "latest"
+    for name in ("findings.json", "report.html", "junit.xml"):
+        assert "tand-in" in (folder / name).read_text(), f"{name} must say that stand-ins ran"
+    again = lab.installer("report", lab.name, "--format", "html")
+    assert again.out == (folder / "report.html").read_text()

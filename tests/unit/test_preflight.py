@@ -1,0 +1,71 @@
+"""What stands in the way of an install, judged from what a host says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hedgerow.declaration import parse
+from hedgerow.hosts import Host, Site
+from hedgerow.preflight import Facts, judge, locked_out
+
+HOST = Host("analytics-1", "192.0.2.10", "192.0.2.10", "debian")
+FIT = Facts(
+    id="debian",
+    version="13",
+    uid=0,
+    disk_gb=40,
+    memory_mb=16000,
+    listeners=((22, "sshd"), (443, "nginx"), (5432, "postgres"), (6379, "valkey-server"), (8081, "java")),
+    systemd=True,
+    machine="x86_64",
+    addresses=("192.0.2.10", "10.90.0.1"),
+    apt_busy=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"id": "ubuntu", "version": "24.04"}, None),
+        ({"id": "debian", "version": "12"}, "debian 12 is not supported; use Debian 13 or Ubuntu 24.04"),
+        ({"id": "fedora", "version": "42"}, "fedora 42 is not supported"),
+        ({"uid": 1000}, "sudo gave user id 1000, not root"),
+        ({"disk_gb": 3}, "3 GB free under /var, 8 GB are needed"),
+        ({"memory_mb": 900}, "900 MB of memory, 2560 MB are needed"),
+        ({"systemd": False}, "systemd does not run there"),
+        ({"addresses": ("198.51.100.1",)}, "192.0.2.10 is not an address of this host"),
+        ({"apt_busy": True}, "another package installation is running"),
+        ({"listeners": ((443, "apache2"),)}, "port 443 is taken by apache2; stop it there first"),
+        ({"listeners": ((5432, "postgres"), (5432, "pgbouncer"))}, "port 5432 is taken by pgbouncer"),
+    ],
+)
+def test_what_stands_in_the_way(change: dict[str, object], said: str | None) -> None:
+    problems = judge(HOST, replace(FIT, **change))  # type: ignore[arg-type]
+    if said is None:
+        assert problems == []
+    else:
+        assert len(problems) == 1
+        assert said in problems[0]
+
+
+def test_a_data_host_needs_no_port_of_the_edge() -> None:
+    data = replace(HOST, roles=("data",))
+    assert judge(data, replace(FIT, listeners=((443, "apache2"),))) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "controller", "out"),
+    [
+        ("[controller]", "192.0.2.1", False),
+        ("[192.0.2.0/24]", "192.0.2.1", False),
+        ("[198.51.100.7]", "192.0.2.1", True),
+        ("[198.51.100.7, controller]", "192.0.2.1", False),
+    ],
+)
+def test_a_firewall_that_would_lock_this_machine_out_is_found_before(sources: str, controller: str, out: bool) -> None:
+    text = "name: acme\ndomain: a.acme.example\ntarget: {kind: lab}\naccess: {ssh_from: %s}\n" % sources  # noqa: UP031
+    problems = locked_out(parse(text), Site((HOST,), controller))
+    assert bool(problems) is out
