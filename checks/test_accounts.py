@@ -1,0 +1,99 @@
+"""Accounts: who exists, who can log in, and what their sessions begin with."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from checks.gathered import accounts, login_shells, members
+from hedgerow.checking import CouldNotAsk
+
+STATES = "passwd --status --all"
+TIMEOUT_SECONDS = 900
+
+# A login shell as a person gets it, for the first one there is: PAM's umask, then /etc/profile.
+FIRST_PERSON = "$(getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 {print $1; exit}')"
+UMASK = f"su - {FIRST_PERSON} -c umask"
+TIMEOUT = f"su - {FIRST_PERSON} -c 'bash -lc \"declare -p TMOUT || echo none\"'"
+
+
+def states(host, finding) -> dict[str, str]:
+    """Return P (password), L (locked) or NP (none) of every account (passwd(1))."""
+    lines = finding.ask(host, STATES).stdout.splitlines()
+    return dict(line.split()[:2] for line in lines)
+
+
+@pytest.mark.control("accounts.root-locked")
+def test_root_has_no_password(host, finding):
+    """Status L: there is a field where the password would be, and nothing hashes to it."""
+    finding.expect("root's password is locked (L)")
+    state = states(host, finding)["root"]
+    finding.observe(f"root: {state}")
+    assert state == "L", "root has a password" if state == "P" else "root needs no password"
+
+
+@pytest.mark.control("accounts.no-empty-passwords")
+def test_no_account_opens_without_a_secret(host, finding):
+    """Status NP is an empty field: whoever types the name is in."""
+    finding.expect("no account with an empty password (NP)")
+    open_ones = sorted(name for name, state in states(host, finding).items() if state == "NP")
+    finding.observe(f"empty passwords: {', '.join(open_ones) or 'none'}")
+    assert not open_ones, f"no password is needed for {', '.join(open_ones)}"
+
+
+@pytest.mark.control("accounts.only-root-is-uid-0")
+def test_one_account_is_root(host, finding):
+    """The kernel knows numbers, not names: a second account with number 0 is root under another name."""
+    finding.expect("user number 0: root alone")
+    names = [account.name for account in accounts(host, finding) if account.number == 0]
+    finding.observe(f"user number 0: {', '.join(names)}")
+    assert names == ["root"], f"user number 0 also belongs to {', '.join(n for n in names if n != 'root')}"
+
+
+@pytest.mark.control("accounts.system-accounts-cannot-log-in")
+def test_accounts_of_software_are_closed(host, finding):
+    """`sync` passes: its shell is not one that shells(5) lists, and all it does is sync."""
+    finding.expect("accounts of software have no login shell and no password")
+    shells = login_shells(host, finding)
+    software = [a for a in accounts(host, finding) if not a.person and a.number != 0]
+    locked = states(host, finding)
+    opened = sorted(a.name for a in software if a.shell in shells or locked.get(a.name, "L") != "L")
+    finding.observe(f"{len(software)} accounts of software, able to log in: {', '.join(opened) or 'none'}")
+    assert not opened, f"able to log in: {', '.join(opened)}"
+
+
+@pytest.mark.control("accounts.administrators-are-declared")
+def test_people_are_those_declared(host, finding, declared):
+    """The installer's own account stands beside the people; nobody else does."""
+    wanted = set(declared.administrators)
+    finding.expect(f"people: {', '.join(sorted(wanted))}; besides them {declared.installer_account}")
+    shells = login_shells(host, finding)
+    people = {a.name for a in accounts(host, finding) if a.person and a.shell in shells}
+    powerful = members(host, finding, "hedgerow-admins") | members(host, finding, "sudo")
+    strangers = sorted((people | powerful) - wanted - {declared.installer_account, "root"})
+    missing = sorted(wanted - (people & powerful))
+    finding.observe(f"people: {', '.join(sorted(people)) or 'none'}; administrators: {', '.join(sorted(powerful))}")
+    assert not strangers, f"not declared: {', '.join(strangers)}"
+    assert not missing, f"declared and not there as administrators: {', '.join(missing)}"
+
+
+@pytest.mark.control("accounts.umask")
+def test_new_files_are_closed_to_others(host, finding):
+    """Asked of a real login shell, so that PAM, login.defs and profile have all had their say."""
+    finding.expect("umask 027 or tighter")
+    mask = finding.ask(host, UMASK).stdout.strip()
+    if not re.fullmatch(r"[0-7]{3,4}", mask):
+        raise CouldNotAsk(f"a login shell answered {mask!r} for its umask")
+    assert int(mask, 8) & 0o027 == 0o027, f"umask {mask} leaves new files open to others"
+
+
+@pytest.mark.control("accounts.shell-timeout")
+def test_a_shell_left_alone_ends(host, finding):
+    """`declare -p` shows value and attributes: without r (read-only) a user unsets it."""
+    finding.expect(f"TMOUT between 1 and {TIMEOUT_SECONDS} seconds, read-only")
+    said = finding.ask(host, TIMEOUT).stdout.strip()
+    setting = re.search(r'^declare -(\w+|-) TMOUT="(\d+)"$', said, re.MULTILINE)
+    assert setting, "a login shell has no TMOUT"
+    assert 0 < int(setting[2]) <= TIMEOUT_SECONDS, f"a shell may stay idle for {setting[2]} seconds"
+    assert "r" in setting[1], "TMOUT is not read-only: its user can switch it off"

@@ -1,0 +1,90 @@
+"""The record: where the journal is written, how long it is kept, and who reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+from checks.gathered import accounts, loaded, members
+from hedgerow.checking import CouldNotAsk
+
+WRITTEN = "ls -l /proc/$(systemctl show systemd-journald -p MainPID --value)/fd"
+SETTINGS = "systemd-analyze cat-config systemd/journald.conf"
+FILES = "/etc/systemd/journald.conf /etc/systemd/journald.conf.d /usr/lib/systemd/journald.conf.d"
+
+# An account that belongs to nothing, in no group, asks for the latest record.
+AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups journalctl -q --no-pager -n 1 -o cat"
+READERS = ("systemd-journal", "adm")
+
+SIX_YEARS_DAYS = 2192
+LEAST_BURST = 10_000
+
+
+def settings(host, finding) -> dict[str, str]:
+    """Return journald's settings as systemd puts its files together; the last one counts (journald.conf(5))."""
+    loaded(host, finding, "systemd-journald.service", FILES)
+    lines = [line.strip() for line in finding.ask(host, SETTINGS).stdout.splitlines()]
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith(("#", ";")))
+
+
+def microseconds(host, finding, span: str) -> int:
+    """Return a time span of systemd's in microseconds; systemd itself reads it."""
+    said = finding.ask(host, f"systemd-analyze timespan '{span}'").stdout
+    for line in said.splitlines():
+        label, _, value = line.partition(":")
+        if label.strip() in {"μs", "µs", "us"}:
+            return int(value)
+    raise CouldNotAsk(f"systemd-analyze did not say how long {span} is")
+
+
+@pytest.mark.control("journal.persistent")
+def test_the_journal_is_written_to_disk(host, finding):
+    """The files that journald has open tell where it writes, whatever its settings say."""
+    finding.expect("journald writes to /var/log/journal")
+    opened = [
+        line.rpartition(" -> ")[2] for line in finding.ask(host, WRITTEN).stdout.splitlines() if ".journal" in line
+    ]
+    finding.observe(f"journald writes {', '.join(sorted(opened)) or 'no file'}")
+    assert opened, "journald has no journal open"
+    fleeting = [path for path in opened if not path.startswith("/var/log/journal/")]
+    assert not fleeting, f"gone after a restart: {', '.join(fleeting)}"
+
+
+@pytest.mark.control("journal.kept-six-years")
+def test_the_journal_is_kept(host, finding):
+    """The limit in time must be said; without one only the disk decides, and nobody knows for how long."""
+    finding.expect(f"MaxRetentionSec of {SIX_YEARS_DAYS} days or more, SystemMaxUse stated")
+    stated = settings(host, finding)
+    kept, room = stated.get("MaxRetentionSec", ""), stated.get("SystemMaxUse", "")
+    finding.observe(f"MaxRetentionSec={kept or '(not stated)'}, SystemMaxUse={room or '(not stated)'}")
+    assert kept, "nothing states how long the record is kept"
+    days = microseconds(host, finding, kept) // 86_400_000_000
+    assert days >= SIX_YEARS_DAYS or days == 0, f"the record is kept for {days} days"
+    assert room, "the room for the record is left to chance (10 % of the disk)"
+
+
+@pytest.mark.control("journal.private")
+def test_only_administrators_read_the_journal(host, finding, declared):
+    """Asked as an account without rights; and the groups that may read hold nobody undeclared."""
+    finding.expect("an account without rights reads nothing; the groups that read hold declared people only")
+    shown = finding.ask(host, AS_NOBODY, codes=(0, 1))
+    allowed = {*declared.administrators, declared.installer_account}
+    software = {account.name for account in accounts(host, finding) if not account.person}
+    strangers = set().union(*(members(host, finding, group) for group in READERS)) - allowed - software
+    read = bool(shown.stdout.strip())
+    finding.observe(
+        f"an account without rights {'reads the journal' if read else 'reads nothing'};"
+        f" readers beyond the declared: {', '.join(sorted(strangers)) or 'none'}"
+    )
+    assert not read, "everybody on the host can read the journal"
+    assert not strangers, f"may read the journal: {', '.join(sorted(strangers))}"
+
+
+@pytest.mark.control("journal.rate-not-lossy")
+def test_bursts_are_not_dropped(host, finding):
+    """journald drops what a service writes beyond its burst within the interval; 0 switches that off."""
+    finding.expect(f"RateLimitIntervalSec=0, or RateLimitBurst of {LEAST_BURST} or more")
+    stated = settings(host, finding)
+    interval, burst = stated.get("RateLimitIntervalSec", "30s"), stated.get("RateLimitBurst", "10000")
+    finding.observe(f"RateLimitIntervalSec={interval}, RateLimitBurst={burst}")
+    off = microseconds(host, finding, interval) == 0 or burst == "0"
+    assert off or int(burst) >= LEAST_BURST, f"of more than {burst} messages in {interval} the rest is lost"

@@ -1,0 +1,179 @@
+"""SSH: asked of the server over the wire where the wire tells, and of sshd's own reading where it does not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from checks.gathered import members, ssh_greeting, ssh_offers, sshd
+from hedgerow.checking import CouldNotAsk
+
+MODERN = {
+    "key exchange": {
+        "mlkem768x25519-sha256",
+        "sntrup761x25519-sha512",
+        "sntrup761x25519-sha512@openssh.com",
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group18-sha512",
+        "diffie-hellman-group-exchange-sha256",
+        # Signals, not algorithms: RFC 8308 and OpenSSH's strict key exchange.
+        "ext-info-s",
+        "kex-strict-s-v00@openssh.com",
+    },
+    "cipher": {
+        "chacha20-poly1305@openssh.com",
+        "aes256-gcm@openssh.com",
+        "aes128-gcm@openssh.com",
+        "aes256-ctr",
+        "aes192-ctr",
+        "aes128-ctr",
+    },
+    "MAC": {"hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com", "umac-128-etm@openssh.com"},
+}
+HOST_KEYS = {
+    "ssh-ed25519",
+    "ssh-ed25519-cert-v01@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+}
+LEAST_BITS = {"ED25519": 256, "ECDSA": 256, "RSA": 3072}
+IDLE_SECONDS = 900
+
+
+def setting(settings: dict[str, list[str]], keyword: str) -> str:
+    """Return sshd's one value for a keyword. Raises CouldNotAsk where it knows none of that name."""
+    if keyword not in settings:
+        raise CouldNotAsk(f"sshd -T does not know {keyword}")
+    return " ".join(settings[keyword])
+
+
+@pytest.mark.control("ssh.no-passwords")
+def test_keys_are_the_only_way_in(host, finding, declared):
+    """Asked for the method "none", a server names those it would accept (RFC 4252, 5.2)."""
+    finding.expect("the server accepts publickey and nothing else")
+    refusal = re.search(r"Permission denied \((.+)\)", ssh_greeting(host, finding, declared))
+    assert refusal, "the server let somebody in who proved nothing"
+    finding.observe(f"the server accepts {refusal[1]}")
+    assert refusal[1] == "publickey", f"the server also accepts {refusal[1]}"
+
+
+@pytest.mark.control("ssh.no-root")
+def test_root_gets_no_session(host, finding, declared):
+    """Evaluated for a connection of root's, so a Match block cannot hide from it."""
+    finding.expect("PermitRootLogin no")
+    value = setting(sshd(host, finding, declared, user="root"), "permitrootlogin")
+    finding.observe(f"PermitRootLogin {value}")
+    assert value == "no", f"root may log in: PermitRootLogin {value}"
+
+
+@pytest.mark.control("ssh.groups-only")
+def test_only_the_login_group_comes_in(host, finding, declared):
+    """The group is a door only if those in it are the ones declared."""
+    wanted = {*declared.administrators, declared.installer_account}
+    finding.expect(f"AllowGroups hedgerow-ssh, its members {', '.join(sorted(wanted))}")
+    groups = sshd(host, finding, declared).get("allowgroups", [])
+    inside = members(host, finding, "hedgerow-ssh")
+    finding.observe(f"AllowGroups {' '.join(groups) or 'not set'}; members {', '.join(sorted(inside)) or 'none'}")
+    assert groups == ["hedgerow-ssh"], f"the door stands open to {' '.join(groups) or 'every group'}"
+    assert inside <= wanted, f"not declared: {', '.join(sorted(inside - wanted))}"
+
+
+@pytest.mark.control("ssh.modern-algorithms")
+def test_nothing_old_is_offered(host, finding, declared):
+    """The server's own proposal (RFC 4253, 7.1), as it goes over the wire."""
+    finding.expect("only forward-secret key exchange, strong ciphers, encrypt-then-MAC with SHA-2")
+    offers = ssh_offers(ssh_greeting(host, finding, declared))
+    old = {kind: sorted(set(offers[kind]) - modern) for kind, modern in MODERN.items()}
+    said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in old.items() if names)
+    finding.observe(f"offered beyond the list: {said or 'nothing'}")
+    assert not said, f"too old: {said}"
+
+
+@pytest.mark.control("ssh.attempts-limited")
+def test_guessing_is_slow(host, finding, declared):
+    """MaxStartups begins to refuse at its first number and refuses everybody at its third."""
+    finding.expect("MaxAuthTries 4 or fewer, LoginGraceTime 60 s or less, MaxStartups that ends at 60 or fewer")
+    settings = sshd(host, finding, declared)
+    tries, grace = int(setting(settings, "maxauthtries")), int(setting(settings, "logingracetime"))
+    startups = [int(part) for part in setting(settings, "maxstartups").split(":")]
+    finding.observe(f"MaxAuthTries {tries}, LoginGraceTime {grace}, MaxStartups {':'.join(map(str, startups))}")
+    assert tries <= 4, f"{tries} guesses a connection"
+    assert 0 < grace <= 60, "a connection may wait for ever" if grace == 0 else f"{grace} seconds to log in"
+    assert startups[-1] <= 60, f"{startups[-1]} unfinished connections at once"
+
+
+@pytest.mark.control("ssh.no-forwarding")
+def test_sessions_carry_no_tunnel(host, finding, declared):
+    """DisableForwarding overrides every single switch; without it each must be off."""
+    finding.expect("DisableForwarding yes, or each kind off; no tunnel device")
+    settings = sshd(host, finding, declared)
+    kinds = ("allowtcpforwarding", "allowagentforwarding", "allowstreamlocalforwarding", "x11forwarding")
+    on = [kind for kind in kinds if setting(settings, kind) != "no"]
+    if setting(settings, "disableforwarding") == "yes":
+        on = []
+    on += ["permittunnel"] if setting(settings, "permittunnel") != "no" else []
+    finding.observe(f"on: {', '.join(on) or 'none'}")
+    assert not on, f"sessions may carry more than a shell: {', '.join(on)}"
+
+
+@pytest.mark.control("ssh.idle-sessions-end")
+def test_silent_sessions_end(host, finding, declared):
+    """After interval x count seconds without an answer sshd lets go; 0 means never."""
+    finding.expect(f"ClientAliveInterval x ClientAliveCountMax between 1 and {IDLE_SECONDS} s")
+    settings = sshd(host, finding, declared)
+    interval, count = int(setting(settings, "clientaliveinterval")), int(setting(settings, "clientalivecountmax"))
+    finding.observe(f"{interval} s x {count}")
+    assert interval > 0, "a session whose client is gone stays open"
+    assert count > 0, "ClientAliveCountMax 0 switches the limit off"
+    assert interval * count <= IDLE_SECONDS, f"a silent session lasts {interval * count} s"
+
+
+@pytest.mark.control("ssh.logs-keys")
+def test_logins_are_recorded_with_their_key(host, finding, declared):
+    """From VERBOSE on sshd records the fingerprint of each key that is tried, not only of the one that fits."""
+    finding.expect("LogLevel VERBOSE, in a facility of authentication")
+    settings = sshd(host, finding, declared)
+    level, facility = setting(settings, "loglevel"), setting(settings, "syslogfacility")
+    finding.observe(f"LogLevel {level}, SyslogFacility {facility}")
+    assert level == "VERBOSE" or level.startswith("DEBUG"), f"LogLevel {level} does not record the keys tried"
+    assert facility in {"AUTH", "AUTHPRIV"}, f"logins are recorded under {facility}"
+
+
+@pytest.mark.control("ssh.strong-host-keys")
+def test_the_server_proves_itself_with_strong_keys(host, finding, declared):
+    """What the server offers to sign with, and the length of the keys behind it."""
+    finding.expect("Ed25519, ECDSA of 256 bits or RSA of 3072 bits at least; no SHA-1")
+    offered = set(ssh_offers(ssh_greeting(host, finding, declared))["host key"])
+    files = sshd(host, finding, declared).get("hostkey", [])
+    lengths = [finding.ask(host, f"ssh-keygen -lf {path}").stdout.split() for path in files]
+    keys = {row[-1].strip("()"): int(row[0]) for row in lengths}
+    finding.observe(", ".join(f"{kind} {bits}" for kind, bits in sorted(keys.items())))
+    assert keys, "the server names no host key"
+    weak = sorted(f"{kind} {bits}" for kind, bits in keys.items() if bits < LEAST_BITS.get(kind, 1 << 20))
+    assert not weak, f"too weak: {', '.join(weak)}"
+    assert offered <= HOST_KEYS, f"signs also with {', '.join(sorted(offered - HOST_KEYS))}"
+
+
+@pytest.mark.control("ssh.no-environment")
+def test_clients_bring_no_settings(host, finding, declared):
+    """The language of messages may come along: it is data to programs, not a path or a library."""
+    finding.expect("PermitUserEnvironment no, PermitUserRC no, AcceptEnv nothing beyond LANG and LC_*")
+    settings = sshd(host, finding, declared)
+    accepted = set(" ".join(settings.get("acceptenv", [])).split())
+    environment, script = setting(settings, "permituserenvironment"), setting(settings, "permituserrc")
+    taken = " ".join(sorted(accepted)) or "nothing"
+    finding.observe(f"PermitUserEnvironment {environment}, PermitUserRC {script}, AcceptEnv {taken}")
+    assert environment == "no", "a user's own file may set the environment of her session"
+    assert script == "no", "a user's own script runs before her session"
+    assert accepted <= {"LANG", "LC_*"}, f"taken from clients: {', '.join(sorted(accepted - {'LANG', 'LC_*'}))}"
