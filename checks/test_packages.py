@@ -12,19 +12,19 @@ INSTALLED = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n'"
 
 # Services that talk in clear, serve a desktop, or stand in for what the stack brings itself (CIS Debian
 # Linux 12 Benchmark, 2.1 and 2.2). Debian's telnet and ftp clients go with them.
-SUPERFLUOUS = frozenset(
-    {
+# fmt: off
+SUPERFLUOUS = frozenset({
     # Servers and clients that talk in clear
     "atftpd", "ftp", "ftpd", "inetutils-ftpd", "inetutils-inetd", "inetutils-telnet", "inetutils-telnetd", "nis",
     "openbsd-inetd", "proftpd-basic", "proftpd-core", "rsh-client", "rsh-redone-server", "rsh-server", "talk",
     "talkd", "telnet", "telnetd", "tftpd", "tftpd-hpa", "tnftp", "vsftpd", "xinetd", "ypserv",
     # File, print, directory, mail and name services
-    "avahi-daemon", "bind9", "cups-daemon", "dovecot-core", "exim4-daemon-light", "isc-dhcp-server", "nfs-kernel-
-    server", "rpcbind", "samba", "slapd", "snmpd", "squid",
+    "avahi-daemon", "bind9", "cups-daemon", "dovecot-core", "exim4-daemon-light", "isc-dhcp-server", "nfs-kernel-server",
+    "rpcbind", "samba", "slapd", "snmpd", "squid",
     # A second web server, a second container engine, a desktop
     "apache2", "docker.io", "lighttpd", "xserver-xorg-core",
-    }
-)
+})
+# fmt: on
 DOORS = (
     "APT::Get::AllowUnauthenticated",
     "Acquire::AllowInsecureRepositories",
