@@ -1,0 +1,136 @@
+"""Reading what Podman and the kernel say about containers."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checks.on_host import program
+from hedgerow.sheet import Declared, Sheet
+
+INSPECT = "podman ps -aq --no-trunc | xargs -r podman container inspect"
+STATUS = "grep -HEs '^(Name|Uid|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/[0-9]*/status"
+NAMESPACES = "find /proc/[0-9]*/ns -ignore_readdir_race -type l -printf '%p %l\\n'"
+
+METADATA = ("169.254.169.254", 80)
+"""Where a cloud tells an instance its credentials."""
+
+UNIT = "PODMAN_SYSTEMD_UNIT"
+OURS = "hedgerow-"
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as `podman container inspect` describes it. `pid` is 0 when it does not run."""
+
+    name: str
+    unit: str
+    pid: int
+    described: Mapping[str, Any]
+
+    @property
+    def service(self) -> str:
+        """The service it runs for, by the unit that started it; "" for a container of nobody's."""
+        ours = self.unit.startswith(OURS) and self.unit.endswith(".service")
+        return self.unit.removeprefix(OURS).removesuffix(".service") if ours else ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its addresses in Podman's networks."""
+        networks = self.described["NetworkSettings"]["Networks"] or {}
+        return tuple(each["IPAddress"] for each in networks.values() if each["IPAddress"])
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of the host or of a container: what its status says, and the namespaces it is in."""
+
+    pid: int
+    status: Mapping[str, str]
+    namespaces: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.status["Name"]
+
+
+def containers(inspected: str) -> list[Container]:
+    """Return every container, running or not, that `podman container inspect` listed."""
+    return [
+        Container(
+            name=each["Name"],
+            unit=((each["Config"].get("Labels") or {}).get(UNIT, "")),
+            pid=each["State"]["Pid"],
+            described=each,
+        )
+        for each in json.loads(inspected or "[]")
+    ]
+
+
+def processes(status: str, namespaces: str) -> dict[int, Process]:
+    """Return every process that both listings know; one that ended between them is left out."""
+    told: dict[int, dict[str, str]] = {}
+    for line in status.splitlines():
+        path, field, value = line.split(":", 2)
+        told.setdefault(_pid(path), {})[field] = value.strip()
+    spaces: dict[int, dict[str, str]] = {}
+    for line in namespaces.splitlines():
+        path, number = line.split()
+        spaces.setdefault(_pid(path), {})[path.rpartition("/")[2]] = number
+    return {pid: Process(pid, told[pid], spaces[pid]) for pid in told if len(spaces.get(pid, ())) > 1}
+
+
+def within(container: Container, all_processes: Mapping[int, Process]) -> list[Process]:
+    """Return the processes that run in a container: those that share its first process's mounts."""
+    first = all_processes.get(container.pid)
+    if first is None:
+        return []
+    return [each for each in all_processes.values() if each.namespaces.get("mnt") == first.namespaces["mnt"]]
+
+
+def shared_namespaces(container: Container, others: Iterable[Container], found: Mapping[int, Process]) -> list[str]:
+    """Return the namespaces a container has in common with the host (its pid 1) or with another container."""
+    own, host = found[container.pid].namespaces, found[1].namespaces
+    kinds = ("pid", "net", "ipc", "mnt", "uts", "cgroup")
+    shared = [f"{kind} of the host" for kind in kinds if own[kind] == host[kind]]
+    for other in others:
+        if other.pid != container.pid and other.pid in found:
+            theirs = found[other.pid].namespaces
+            shared += [f"{kind} of {other.name}" for kind in kinds if own[kind] == theirs[kind] != host[kind]]
+    return shared
+
+
+def stores(declared: Declared) -> list[tuple[str, int]]:
+    """Return where PostgreSQL and Valkey are for the containers."""
+    return [(peer.private_address, port) for peer in declared.hosts if "data" in peer.roles for port in (5432, 6379)]
+
+
+def trial(sheet: Sheet) -> str:
+    """Return the question what a container reaches: ourselves, the hosts' own doors, a cloud's metadata, the stores."""
+    declared = sheet.declared
+    gateway = str(ipaddress.ip_network(declared.app_subnet)[1])
+    doors = [(address, declared.ssh_port) for address in (gateway, *(peer.private_address for peer in declared.hosts))]
+    ours = [(sheet.controller, 22), (sheet.controller, 443)]
+    forbidden = [place for place in (*ours, METADATA, *doors) if not _declared(place, declared.outbound_to)]
+    return program("from_inside", json.dumps(forbidden), json.dumps(stores(declared)))
+
+
+def _declared(place: tuple[str, int], outbound_to: Sequence[str]) -> bool:
+    return any(_covers(each, place) for each in outbound_to)
+
+
+def _covers(declared: str, place: tuple[str, int]) -> bool:
+    network, _, port = declared.partition(":")
+    if port and port != str(place[1]):
+        return False
+    try:
+        return ipaddress.ip_address(place[0]) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _pid(path: str) -> int:
+    return int(path.split("/")[2])

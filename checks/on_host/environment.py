@@ -1,0 +1,34 @@
+# What each container's first process was started with. Of URLs: scheme, host, port and query, never user or password;
+# of secrets: how long they are and whether they are among the values given as arguments. Plain settings as they stand.
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+published = json.loads(sys.argv[1])
+plain = set(json.loads(sys.argv[2]))
+
+running = subprocess.run(
+    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
+).stdout.decode()
+containers = {}
+for line in running.splitlines():
+    pid, name = line.split()
+    settings, urls, lengths, defaults = {}, {}, {}, []
+    for entry in Path("/proc", pid, "environ").read_text(errors="replace").split("\0"):
+        variable, _, value = entry.partition("=")
+        parts = urlsplit(value) if "://" in value else None
+        words = {value, *((parts.username, parts.password) if parts else ())}
+        if words & set(published):
+            defaults.append(variable)
+        if variable in plain:
+            settings[variable] = value
+        if parts:
+            query = "&".join(part for part in parts.query.split("&") if not re.search("pass|secret|user", part))
+            urls[variable] = {"scheme": parts.scheme, "host": parts.hostname or "", "query": query}
+        elif re.search("SECRET|SALT|PASSWORD|TOKEN", variable):
+            lengths[variable] = len(value)
+    containers[name] = {"settings": settings, "urls": urls, "lengths": lengths, "defaults": defaults}
+print(json.dumps(containers))

@@ -1,0 +1,104 @@
+# Connections tried from inside every container's own network. Arguments: JSON lists of [address, port] that may
+# not be reached (to which this host's name servers and gateway are added), and that must be.
+# Prints, for each container and place, "open", "refused", "silent", or "sent" where no answer came but the packet
+# left (only then the kernel tracks its connection), and what the stores answer to a client that speaks in the clear.
+import contextlib
+import errno
+import json
+import os
+import selectors
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SECONDS = 0.8
+forbidden, allowed = ([tuple(place) for place in json.loads(text)] for text in sys.argv[1:3])
+# A PostgreSQL start-up message without a request for TLS, and a question to a name server for ". NS".
+STARTUP = b"user\0hedgerow_nobody\0database\0postgres\0\0"
+PLAIN = {5432: struct.pack("!ii", len(STARTUP) + 8, 196608) + STARTUP, 6379: b"PING\r\n"}
+DNS = bytes.fromhex("4867010000010000000000000000020001")
+
+names = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
+servers = [words[1] for words in names if words[:1] == ["nameserver"] and "." in words[1]]
+routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()]
+gateways = [socket.inet_ntoa(struct.pack("=I", int(words[2], 16))) for words in routes if words[1] == "00000000"]
+forbidden += [(server, 53) for server in servers] + [(gateway, 80) for gateway in gateways]
+forbidden = list(dict.fromkeys(forbidden))
+
+running = subprocess.run(
+    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
+).stdout.decode()
+seen, said, flows, waiting = {}, {}, {}, selectors.DefaultSelector()
+
+
+def outcome(code):
+    if code == 0:
+        return "open"
+    # A reset or a refused port is an answer: the way there and back is open.
+    return "refused" if code in (errno.ECONNREFUSED, errno.ECONNRESET) else "silent"
+
+
+def send(name, place, kind):
+    key = f"{name}: {kind} {place[0]}:{place[1]}"
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+    sender.setblocking(False)
+    code = sender.connect_ex(place)
+    flows[kind, sender.getsockname()[0], *map(str, place)] = key
+    if kind == "udp" and code == 0:
+        with contextlib.suppress(OSError):
+            sender.send(DNS)
+    if kind == "udp" or code == errno.EINPROGRESS:
+        waiting.register(sender, selectors.EVENT_READ if kind == "udp" else selectors.EVENT_WRITE, (key, place, kind))
+        seen[key] = "silent"
+    else:
+        seen[key] = outcome(code)
+
+
+def hear(sender, key, place, kind):
+    if kind == "tcp":
+        seen[key] = outcome(sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        if seen[key] == "open" and place in allowed and place[1] in PLAIN:
+            said[key] = "nothing"
+            sender.send(PLAIN[place[1]])
+            waiting.modify(sender, selectors.EVENT_READ, (key, place, "words"))
+            return
+    else:
+        try:
+            words = sender.recv(400)
+        except OSError as error:
+            words = b""
+            if kind == "udp":
+                seen[key] = outcome(error.errno)
+        if kind == "words":
+            said[key] = words.decode("ascii", "replace").replace("\0", " ") or "nothing"
+        elif words:
+            seen[key] = "open"
+    waiting.unregister(sender)
+    sender.close()
+
+
+for line in running.splitlines():
+    pid, name = line.split()
+    with Path("/proc", pid, "ns/net").open() as network:
+        os.setns(network.fileno(), os.CLONE_NEWNET)
+    for place in (*allowed, *forbidden):
+        send(name, place, "tcp")
+        if place[1] == 53:
+            send(name, place, "udp")
+end = time.monotonic() + SECONDS
+while waiting.get_map() and (left := end - time.monotonic()) > 0:
+    for ready, _ in waiting.select(left):
+        hear(ready.fileobj, *ready.data)
+tracked = Path("/proc/net/nf_conntrack")
+for line in tracked.read_text().splitlines() if tracked.exists() else ():
+    words = line.split()
+    flow = {}
+    for name, _, value in (word.partition("=") for word in words if "=" in word):
+        flow.setdefault(name, value)
+    key = flows.get((words[2], flow.get("src"), flow.get("dst"), flow.get("dport")))
+    if key and seen[key] == "silent":
+        seen[key] = "sent"
+print(json.dumps({"containers": len(running.splitlines()), "seen": seen, "said": said}))
