@@ -85,12 +85,11 @@ RIGHT: Answers = {
 def wanted(answers: Answers) -> tuple[Question, ...]:
     """Return the questions that this kind of target asks."""
     kind = answers.get("target", ("lab",))[0]
-    images = kind == "onprem" and not answers.get("posthog-image", ("",))
     return tuple(
         question
         for question in QUESTIONS
         if (kind in question.kinds or kind not in ("lab", "onprem"))
-        and not (images and question.name == "capture-image")
+        and (question.name != "capture-image" or answers.get("posthog-image"))
     )
 
 

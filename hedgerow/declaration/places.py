@@ -9,6 +9,7 @@ not 810 (YAML 1.1, sexagesimal integers), and `022` is not 18.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -199,5 +200,7 @@ def _keys(node: MappingNode, path: Path, document: Document, wrong: list[Wrong])
 
 
 def _visible(text: str) -> str:
-    """Spell out what an escape in quotes smuggled in: no NUL and no lone surrogate goes any further."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+    """Spell out what nobody sees (NUL, lone surrogates, text running backwards): it goes no further."""
+    return "".join(
+        f"\\u{ord(c):04x}" if unicodedata.category(c).startswith("C") and c not in "\n\t" else c for c in text
+    )

@@ -156,9 +156,10 @@ def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
     """Stand-ins never leave the lab, and elsewhere nothing is run that was not named."""
-    if _get(value, "target", "kind") == "lab":
+    kind = _get(value, "target", "kind")
+    if kind == "lab":
         return
-    wanted = isinstance(_get(value, "target"), dict) and _get(value, "posthog", "deploy") is not False
+    wanted = kind == "onprem" and _get(value, "posthog", "deploy") is not False
     place = ("posthog", "images")
     missing = []
     for name in ("posthog", "capture"):
