@@ -92,7 +92,7 @@ end = time.monotonic() + SECONDS
 while waiting.get_map() and (left := end - time.monotonic()) > 0:
     for ready, _ in waiting.select(left):
         hear(ready.fileobj, *ready.data)
-tracked = Path("/proc/net/nf_conntrack")
+tracked = Path("/proc/1/net/nf_conntrack")  # the host's: this process is in a container's network now
 for line in tracked.read_text().splitlines() if tracked.exists() else ():
     words = line.split()
     flow = {}
