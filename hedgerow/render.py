@@ -56,6 +56,13 @@ def files(
 
 def write(folder: Path, rendered: Mapping[str, str]) -> None:
     """Make the folder say just this: rendered files, our roles and plugins, and no leftover of an earlier render."""
+    write_only(folder, rendered)
+    for top in COPIED:
+        _mirror(REPOSITORY / top, folder / top)
+
+
+def write_only(folder: Path, rendered: Mapping[str, str]) -> None:
+    """Write the rendered files; those that say the same already are not touched."""
     for relative, text in rendered.items():
         path = folder / relative
         if not path.exists() or path.read_text() != text:
@@ -64,8 +71,6 @@ def write(folder: Path, rendered: Mapping[str, str]) -> None:
         for path in sorted((folder / top).rglob("*.yml")):
             if str(path.relative_to(folder)) not in {*rendered, KEPT}:
                 path.unlink()
-    for top in COPIED:
-        _mirror(REPOSITORY / top, folder / top)
 
 
 def known_hosts_line(host: Host) -> str:
