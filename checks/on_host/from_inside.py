@@ -46,7 +46,7 @@ def send(name, place, kind):
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
     sender.setblocking(False)
     code = sender.connect_ex(place)
-    flows[kind, sender.getsockname()[0], *map(str, place)] = key
+    flows[kind, *map(str, (*sender.getsockname(), *place))] = key
     if kind == "udp" and code == 0:
         with contextlib.suppress(OSError):
             sender.send(DNS)
@@ -98,7 +98,7 @@ for line in tracked.read_text().splitlines() if tracked.exists() else ():
     flow = {}
     for name, _, value in (word.partition("=") for word in words if "=" in word):
         flow.setdefault(name, value)
-    key = flows.get((words[2], flow.get("src"), flow.get("dst"), flow.get("dport")))
+    key = flows.get((words[2], *(flow.get(part) for part in ("src", "sport", "dst", "dport"))))
     if key and seen[key] == "silent":
         seen[key] = "sent"
 print(json.dumps({"containers": len(running.splitlines()), "seen": seen, "said": said}))
