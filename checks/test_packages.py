@@ -19,8 +19,8 @@ SUPERFLUOUS = frozenset({
     "openbsd-inetd", "proftpd-basic", "proftpd-core", "rsh-client", "rsh-redone-server", "rsh-server", "talk",
     "talkd", "telnet", "telnetd", "tftpd", "tftpd-hpa", "tnftp", "vsftpd", "xinetd", "ypserv",
     # File, print, directory, mail and name services
-    "avahi-daemon", "bind9", "cups-daemon", "dovecot-core", "exim4-daemon-light", "isc-dhcp-server", "nfs-kernel-server",
-    "rpcbind", "samba", "slapd", "snmpd", "squid",
+    "avahi-daemon", "bind9", "cups-daemon", "dovecot-core", "exim4-daemon-light", "isc-dhcp-server",
+    "nfs-kernel-server", "rpcbind", "samba", "slapd", "snmpd", "squid",
     # A second web server, a second container engine, a desktop
     "apache2", "docker.io", "lighttpd", "xserver-xorg-core",
 })
