@@ -30,7 +30,16 @@ from hedgerow.errors import HedgerowError
 from hedgerow.targets import Say
 
 SUITE = "trixie"
-PACKAGES = ("base-files", "dash", "python3", "python3-starlette", "python3-uvicorn", "python3-psycopg", "python3-redis")
+PACKAGES = (
+    "base-files",
+    "dash",
+    "python3",
+    "python3-psycopg",
+    "python3-psycopg-c",  # the pure one asks ldconfig for libpq, and there is no ldconfig here
+    "python3-psycopg-pool",
+    "python3-redis",
+    "python3-uvicorn",
+)
 UNUSED = (
     "/usr/share/doc/*",
     "/usr/share/info/*",

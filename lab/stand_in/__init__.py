@@ -1,1 +1,11 @@
-"""The stand-in for PostHog's images: what the lab runs in their place, and never anything else."""
+"""The stand-in for PostHog's images. Lab only: it is not PostHog, holds none of its code, and says so everywhere.
+
+One package, three commands, as upstream has them: `capture` takes events in and puts them into Valkey, `worker`
+moves them to PostgreSQL, `web` serves people and the API. What it answers, and in which shape, was read from
+upstream's source (posthog/api/*, posthog/settings/*, rust/capture) in 2026; what it does not need for a smoke test
+and for the controls of the catalog, it does not have.
+"""
+
+NAME = "Hedgerow stand-in for PostHog"
+NOTICE = "This is Hedgerow's stand-in for PostHog, made for its lab. It is not PostHog."
+HEADERS = (("server", "hedgerow-stand-in"), ("x-hedgerow-stand-in", "1"))

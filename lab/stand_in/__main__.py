@@ -1,9 +1,32 @@
-from http.server import *
-class H(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(b"stand-in hello\n")
-import sys, signal
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-if sys.argv[1:2]==["health"]:
-    import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:8000/").read()); sys.exit()
-ThreadingHTTPServer(("0.0.0.0", 8000), H).serve_forever()
+"""`python3 -m stand_in web|worker|capture`, and `health` with one of them for the container's health command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from stand_in import health
+from stand_in.settings import SettingsError, read_settings
+
+
+def main(words: list[str]) -> int:
+    """Run one command until SIGTERM; return its exit code."""
+    match words:
+        case ["health", ("web" | "worker" | "capture") as service]:
+            return health.ask(service, os.environ)
+        case [("web" | "worker" | "capture") as service]:
+            try:
+                settings = read_settings(service, os.environ)
+            except SettingsError as error:
+                print(f"stand-in: {error}", file=sys.stderr)
+                return 1
+            # Only now: the health command, which runs every few seconds, must not pay for a web server's imports.
+            import_module(f"stand_in.{service}").run(settings)
+            return 0
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

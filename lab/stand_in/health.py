@@ -1,0 +1,49 @@
+"""The health command: asks the service in its own container, as its probe would."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from stand_in.settings import ADDRESSES
+
+HEARTBEAT = Path("/tmp/heartbeat")  # noqa: S108 - the container's own tmpfs, the only place it can write
+STALE = 30.0
+PATHS = {"web": "/_health", "capture": "/_readiness"}
+
+
+def ask(service: str, environment: Mapping[str, str]) -> int:
+    """Return 0 when the service is well; else say what it said and return 1."""
+    said = _worker() if service == "worker" else _http(service, environment)
+    if said:
+        print(f"stand-in {service}: {said}", file=sys.stderr)
+    return 1 if said else 0
+
+
+def beat() -> None:
+    """Leave a sign of life: PostgreSQL and Valkey answered just now."""
+    HEARTBEAT.touch()
+
+
+def _worker() -> str:
+    try:
+        age = time.time() - HEARTBEAT.stat().st_mtime
+    except FileNotFoundError:
+        return "no heartbeat yet"
+    return "" if age < STALE else f"no heartbeat for {age:.0f} s"
+
+
+def _http(service: str, environment: Mapping[str, str]) -> str:
+    port = int(environment.get("ADDRESS", ADDRESSES[service]).rpartition(":")[2])
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", PATHS[service])
+        answer = connection.getresponse()
+        return "" if answer.status == 200 else f"{answer.status} {answer.read(200).decode(errors='replace')}"
+    except (OSError, HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()

@@ -1,0 +1,234 @@
+"""PostgreSQL: the tables, and every statement that is ever sent to them.
+
+Table names are upstream's where upstream has the table in PostgreSQL, so that what is asked of the one can be asked
+of the other; events, which upstream keeps in ClickHouse, lie here too.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Json
+from psycopg_pool import ConnectionPool
+
+from stand_in.ingest import Event
+from stand_in.settings import Settings
+
+Row = dict[str, Any]
+# One number for everybody who makes tables or the first organisation: two at once would both succeed by half.
+LOCK = 0x48454447
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS posthog_organization (
+    id uuid PRIMARY KEY, name text NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
+    enforce_2fa boolean, session_cookie_age integer, plugins_access_level smallint NOT NULL DEFAULT 3,
+    allow_publicly_shared_resources boolean NOT NULL DEFAULT true,
+    is_ai_data_processing_approved boolean DEFAULT true);
+CREATE TABLE IF NOT EXISTS posthog_team (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid uuid NOT NULL, name text NOT NULL,
+    organization_id uuid NOT NULL REFERENCES posthog_organization, api_token text NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS posthog_user (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, uuid uuid NOT NULL, distinct_id text NOT NULL,
+    email text NOT NULL UNIQUE, password text NOT NULL, first_name text NOT NULL DEFAULT '',
+    current_organization_id uuid NOT NULL REFERENCES posthog_organization,
+    current_team_id integer NOT NULL REFERENCES posthog_team, last_login timestamptz);
+CREATE TABLE IF NOT EXISTS posthog_personalapikey (
+    id text PRIMARY KEY, user_id integer NOT NULL REFERENCES posthog_user, label text NOT NULL,
+    secure_value text NOT NULL UNIQUE, mask_value text NOT NULL, scopes text[] NOT NULL,
+    scoped_teams integer[] NOT NULL DEFAULT '{}', created_at timestamptz NOT NULL DEFAULT now(),
+    last_used_at timestamptz);
+CREATE TABLE IF NOT EXISTS django_session (
+    session_key text PRIMARY KEY, user_id integer NOT NULL REFERENCES posthog_user, csrf text NOT NULL,
+    expire_date timestamptz NOT NULL);
+CREATE TABLE IF NOT EXISTS posthog_event (
+    id uuid PRIMARY KEY, team_id integer NOT NULL REFERENCES posthog_team, event text NOT NULL,
+    distinct_id text NOT NULL, properties jsonb NOT NULL, timestamp timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX IF NOT EXISTS posthog_event_team_time ON posthog_event (team_id, timestamp DESC);
+"""
+GRANTS = "GRANT SELECT ON posthog_team TO {role}; GRANT SELECT, INSERT ON posthog_event TO {role}"
+PERSON = """
+SELECT u.*, t.api_token, t.name AS team_name, t.uuid AS team_uuid, o.name AS organization_name,
+       o.session_cookie_age
+FROM posthog_user u JOIN posthog_team t ON t.id = u.current_team_id
+     JOIN posthog_organization o ON o.id = u.current_organization_id
+"""
+
+
+class TakenError(Exception):
+    """There is an organisation already: nobody signs up any more."""
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """The first person of the first organisation. `password` is what is kept of it."""
+
+    email: str
+    password: str
+    first_name: str
+    organization: str
+    api_token: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which events of a project: None is any."""
+
+    after: datetime
+    before: datetime | None = None
+    event: str | None = None
+    distinct_id: str | None = None
+    limit: int = 100
+
+
+class Store:
+    """The tables, over verified TLS. Every method raises psycopg.Error."""
+
+    def __init__(self, settings: Settings, connections: int = 4) -> None:
+        self.role = settings.worker_role
+        self.pool = ConnectionPool(
+            settings.database_url,
+            kwargs={"row_factory": dict_row, "connect_timeout": 5, "application_name": "stand-in"},
+            min_size=1,
+            max_size=connections,
+            timeout=8,
+            open=True,
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.pool.close(timeout=1)
+
+    def prepare(self) -> None:
+        """Make the tables that are missing and give the worker what it needs; safe to repeat and to do at once."""
+        with self.pool.connection() as db:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            db.execute(SCHEMA)
+            if self.role:
+                db.execute(sql.SQL(GRANTS).format(role=sql.Identifier(self.role)))
+
+    def alive(self) -> bool:
+        """Say whether it answers."""
+        return bool(self._one("SELECT true AS yes"))
+
+    def initiated(self) -> bool:
+        """Say whether there is an organisation."""
+        return bool(self._one("SELECT 1 AS yes FROM posthog_organization LIMIT 1"))
+
+    def tokens(self) -> list[str]:
+        """Return the token of every project."""
+        return [row["api_token"] for row in self._all("SELECT api_token FROM posthog_team")]
+
+    def sign_up(self, who: Newcomer) -> None:
+        """Make the first organisation, its project and its owner. Raises TakenError when there is one."""
+        organization = uuid.uuid4()
+        with self.pool.connection() as db:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            if db.execute("SELECT 1 FROM posthog_organization LIMIT 1").fetchone():
+                raise TakenError
+            db.execute("INSERT INTO posthog_organization (id, name) VALUES (%s, %s)", (organization, who.organization))
+            team = db.execute(
+                "INSERT INTO posthog_team (uuid, name, organization_id, api_token)"
+                " VALUES (%s, 'Default project', %s, %s) RETURNING id",
+                (uuid.uuid4(), organization, who.api_token),
+            ).fetchone()
+            assert team is not None
+            db.execute(
+                "INSERT INTO posthog_user (uuid, distinct_id, email, password, first_name,"
+                " current_organization_id, current_team_id) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (uuid.uuid4(), str(uuid.uuid4()), who.email, who.password, who.first_name, organization, team["id"]),
+            )
+
+    def person(self, email: str) -> Row | None:
+        """Return a person by e-mail address, in whatever case it is written."""
+        return self._one(f"{PERSON} WHERE lower(u.email) = lower(%s)", (email,))
+
+    def person_of_session(self, session: str) -> Row | None:
+        """Return who a session that has not ended belongs to, with its CSRF secret."""
+        return self._one(
+            PERSON.replace("SELECT u.*", "SELECT u.*, s.csrf")
+            + " JOIN django_session s ON s.user_id = u.id WHERE s.session_key = %s AND s.expire_date > now()",
+            (session,),
+        )
+
+    def person_of_key(self, secure_value: str) -> Row | None:
+        """Return who a personal API key belongs to, with its scopes, and note that it was used."""
+        key = self._one(
+            "UPDATE posthog_personalapikey SET last_used_at = now() WHERE secure_value = %s"
+            " RETURNING user_id, scopes, scoped_teams",
+            (secure_value,),
+        )
+        person = key and self._one(f"{PERSON} WHERE u.id = %s", (key["user_id"],))
+        return {**person, "scopes": key["scopes"], "scoped_teams": key["scoped_teams"]} if key and person else None
+
+    def open_session(self, person: int, session: str, csrf: str, seconds: int) -> None:
+        """Begin a session, and forget the ones that have ended."""
+        with self.pool.connection() as db:
+            db.execute("DELETE FROM django_session WHERE expire_date <= now()")
+            db.execute(
+                "INSERT INTO django_session VALUES (%s, %s, %s, now() + make_interval(secs => %s))",
+                (session, person, csrf, seconds),
+            )
+            db.execute("UPDATE posthog_user SET last_login = now() WHERE id = %s", (person,))
+
+    def close_session(self, session: str) -> None:
+        """End a session."""
+        self._all("DELETE FROM django_session WHERE session_key = %s RETURNING 1", (session,))
+
+    def keys(self, person: int) -> list[Row]:
+        """Return somebody's personal API keys, the newest first, without their values."""
+        return self._all(
+            "SELECT id, label, mask_value, created_at, last_used_at, user_id, scopes, scoped_teams"
+            " FROM posthog_personalapikey WHERE user_id = %s ORDER BY created_at DESC",
+            (person,),
+        )
+
+    def add_key(self, row: Row) -> None:
+        """Keep a personal API key."""
+        self._all(
+            "INSERT INTO posthog_personalapikey (id, user_id, label, secure_value, mask_value, scopes, scoped_teams)"
+            " VALUES (%(id)s, %(user_id)s, %(label)s, %(secure_value)s, %(mask_value)s, %(scopes)s, %(scoped_teams)s)"
+            " RETURNING 1",
+            row,
+        )
+
+    def drop_key(self, person: int, key: str) -> bool:
+        """Delete somebody's key; say whether there was one."""
+        return bool(
+            self._all("DELETE FROM posthog_personalapikey WHERE user_id = %s AND id = %s RETURNING 1", (person, key))
+        )
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Store events, each once, whoever sends it twice; those of a project that is gone are dropped."""
+        rows = [{**asdict(event), "properties": Json(dict(event.properties))} for event in events]
+        with self.pool.connection() as db, db.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO posthog_event (id, team_id, event, distinct_id, properties, timestamp)"
+                " SELECT %(uuid)s::uuid, id, %(event)s::text, %(distinct_id)s::text, %(properties)s::jsonb,"
+                " %(timestamp)s::timestamptz"
+                " FROM posthog_team WHERE api_token = %(token)s ON CONFLICT (id) DO NOTHING",
+                rows,
+            )
+
+    def events(self, team: int, wanted: Wanted) -> list[Row]:
+        """Return a project's events, the newest first."""
+        return self._all(
+            "SELECT * FROM posthog_event WHERE team_id = %(team)s AND timestamp > %(after)s"
+            " AND timestamp < coalesce(%(before)s, timestamptz 'infinity')"
+            " AND event = coalesce(%(event)s, event) AND distinct_id = coalesce(%(distinct_id)s, distinct_id)"
+            " ORDER BY timestamp DESC LIMIT %(limit)s",
+            {**asdict(wanted), "team": team},
+        )
+
+    def _all(self, query: Any, values: Any = ()) -> list[Row]:
+        with self.pool.connection() as db:
+            return db.execute(query, values).fetchall()
+
+    def _one(self, query: Any, values: Any = ()) -> Row | None:
+        rows = self._all(query, values)
+        return rows[0] if rows else None

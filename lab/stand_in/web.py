@@ -1,0 +1,186 @@
+"""`web`: the pages and the API, for people and for the smoke test."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from redis import RedisError
+
+from stand_in import accounts, pages
+from stand_in.api import Api
+from stand_in.asgi import Reply, Request, as_json, serve, text
+from stand_in.cache import Cache, connect
+from stand_in.guard import CSRF, cookie, csrf_fault, refusal
+from stand_in.settings import Settings
+from stand_in.store import Store, Wanted
+
+HEALTH = ("/_health", "/_readyz", "/_readiness", "/_livez")
+START_SECONDS = 60
+SHOWN = 20
+
+
+def run(settings: Settings) -> None:
+    """Make the tables, then serve until SIGTERM."""
+    store, cache = Store(settings), Cache(connect(settings))
+    web = Web(settings, store, cache)
+    web.start()
+    serve(web.answer, settings.address)
+    store.close()
+
+
+class Web:
+    """Routes requests. A path is matched without its last slash: upstream takes both."""
+
+    def __init__(self, settings: Settings, store: Store, cache: Cache) -> None:
+        self.settings = settings
+        self.store = store
+        self.cache = cache
+        self.api = Api(settings, store, cache)
+
+    def start(self) -> None:
+        """Make the tables and publish the tokens, waiting a minute for a database that is still starting."""
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.store.prepare()
+                if tokens := self.store.tokens():
+                    self.cache.know(tokens)
+                return
+            except (psycopg.OperationalError, PoolTimeout, RedisError) as error:
+                if time.monotonic() > until:
+                    raise
+                print(f"stand-in web: {type(error).__name__}: {error}; trying again", file=sys.stderr)
+                time.sleep(1)
+
+    def answer(self, request: Request) -> Reply:
+        """Answer one request."""
+        path = request.path.rstrip("/") or "/"
+        if path in HEALTH:
+            return self.health(alone=path == "/_livez")
+        if refused := refusal(request, self.settings):
+            return refused
+        method = "GET" if request.method == "HEAD" else request.method
+        found = {verb: (handle, match) for (verb, handle, match) in self._matching(path)}
+        if not found:
+            return text(404, "not found: the stand-in has no such page")
+        if method not in found:
+            return text(405, "method not allowed").adding(("allow", ", ".join(found)))
+        handle, match = found[method]
+        return handle(request, *match.groups())
+
+    def _matching(self, path: str) -> Iterator[tuple[str, Callable[..., Reply], re.Match[str]]]:
+        for (verb, pattern), handle in self.routes().items():
+            if match := re.fullmatch(pattern, path):
+                yield verb, handle, match
+
+    def routes(self) -> dict[tuple[str, str], Callable[..., Reply]]:
+        """Method and path of everything there is."""
+        api, project = self.api, "/api/(?:projects|environments)/([^/]+)"
+        return {
+            ("GET", "/"): self.home,
+            ("GET", "/login"): self.login_page,
+            ("POST", "/login"): self.login,
+            ("POST", "/logout"): self.logout,
+            ("GET", "/preflight"): lambda _: pages.preflight(),
+            ("GET", "/_preflight"): self.preflight,
+            ("POST", "/api/login"): api.sign_in,
+            ("POST", "/api/signup"): api.sign_up,
+            ("GET", "/api/users/@me"): api.me,
+            ("GET", "/api/personal_api_keys"): api.keys,
+            ("POST", "/api/personal_api_keys"): api.keys,
+            ("DELETE", "/api/personal_api_keys/([^/]+)"): api.drop_key,
+            ("GET", project): api.project,
+            ("GET", f"{project}/events"): api.events,
+            ("POST", "/flags"): api.flags,
+            ("POST", "/decide"): api.flags,
+        }
+
+    def health(self, *, alone: bool) -> Reply:
+        """GET /_health and its like: 503 where PostgreSQL or Valkey does not answer; /_livez asks nobody."""
+        checks = {} if alone else {"postgres": self._postgres(), "valkey": self._valkey()}
+        well = all(checks.values())
+        return as_json(200 if well else 503, {"status": "ok" if well else "failed", "stand_in": True, **checks})
+
+    def _postgres(self) -> bool:
+        try:
+            return self.store.alive()
+        except psycopg.Error:
+            return False
+
+    def _valkey(self) -> bool:
+        try:
+            return self.cache.alive()
+        except RedisError:
+            return False
+
+    def preflight(self, request: Request) -> Reply:
+        """GET /_preflight: upstream's fields; what the stand-in does not have is false."""
+        initiated = self.store.initiated()
+        answer = {
+            "django": False,
+            "redis": self._valkey(),
+            "plugins": False,
+            "celery": False,
+            "clickhouse": False,
+            "kafka": False,
+            "db": self._postgres(),
+            "initiated": initiated,
+            "cloud": False,
+            "demo": False,
+            "realm": "hosted-clickhouse",
+            "region": None,
+            "can_create_org": not initiated,
+            "email_service_available": False,
+            "object_storage": False,
+            "stand_in": True,
+        }
+        if self.api.by_session(request) is not None:
+            answer |= {"opt_out_capture": self.settings.opted_out, "site_url": self.settings.site_url}
+        return as_json(200, answer)
+
+    def home(self, request: Request) -> Reply:
+        """GET /: the latest events, or the way to the sign-in page."""
+        person = self.api.by_session(request)
+        if person is None:
+            return _to("/login?next=/" if self.store.initiated() else "/preflight")
+        day = Wanted(after=datetime.now(UTC) - timedelta(days=1), limit=SHOWN)
+        return pages.home(person, person["csrf"], self.store.events(person["current_team_id"], day))
+
+    def login_page(self, request: Request, fault: str = "") -> Reply:
+        """GET /login."""
+        csrf = request.cookies.get(CSRF) or accounts.token("", 32)
+        kept = cookie(CSRF, csrf, self.settings.session_seconds, self.settings, readable=True)
+        return pages.sign_in(csrf, fault).adding(kept)
+
+    def login(self, request: Request) -> Reply:
+        """POST /login: the form of the page; upstream's page calls the API instead."""
+        given = str(_form(request).get("csrfmiddlewaretoken", ""))
+        if why := csrf_fault(request, self.settings, request.cookies.get(CSRF, ""), given):
+            return self.login_page(request, why)
+        reply = self.api.sign_in(request)
+        if reply.status != 200:
+            return self.login_page(request, "That did not work: a wrong address or password, or too many tries.")
+        return _to("/").adding(*reply.headers)
+
+    def logout(self, request: Request) -> Reply:
+        """POST /logout, from the page's form or with the API's header."""
+        given = str(_form(request).get("csrfmiddlewaretoken", ""))
+        headers = {**request.headers, "x-csrftoken": given} if given else request.headers
+        return self.api.sign_out(Request(**{**vars(request), "headers": headers}))
+
+
+def _to(path: str) -> Reply:
+    return Reply(302, headers=(("location", path), ("cache-control", "no-store")))
+
+
+def _form(request: Request) -> dict[str, object]:
+    try:
+        return request.fields()
+    except ValueError:
+        return {}
