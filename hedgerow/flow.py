@@ -15,7 +15,7 @@ from typing import Protocol
 from hedgerow import converge, preflight, prerequisites, render
 from hedgerow.catalog import load_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
-from hedgerow.declaration import Declaration, load, parse
+from hedgerow.declaration import Around, Declaration, load, parse
 from hedgerow.declaration import read_file as read_small_file
 from hedgerow.deployment import Deployment, known_deployments, now, write_file
 from hedgerow.errors import CallError, UnreachableError
@@ -72,14 +72,14 @@ def open_work(reference: str, *, judge_files: bool = True) -> Work:
         known = ", ".join(known_deployments()) or "none yet"
         raise CallError(f'no deployment is called "{reference}" (there are: {known})', "Name one, or a deploy.yml.")
     # Files are relative to where the operator's own declaration lies, not to our copy of it.
-    declaration = parse(
-        deployment.declaration.read_text(encoding="utf-8-sig"),
-        str(deployment.source_folder() / "deploy.yml"),
+    around = Around(
+        base=deployment.source_folder(),
         known_controls=controls,
         now=datetime.now(UTC) if judge_files else None,
         read_file=read_small_file if judge_files else None,
     )
-    return _work(declaration, deployment.declaration)
+    text = deployment.declaration.read_text(encoding="utf-8-sig")
+    return _work(parse(text, str(deployment.declaration), around=around), deployment.declaration)
 
 
 def _work(declaration: Declaration, source: Path) -> Work:

@@ -117,6 +117,10 @@ def write_evidence(work: Work, site: Site, verified: Verified, smoked: smoke.Smo
         findings=verified.findings,
         catalog=load_catalog(),
         smoke=tuple(smoked.as_json()["steps"]) if smoked else (),
+        agreements=tuple(
+            (agreement.party, agreement.signed.isoformat(), agreement.reference)
+            for agreement in work.declaration.agreements
+        ),
     )
     folder = _new_folder(work.deployment.evidence, verified.started)
     for module, name in FORMATS.values():

@@ -13,7 +13,8 @@ class Evidence:
     """One verify run, whole. `started` is UTC in ISO 8601, `seconds` the time the run took.
 
     `stand_in` is true where stand-in images ran in place of PostHog's own; every document says so.
-    `smoke` holds the steps of the smoke test that went with the run, if one did.
+    `smoke` holds the steps of the smoke test that went with the run, if one did. `agreements` are the business
+    associate agreements of the declaration (with whom, signed when, where it is found): the operator's word.
     """
 
     deployment: str
@@ -28,6 +29,7 @@ class Evidence:
     findings: tuple[Finding, ...]
     catalog: Catalog
     smoke: tuple[dict[str, object], ...] = ()
+    agreements: tuple[tuple[str, str, str], ...] = ()
     profile: str = "hipaa"
 
 

@@ -30,6 +30,9 @@ def document(evidence: Evidence) -> dict[str, Any]:
         "summary": summary(evidence.findings),
         "findings": [finding.as_json() for finding in evidence.findings],
         "smoke": list(evidence.smoke),
+        "agreements": [
+            {"with": party, "signed": signed, "reference": reference} for party, signed, reference in evidence.agreements
+        ],
     }
 
 
@@ -57,6 +60,7 @@ def read(text: str, catalog: Catalog) -> Evidence:
             findings=tuple(Finding(**{**row, "hipaa": tuple(row["hipaa"])}) for row in said["findings"]),
             catalog=catalog,
             smoke=tuple(said["smoke"]),
+            agreements=tuple((row["with"], row["signed"], row["reference"]) for row in said["agreements"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CallError(f"this is not evidence of Hedgerow's ({error})", "Run verify again.") from error

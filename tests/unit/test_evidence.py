@@ -50,6 +50,7 @@ EVIDENCE = Evidence(
     hosts=(("analytics-1", "192.0.2.10", ("edge", "app", "data")),),
     findings=FINDINGS,
     catalog=CATALOG,
+    agreements=(("Acme Hosting", "2026-02-01", "Legal archive, BAA 1234"),),
 )
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: what the speed claims rest on. `make bench` runs them all; figures are medians of several runs."""
