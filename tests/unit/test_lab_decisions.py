@@ -9,7 +9,7 @@ import pytest
 from hedgerow.hosts import Change
 from hedgerow.targets.lab import LabTarget, cgroups, dress, firewall, image, machine, names, network, plan, preflight
 from hedgerow.targets.lab.commands import proxies
-from hedgerow.targets.lab.places import HostRecord, LabRecord, Places
+from hedgerow.targets.lab.places import HostPlace, HostRecord, LabRecord, Places
 
 NET = names.network("demo", IPv4Network("10.77.0.0/24"))
 SPEC = names.LabSpec((("demo-1", ("edge", "app")), ("demo-2", ("data",))))
@@ -258,6 +258,26 @@ def test_a_disk_without_room_is_named(tmp_path: Path) -> None:
     assert len(told) == 1
     assert str(tmp_path) in told[0]
     assert "HEDGEROW_STATE" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("ext4", ["rw", "relatime"], []),
+        ("overlay", ["rw"], ["is on an overlay"]),
+        ("tmpfs", ["rw", "nosuid", "nodev"], ["is mounted nodev, nosuid"]),
+    ],
+)
+def test_a_disk_that_no_host_can_live_on_is_named(kind: str, options: list[str], expected: list[str]) -> None:
+    told = preflight.disk_problems("/srv/labs", kind, options)
+    assert [words in line for words, line in zip(expected, told, strict=True)] == [True] * len(expected)
+
+
+def test_the_last_lines_of_a_console_are_plain(tmp_path: Path) -> None:
+    place = HostPlace(tmp_path)
+    assert machine.last_lines(place) == "(nothing)"
+    place.console.write_text("[[0;32m  OK  [0m] one\r\n\n\x1b[0;1;31mFAILED\x1b[0m two\r\n")
+    assert machine.last_lines(place, count=1) == "FAILED two"
 
 
 def test_somebody_who_is_not_root_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

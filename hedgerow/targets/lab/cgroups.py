@@ -27,6 +27,14 @@ find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || [ ! -d "$group" ]
 """
 
 
+LIST = """
+set -eu
+mode=$1 group=/sys/fs/cgroup$2
+if [ "$mode" = private ]; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi
+[ ! -d "$group" ] || find "$group" -mindepth 1 -maxdepth 1 -type d -printf '%f\\n'
+"""
+
+
 def mode_of(mounts: str, systemd: bool) -> str:
     """Decide how hosts get cgroups of their own, from /proc/self/mountinfo.
 
@@ -80,8 +88,22 @@ def scope_name(lab: str, host: str) -> str:
     return f"hedgerow-lab-{lab}-{host}.scope"
 
 
+def hosts(lab: str, mode: str) -> list[str]:
+    """Return the hosts of a lab that have a group, those that nobody remembers included."""
+    found = in_hierarchy(LIST, lab_group(lab, mode), mode).split()
+    if mode != "scope":
+        return sorted(found)
+    before, after = scope_name(lab, "\0").split("\0")
+    return sorted(name.removeprefix(before).removesuffix(after) for name in found if name.endswith(after))
+
+
+def end(group: str, mode: str) -> None:
+    """End everything that runs in a group, at once, and remove it. Nothing happens where there is none."""
+    in_hierarchy(END, group, mode)
+
+
 def end_lab(lab: str, mode: str) -> None:
-    """End every host of a lab, those that nobody remembers included."""
+    """End what is left of a lab, and its slice."""
     end(lab_group(lab, mode), mode)
     if mode == "scope":
         state = run(["systemctl", "show", "--property=ActiveState", "--value", slice_name(lab)]).strip()
@@ -89,7 +111,7 @@ def end_lab(lab: str, mode: str) -> None:
             run(["systemctl", "stop", slice_name(lab)])
 
 
-def end(group: str, mode: str) -> None:
-    """End everything that runs in a group, at once, and remove it. Nothing happens where there is none."""
-    wrapped = ["/bin/sh", "-c", END, "end", mode, group]
-    run(["unshare", "--mount", "--propagation", "private", *wrapped] if mode == "private" else wrapped)
+def in_hierarchy(script: str, group: str, mode: str) -> str:
+    """Run a script where /sys/fs/cgroup is the hierarchy that hosts live in, and return its output."""
+    command = ["/bin/sh", "-c", script, "cgroup", mode, group]
+    return run(["unshare", "--mount", "--propagation", "private", *command] if mode == "private" else command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass
@@ -192,7 +193,9 @@ def signal_process(process: Process, number: int) -> None:
 def last_lines(place: HostPlace, count: int = 12) -> str:
     """Return the end of a host's console, or say that it is empty."""
     text = place.console.read_text(errors="replace") if place.console.exists() else ""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    # systemd paints its console: what is colour there is noise in an error message.
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+    lines = [line.rstrip() for line in plain.splitlines() if line.strip()]
     return "\n".join(lines[-count:]) or "(nothing)"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hedgerow.errors import CallError
 from hedgerow.targets.lab import dress, names
 from hedgerow.targets.lab.cgroups import current_mode
-from hedgerow.targets.lab.commands import PROXIES, SYSTEM_PATH, attempt, environment
+from hedgerow.targets.lab.commands import PROXIES, SYSTEM_PATH, attempt, environment, run
 
 # The command, and the package it comes in on Debian and Ubuntu.
 COMMANDS = {
@@ -41,6 +41,11 @@ TRIALS = {
     "address translation by nftables (modules nf_tables, nft_masq)": [
         *("unshare", "--net", "nft", "add table ip trial; add chain ip trial out"),
         "{ type nat hook postrouting priority 100; }; add rule ip trial out masquerade",
+    ],
+    "overlay file systems (module overlay), which Podman in the hosts needs": [
+        *("unshare", "--mount", "--propagation", "private", "sh", "-euc"),
+        "mount -t tmpfs tmpfs /tmp; cd /tmp; mkdir low up work all;"
+        " mount -t overlay -o lowerdir=low,upperdir=up,workdir=work overlay all",
     ],
 }
 # What hosts need where version 1 lies over it; version 2 itself cannot be mounted over itself.
@@ -87,6 +92,24 @@ def missing_room(folder: Path, new_hosts: int) -> list[str]:
         f"{there} has {free / 1024**3:.1f} GiB left and {new_hosts} new host(s) need {needed / 1024**3:.0f} GiB: "
         "free some, or set HEDGEROW_STATE to a folder on a larger disk"
     ]
+
+
+def unfit_disk(folder: Path) -> list[str]:
+    """Say whether hosts can live on the file system that holds `folder`."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    kind, options = run(["findmnt", "--noheadings", "--output", "FSTYPE,OPTIONS", "--target", str(there)]).split()[:2]
+    return disk_problems(str(there), kind, options.split(","))
+
+
+def disk_problems(folder: str, kind: str, options: Sequence[str]) -> list[str]:
+    advice = "set HEDGEROW_STATE to a folder on an ordinary disk (in a container: a volume)"
+    problems = []
+    if kind == "overlay":
+        # The kernel takes no overlay as the upper layer of another.
+        problems.append(f"{folder} is on an overlay, on which Podman in the hosts cannot put its own: {advice}")
+    if barred := sorted({"nosuid", "noexec", "nodev"}.intersection(options)):
+        problems.append(f"{folder} is mounted {', '.join(barred)}, under which no host can run: {advice}")
+    return problems
 
 
 def unusable_names() -> list[str]:
