@@ -35,6 +35,7 @@ NOTHING = "0000000000000000"
 def every(finding, host, declared):
     """Return every container of the host. Raises NotExercised where there is none to be expected."""
     found = inside.containers(finding.ask(host, inside.INSPECT).stdout)
+    finding.observe(f"{len(found)} containers")  # not as they stand: a careless definition holds a secret
     if not found and not declared.services:
         raise NotExercised("no service is declared, so no container runs")
     return found

@@ -20,15 +20,15 @@ for line in running.splitlines():
     for entry in Path("/proc", pid, "environ").read_text(errors="replace").split("\0"):
         variable, _, value = entry.partition("=")
         parts = urlsplit(value) if "://" in value else None
-        words = {value, *((parts.username, parts.password) if parts else ())}
-        if words & set(published):
+        secret = re.search("SECRET|SALT|PASSWORD|TOKEN|KEY", variable)
+        if (parts.password if parts else value if secret else None) in published:
             defaults.append(variable)
         if variable in plain:
             settings[variable] = value
         if parts:
             query = "&".join(part for part in parts.query.split("&") if not re.search("pass|secret|user", part))
             urls[variable] = {"scheme": parts.scheme, "host": parts.hostname or "", "query": query}
-        elif re.search("SECRET|SALT|PASSWORD|TOKEN", variable):
+        elif secret and value:
             lengths[variable] = len(value)
     containers[name] = {"settings": settings, "urls": urls, "lengths": lengths, "defaults": defaults}
 print(json.dumps(containers))

@@ -1,0 +1,200 @@
+"""PostHog's services: what they say of themselves, and what they were really started with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from checks import inside
+from checks.on_host import program
+from checks.test_postgres import sql
+from hedgerow.checking import CouldNotAsk, NotExercised
+
+# Upstream publishes these as defaults: posthog/settings/access.py (SECRET_KEY), data_stores.py (ENCRYPTION_SALT_KEYS),
+# web.py (LICENSE_SECRET_KEY), object_storage.py, and its compose files (posthog, posthog123, any).
+PUBLISHED = (
+    "<randomly generated secret key>",
+    "00beef0000beef0000beef0000beef00",
+    "license-so-secret",
+    "object_storage_root_user",
+    "object_storage_root_password",
+    "posthog",
+    "posthog123",
+    "any",
+)
+PLAIN = ("OPT_OUT_CAPTURE", "SESSION_COOKIE_AGE", "SECURE_COOKIES", "DISABLE_SECURE_SSL_REDIRECT", "SITE_URL")
+ENVIRONMENT = program("environment", json.dumps(PUBLISHED), json.dumps(PLAIN))
+SESSIONS = sql(
+    "select coalesce(json_agg(json_build_object('user', usename, 'tls', ssl, 'version', version)), '[]')"
+    " from pg_stat_activity join pg_stat_ssl using (pid) where client_addr is not null"
+)
+
+ASK_AHEAD = (inside.INSPECT, ENVIRONMENT)
+
+DATABASES = ("postgres", "postgresql", "psql")
+CACHES = ("redis", "rediss", "valkey", "valkeys")
+WEB, WEB_PORT = "web", 8000
+LONG_ENOUGH = 32
+WORKING_DAY = 8 * 3600
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sent_ahead(host, here, sheet):
+    """The trial from inside takes a while; it is the same question that the containers' own check asks."""
+    host.backend.ask_ahead(inside.trial(sheet))
+    if "data" in here.roles:
+        host.backend.ask_ahead(SESSIONS)
+
+
+@pytest.fixture
+def services(declared):
+    """Return the names of the declared services. Raises NotExercised where PostHog is not deployed."""
+    if not declared.posthog or not declared.services:
+        raise NotExercised("PostHog is not deployed on this host")
+    return declared.services
+
+
+@pytest.fixture
+def started_with(finding, host, services):
+    """Return what every running container was started with, without its secrets."""
+    found = json.loads(finding.ask(host, ENVIRONMENT).stdout)
+    finding.observe(f"{', '.join(found) or 'no container'} looked at")
+    if not found:
+        raise CouldNotAsk("no container runs")
+    return found
+
+
+def applications(started_with):
+    """Return the containers of PostHog's Django application, by the address of its site that each is told."""
+    found = {name: each["settings"] for name, each in started_with.items() if "SITE_URL" in each["settings"]}
+    if not found:
+        raise CouldNotAsk("no running container knows the site's address")
+    return found
+
+
+@pytest.fixture
+def heard(finding, host, sheet, services):
+    """Return what each store said to a client without TLS in each container's place, by port."""
+    answer = json.loads(finding.ask(host, inside.trial(sheet)).stdout)
+    found: dict[int, dict[str, str]] = {}
+    for way, words in answer["said"].items():
+        found.setdefault(int(way.rpartition(":")[2]), {})[way] = " ".join(words.split())
+    return found
+
+
+def urls_of(started_with, schemes):
+    """Return every URL of a kind of store that a service was given, without user and password."""
+    found = {
+        f"{name} {variable}": url
+        for name, each in started_with.items()
+        for variable, url in each["urls"].items()
+        if url["scheme"] in schemes
+    }
+    if not found:
+        raise CouldNotAsk(f"no address of a store in {', '.join(started_with)}")
+    return found
+
+
+def first_of(heard, port):
+    """Return the first thing a store said on a port. Raises CouldNotAsk where it was not reached."""
+    if port not in heard:
+        raise CouldNotAsk(f"no container reached a store on port {port}")
+    return next(iter(heard[port].values()))
+
+
+@pytest.mark.control("posthog.healthy")
+def test_every_service_is_well(finding, host, services):
+    finding.expect(f"{', '.join(services)} running and healthy")
+    found = {each.service: each for each in inside.containers(finding.ask(host, inside.INSPECT).stdout)}
+    states = {
+        name: (found[name].described["State"].get("Health") or {}).get("Status", "") or "never asked"
+        if name in found and found[name].pid
+        else "not running"
+        for name in services
+    }
+    finding.observe(", ".join(f"{name} {state}" for name, state in states.items()))
+    assert set(states.values()) == {"healthy"}, ", ".join(f"{n} is {s}" for n, s in states.items() if s != "healthy")
+
+
+@pytest.mark.control("posthog.no-published-defaults")
+def test_no_key_that_everybody_knows(finding, started_with):
+    """Values are compared on the host; names and lengths alone come back."""
+    finding.expect(f"no secret that upstream publishes, and each of {LONG_ENOUGH} characters or more")
+    defaults = [f"{name}: {variable}" for name, each in started_with.items() for variable in each["defaults"]]
+    lengths = {f"{name}: {key}": n for name, each in started_with.items() for key, n in each["lengths"].items()}
+    short = [f"{where} has {length}" for where, length in lengths.items() if length < LONG_ENOUGH]
+    finding.observe(f"{len(lengths)} secrets and the URLs: published {defaults or 'none'}, too short {short or 'none'}")
+    if not lengths:
+        raise CouldNotAsk("no running container has a secret")
+    assert not defaults, f"a published default: {', '.join(defaults)}"
+    assert not short, f"fewer than {LONG_ENOUGH} characters: {', '.join(short)}"
+
+
+@pytest.mark.control("posthog.sign-up-closed")
+def test_the_application_takes_nobody_new(finding, host, declared, services):
+    """Asked behind the edge: it is the second of two doors, and must hold alone."""
+    finding.expect("an owner exists, can_create_org false, and 403 to an attempt")
+    found = {each.service: each for each in inside.containers(finding.ask(host, inside.INSPECT).stdout)}
+    finding.observe(f"containers of {', '.join(found) or 'nothing'}")
+    if WEB not in services or WEB not in found or not found[WEB].addresses:
+        raise CouldNotAsk(f"{WEB} does not run")
+    question = program("sign_up", f"http://{found[WEB].addresses[0]}:{WEB_PORT}", declared.domain)
+    answer = json.loads(finding.ask(host, question).stdout)
+    finding.observe(", ".join(f"{key} {value}" for key, value in answer.items()))
+    if answer["preflight"] != 200:
+        raise CouldNotAsk(f"/_preflight answers {answer['preflight']}")
+    assert answer["initiated"], "nobody owns it yet: whoever signs up first does"
+    assert not answer["can_create_org"], "it lets anybody make an organisation"
+    assert not answer["demo"], "it runs as a demo, where everybody may sign up"
+    assert answer["sign_up"] == 403, f"an attempt to sign up got {answer['sign_up']}"
+
+
+@pytest.mark.control("posthog.telemetry-off")
+def test_nothing_is_reported_home(finding, started_with):
+    finding.expect("OPT_OUT_CAPTURE true in every container of the application")
+    told = {name: each.get("OPT_OUT_CAPTURE", "unset") for name, each in applications(started_with).items()}
+    finding.observe(", ".join(f"{name}: OPT_OUT_CAPTURE {value}" for name, value in told.items()))
+    assert all(value.lower() in ("true", "1", "yes") for value in told.values()), "usage is reported to the vendor"
+
+
+@pytest.mark.control("posthog.sessions-short")
+def test_a_sign_in_ends_with_the_day(finding, started_with):
+    """The age counts from the sign-in: PostHog has no clock for idleness."""
+    finding.expect(f"SESSION_COOKIE_AGE of {WORKING_DAY} s at most, cookies over TLS only")
+    told = applications(started_with)
+    finding.observe("; ".join(f"{name}: {each}" for name, each in told.items()))
+    for name, each in told.items():
+        age = each.get("SESSION_COOKIE_AGE", "")
+        assert age.isdigit() and 0 < int(age) <= WORKING_DAY, f"{name}: a session lasts {age or '1209600'} s"
+        assert each.get("SECURE_COOKIES", "true").lower() == "true", f"{name}: cookies travel without TLS"
+        assert each.get("DISABLE_SECURE_SSL_REDIRECT", "false").lower() == "false", f"{name}: plain HTTP is served"
+
+
+@pytest.mark.control("posthog.database-over-tls")
+def test_the_database_is_reached_by_tls_alone(finding, host, here, started_with, heard):
+    """What the services were told, what the server says to a plain client from where they are, and who is there now."""
+    finding.expect("sslmode=verify-full in every URL, a plain client turned away, every session over TLS")
+    urls, said = urls_of(started_with, DATABASES), first_of(heard, 5432)
+    trusting = [where for where, url in urls.items() if "sslmode=verify-full" not in url["query"]]
+    served = [way for way, words in heard[5432].items() if "no encryption" not in words]
+    sessions = json.loads(finding.ask(host, SESSIONS).stdout) if "data" in here.roles else []
+    plain = [each["user"] for each in sessions if not each["tls"]]
+    versions = ", ".join(sorted({each["version"] or "plain" for each in sessions})) or "asked on the data host"
+    finding.observe(f"{len(urls)} URLs; {len(sessions)} sessions ({versions}); to a plain client: {said}")
+    assert not trusting, f"the server is not verified: {', '.join(trusting)}"
+    assert not served, f"a plain connection gets through: {', '.join(served)}"
+    assert not plain, f"a session without TLS: {', '.join(plain)}"
+
+
+@pytest.mark.control("posthog.cache-over-tls")
+def test_the_cache_is_reached_by_tls_alone(finding, started_with, heard):
+    finding.expect("rediss in every URL, nothing that turns verification off, and no answer to a plain client")
+    urls, said = urls_of(started_with, CACHES), first_of(heard, 6379)
+    plain = [where for where, url in urls.items() if url["scheme"] not in ("rediss", "valkeys")]
+    trusting = [where for where, url in urls.items() if "cert_reqs=none" in url["query"].lower()]
+    served = [way for way, words in heard[6379].items() if words[:1] in ("+", "-", "$")]
+    finding.observe(f"{', '.join(urls)}; to a plain client: {said}")
+    assert not plain, f"without TLS: {', '.join(plain)}"
+    assert not trusting, f"the server is not verified: {', '.join(trusting)}"
+    assert not served, f"a plain connection gets through: {', '.join(served)}"
