@@ -127,8 +127,8 @@ class Table:
         """Return all plain variables of a row, its own last: they win over shared ones."""
         merged: dict[str, str] = {}
         for block in row.environments:
-            merged |= self.environments[block]
-        return merged | row.environment
+            merged.update(self.environments[block])
+        return {**merged, **row.environment}
 
 
 def load_table(path: Path = TABLE) -> Table:

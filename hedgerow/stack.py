@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from hedgerow.hosts import Host
-from hedgerow.services import Health, Image, Service, Table
+from hedgerow.services import Health, Service, Table
 
 INSIDE = "hedgerow.internal"
 NETWORK = "hedgerow-app"
@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def services(self) -> list[str]:
-        """Names of the services, in the order in which they start."""
+        """Names of the services, in the order of the table; none where PostHog is not deployed."""
         return [row.name for row in self.table.services]
 
     @property
@@ -73,7 +73,8 @@ class Stack:
     @property
     def containers_networks(self) -> Rows:
         """The one bridge of the application tier. No name service: a container is told the names that it may know."""
-        return [{"name": NETWORK, "subnet": self.subnet, "gateway": str(self._gateway), "dns": False}]
+        network = {"name": NETWORK, "subnet": self.subnet, "gateway": str(self._gateway), "dns": False}
+        return [network] if self.table.services else []
 
     @property
     def containers_repositories(self) -> list[str]:
@@ -183,42 +184,24 @@ class Stack:
 
     def needs(self, host: Host) -> Needs:
         """Return what the host's firewall must let through for the stack."""
+        if not self.table.services:
+            return Needs([], [], [])
         inbound: Rows = []
         outbound: Rows = []
         forward: Rows = []
         if "data" in host.roles:
+            why = "services reach PostgreSQL and Valkey"
             for client in self.data_clients(host):
-                own = client == self.subnet
-                inbound.append(
-                    {
-                        "proto": "tcp",
-                        "ports": DATA_PORTS,
-                        "from": [client],
-                        "interface": NETWORK if own else "",
-                        "why": "services of the application tier reach PostgreSQL and Valkey",
-                    }
-                )
+                interface = NETWORK if client == self.subnet else ""
+                inbound.append({**_tcp(DATA_PORTS, why), "from": [client], "interface": interface})
         if "app" in host.roles:
-            outbound.append(
-                {
-                    "proto": "tcp",
-                    "ports": sorted({row.port for row in self.table.services if row.port}),
-                    "to": [self.subnet],
-                    "users": ["root", EDGE_USER],
-                    "why": "the edge passes requests to the services; the first sign-up is made directly",
-                }
-            )
+            ports = sorted({row.port for row in self.table.services if row.port})
+            why = "the edge passes requests to the services; the first sign-up is made directly"
+            outbound.append({**_tcp(ports, why), "to": [self.subnet], "users": ["root", EDGE_USER]})
             others = [f"{each.private_address}/32" for each in self._playing("data") if each.name != host.name]
             if others:
-                forward.append(
-                    {
-                        "proto": "tcp",
-                        "ports": DATA_PORTS,
-                        "from": [self.subnet],
-                        "to": others,
-                        "why": "services reach PostgreSQL and Valkey on the data host, and nothing else",
-                    }
-                )
+                why = "services reach PostgreSQL and Valkey on the data host, and nothing else"
+                forward.append({**_tcp(DATA_PORTS, why), "from": [self.subnet], "to": others})
         return Needs(inbound, outbound, forward)
 
     @property
@@ -235,9 +218,6 @@ class Stack:
         row = self.table.service(name)
         return f"{self._address(row)}:{row.port}"
 
-    def _image(self, row: Service) -> Image:
-        return self.table.images[row.image]
-
     def _service(self, row: Service) -> Row:
         data = self._playing("data")[0].private_address
         listening = {f"{each.name}.{INSIDE}": self._address(each) for each in self.table.services if each.port}
@@ -252,7 +232,7 @@ class Stack:
             "name": row.name,
             "image": self.images[row.image].reference,
             "command": list(row.stand_in_command if self.stand_in else row.command),
-            "user": self._image(row).user,
+            "user": self.table.images[row.image].user,
             "environment": {name: value.format(**values) for name, value in sorted(environment.items())},
             "secrets": {name: _secret(row, name) for name in sorted(row.secrets)},
             "network": NETWORK,
@@ -265,7 +245,8 @@ class Stack:
                 "retries": row.health.retries,
                 "start": row.health.start,
             },
-            "memory": row.memory,
+            # A container of the lab has no cgroup controllers to enforce it with; Podman refuses to start then.
+            "memory": "" if any(host.machine == "container" for host in self.hosts) else row.memory,
             "tmpfs": list(row.tmpfs),
             "mounts": [CA_FILE],
             "after": list(row.after),
@@ -280,6 +261,10 @@ class Stack:
         url = f"http://127.0.0.1:{row.port}{health.path}"
         program = f"import urllib.request as u; u.urlopen(u.Request('{url}', headers={headers}), timeout=4)"
         return ("python3", "-c", program)
+
+
+def _tcp(ports: list[int], why: str) -> Row:
+    return {"proto": "tcp", "ports": ports, "why": why}
 
 
 def _account(row: Service) -> str:

@@ -49,8 +49,12 @@ SUFFIXES = {
     ".build": "-build",
 }
 # Podman writes an event for each of its own steps into the unit's journal; none of them is the service's word.
-EVENT = re.compile(r"\b(container|image|network|secret|volume) \w+ [0-9a-f]{12,}|\[systemd-run\]|^[0-9a-f]{64}$")
-LAST_WORDS = 12
+EVENT = re.compile(
+    r"\b(container|image|network|secret|volume) \w+ [0-9a-f]{12,}|\[systemd-run\]|^[0-9a-f]{64}$|^conmon "
+)
+LAST_WORDS = 15
+# A service that ends so often while it is waited for will not become well by waiting on.
+RESTARTS = 5
 
 
 def moment(text: str) -> float:
@@ -131,10 +135,17 @@ class Host:
         return out
 
     def units(self, names: list[str]) -> dict[str, dict[str, str]]:
-        properties = "Id,LoadState,ActiveState,SubState,Result,NeedDaemonReload,DropInPaths"
+        properties = "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,DropInPaths"
         blocks = self.run("systemctl", "show", "--property", properties, *names).strip().split("\n\n")
         shown = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
         return {each["Id"]: each for each in shown}
+
+    def restarts(self, names: list[str]) -> dict[str, int]:
+        """Return how often systemd has restarted each service by itself since it was last asked to start it."""
+        if not names:
+            return {}
+        units = self.units([f"{name}.service" for name in names])
+        return {name: int(units[f"{name}.service"]["NRestarts"]) for name in names}
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return every container by name, running or not."""
@@ -269,9 +280,11 @@ def apply(host: Host, plan: Plan) -> None:
 
 def wait_until_well(host: Host, waiting: list[str], timeout: int) -> None:
     """Ask each service's own health command until all are well. Fails with what the others last said."""
-    until = time.monotonic() + timeout
+    started = time.monotonic()
+    before = host.restarts(waiting)
     while waiting := [name for name in waiting if not host.healthy(name)]:
-        if time.monotonic() > until:
+        now = host.restarts(waiting)
+        if time.monotonic() - started > timeout or any(now[name] - before[name] >= RESTARTS for name in waiting):
             break
         time.sleep(0.5)
     if not waiting:
@@ -281,7 +294,8 @@ def wait_until_well(host: Host, waiting: list[str], timeout: int) -> None:
         unit = host.units([f"{name}.service"])[f"{name}.service"]
         told.append(f"{name}: {unit['ActiveState']}, {unit['SubState']}, {unit['Result']}. It last said:")
         told.append(host.last_words(name))
-    host.module.fail_json(msg=f"not well after {timeout} s: {', '.join(waiting)}\n" + "\n".join(told))
+    passed = time.monotonic() - started
+    host.module.fail_json(msg=f"not well after {passed:.0f} s: {', '.join(waiting)}\n" + "\n".join(told))
 
 
 def main() -> None:
