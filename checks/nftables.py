@@ -15,6 +15,8 @@ from hedgerow.checking import Finder
 RULESET = "nft -j list ruleset"
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 Rule = tuple[dict[str, Any], ...]
 """A rule as nft's JSON has it: its conditions and what it does, in order."""
 
@@ -134,19 +136,26 @@ def _targets(part: dict[str, Any]) -> Iterable[str]:
             yield from _targets(pair[1])
 
 
-def network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Return an address or prefix of nft's JSON, or of the declaration ("any"), as a network."""
+def network(value: Any) -> Network:
+    """Return an address, prefix or range of nft's JSON as a network; the smallest that holds the whole range."""
     if isinstance(value, dict) and "prefix" in value:
         return ipaddress.ip_network(f"{value['prefix']['addr']}/{value['prefix']['len']}")
     if isinstance(value, dict) and "elem" in value:
         return network(value["elem"]["val"])
     if isinstance(value, dict) and "range" in value:
-        first, last = (ipaddress.ip_address(end) for end in value["range"])
-        return next(iter(ipaddress.summarize_address_range(first, last)))
-    return ipaddress.ip_network("0.0.0.0/0" if value == "any" else value, strict=False)
+        first, last = (ipaddress.ip_network(end) for end in value["range"])
+        while not _inside(last, first):
+            first = first.supernet()
+        return first
+    return ipaddress.ip_network(value, strict=False)
 
 
 def within(inner: Any, outer: Iterable[str]) -> bool:
-    """Tell whether a network lies inside one of those declared."""
+    """Tell whether a network lies inside one of those declared; everything lies inside "any"."""
+    named = list(outer)
     mine = network(inner)
-    return any(mine.version == theirs.version and mine.subnet_of(theirs) for theirs in map(network, outer))  # type: ignore[arg-type]
+    return "any" in named or any(_inside(mine, network(theirs)) for theirs in named)
+
+
+def _inside(inner: Network, outer: Network) -> bool:
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]

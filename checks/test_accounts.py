@@ -58,7 +58,7 @@ def test_accounts_of_software_are_closed(host, finding):
     shells = login_shells(host, finding)
     software = [a for a in accounts(host, finding) if not a.person and a.number != 0]
     locked = states(host, finding)
-    opened = sorted(a.name for a in software if a.shell in shells or locked.get(a.name, "L") != "L")
+    opened = sorted(a.name for a in software if a.shell in shells or locked.get(a.name, "L") == "P")
     finding.observe(f"{len(software)} accounts of software, able to log in: {', '.join(opened) or 'none'}")
     assert not opened, f"able to log in: {', '.join(opened)}"
 
