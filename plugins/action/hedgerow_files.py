@@ -49,9 +49,9 @@ class ActionModule(ActionBase):
         if unknown:
             raise AnsibleActionFail(f"{dest}: unknown: {', '.join(unknown)}")
         finished = {key: row[key] for key in PASSED_ON if row.get(key) is not None}
+        if row.get("state", "present") != "present":
+            return finished
         given = [source for source in SOURCES if row.get(source) is not None]
-        if row.get("state", "present") == "absent":
-            return {"dest": dest, "state": "absent"}
         if len(given) != 1:
             raise AnsibleActionFail(f"{dest}: one of {', '.join(SOURCES)} is needed, and only one")
         if "template" in given:

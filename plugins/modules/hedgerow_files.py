@@ -36,7 +36,8 @@ options:
       file: {type: str, description: "A file taken as it is, looked for in the role's files/."}
       content: {type: str, description: "The content itself."}
       link: {type: str, description: "Be a symbolic link to this."}
-      state: {type: str, default: present, choices: [present, absent], description: "Whether it exists."}
+      state: {type: str, default: present, choices: [present, absent, existing], description: "Existing: the content is
+        another's; only owner, group and mode are ours, and where there is no such file there is nothing to do."}
       owner: {type: str, default: root, description: "Owner's name."}
       group: {type: str, default: root, description: "Group's name."}
       mode: {type: str, default: "0644", description: "Octal, as a string."}
@@ -63,7 +64,7 @@ FILE_OPTIONS = {
     "dest": {"type": "path", "required": True},
     "content": {"type": "str"},
     "link": {"type": "str"},
-    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent", "existing"]},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
@@ -201,6 +202,9 @@ class Placing:
         if row["state"] == "absent":
             if exists(path):
                 self.remove(path)
+        elif row["state"] == "existing":
+            if path.is_file() and not path.is_symlink() and found(path) != wanted(row):
+                self.change(path, wanted(row))
         elif (row["content"] is None) == (row["link"] is None):
             raise RefusedError(f"{path}: either content or link is needed")
         elif row["link"] is not None:

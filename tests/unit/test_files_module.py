@@ -139,6 +139,15 @@ def test_absent_is_absent(call: Call, tmp_path: Path) -> None:
     assert call(rows)["changed"] is False
 
 
+def test_of_a_file_that_is_another_s_only_the_access_is_ours(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "shadow").write_text("theirs")
+    (tmp_path / "shadow").chmod(0o644)
+    rows = [{"dest": str(tmp_path / name), "state": "existing", "mode": "0640"} for name in ("shadow", "missing")]
+    assert call(rows)["paths"] == [str(tmp_path / "shadow")]
+    assert call(rows)["changed"] is False
+    assert [(path.name, mode(path), path.read_text()) for path in tmp_path.iterdir()] == [("shadow", "0640", "theirs")]
+
+
 def test_one_refused_file_leaves_all_of_them_untouched(call: Call, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     result = call(
