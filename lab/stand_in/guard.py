@@ -80,7 +80,7 @@ def csrf_fault(request: Request, settings: Settings, secret: str, given: str) ->
 def cookie(name: str, value: str, seconds: int, settings: Settings, *, readable: bool = False) -> tuple[str, str]:
     """Return a Set-Cookie header; zero seconds take the cookie away. Scripts read only what is `readable`."""
     jar: SimpleCookie = SimpleCookie({name: value})
-    jar[name].update({"path": "/", "max-age": seconds, "samesite": "Lax"})
+    jar[name].update({"path": "/", "max-age": str(seconds), "samesite": "Lax"})
     jar[name]["secure"] = settings.secure_cookies
     jar[name]["httponly"] = not readable
     return "set-cookie", jar[name].OutputString()

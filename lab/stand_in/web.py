@@ -120,10 +120,10 @@ class Web:
             return False
 
     def preflight(self, request: Request) -> Reply:
-        """GET /_preflight: upstream's fields; what the stand-in does not have is false."""
+        """GET /_preflight: upstream's fields; what the stand-in does not have is false, and `django` is who answers."""
         initiated = self.store.initiated()
         answer = {
-            "django": False,
+            "django": True,
             "redis": self._valkey(),
             "plugins": False,
             "celery": False,
