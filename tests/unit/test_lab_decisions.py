@@ -245,10 +245,13 @@ def test_a_record_from_before_a_restart_says_nothing(places: Places) -> None:
     assert places.forward.read_text() == "1"
 
 
-def test_a_missing_command_is_named_with_its_package() -> None:
+def test_a_missing_command_is_named_with_its_package(tmp_path: Path) -> None:
     absent = {"hedgerow-no-such-command": "some-package", "sh": "dash", "hedgerow-nor-this": "some-package"}
-    assert preflight.missing_commands(absent) == [
+    assert preflight.missing_commands(absent, keyring=tmp_path) == [
         "not installed here: hedgerow-no-such-command and hedgerow-nor-this (apt-get install some-package)"
+    ]
+    assert preflight.missing_commands({}, keyring=tmp_path / "keys.gpg") == [
+        f"not installed here: {tmp_path}/keys.gpg (apt-get install debian-archive-keyring)"
     ]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hedgerow.targets.lab.commands import attempt, run
+from hedgerow.targets.lab.commands import SYSTEM_PATH, attempt, run
 from hedgerow.targets.lab.names import Network
 
 LEGACY_TABLES = Path("/proc/net/ip_tables_names")
@@ -115,6 +116,8 @@ def set_up(network: Network) -> None:
 
 def take_down(network: Network) -> bool:
     """Remove the lab's table and its rules elsewhere. True where there was a table."""
+    if shutil.which("nft", path=SYSTEM_PATH) is None:
+        return False  # then no lab was ever set up here
     for chain, handle in passes(read(), network):
         run(["nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", str(handle)])
     if not has_table(network):

@@ -26,6 +26,7 @@ COMMANDS = {
     "findmnt": "util-linux",
     "tar": "tar",
 }
+# What Debian signs its packages with. Debian has it; Ubuntu does not install it by itself.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BYTES_PER_HOST = 4 * 1024**3
 
@@ -56,12 +57,14 @@ CGROUP_TRIAL = {
 }
 
 
-def missing_commands(commands: dict[str, str] = COMMANDS) -> list[str]:
+def missing_commands(commands: dict[str, str] = COMMANDS, keyring: Path = KEYRING) -> list[str]:
     """Name the Debian packages of the commands that are not here, each once."""
     absent: dict[str, list[str]] = {}
     for command, package in commands.items():
         if shutil.which(command, path=SYSTEM_PATH) is None:
             absent.setdefault(package, []).append(command)
+    if not keyring.exists():
+        absent["debian-archive-keyring"] = [str(keyring)]
     return [
         f"not installed here: {' and '.join(lacking)} (apt-get install {package})"
         for package, lacking in sorted(absent.items())

@@ -53,7 +53,11 @@ class LabTarget:
         record = self._record()
         problems += firewall.problems(self._by_name().bridge)
         if record is not None:
-            return problems + self._moved(record)
+            moved = self._moved(record)
+            if not moved and network.bridge_addresses(self._by_name()) is None:
+                # The controller was started anew, and something else may have come to use the network.
+                moved = preflight.subnet_problem(str(record.subnet), self._taken())
+            return problems + moved
         if network.bridge_addresses(self._by_name()) is not None:
             problems.append(
                 f"there is a bridge {self._by_name().bridge} but no lab {self.name} in {self.places.labs}: "
@@ -129,6 +133,8 @@ class LabTarget:
 
     def destroy(self, say: Say) -> list[Change]:
         """Undo everything `apply` ever set up, also after a crash, and return what was removed."""
+        if os.geteuid() != 0:
+            raise CallError("a lab belongs to root", "Run this as root.")
         mode = cgroups.current_mode()
         # A host whose folder somebody removed by hand still runs in the lab's cgroup.
         found = sorted({*self.place.hosts_found(), *cgroups.hosts(short_name(self.name), mode)})
