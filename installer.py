@@ -96,7 +96,9 @@ def install_system_package(package: str) -> None:
 
 
 def run(words, environment=None) -> None:
-    answer = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    answer = subprocess.run(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if answer.returncode:
         stop(f"{' '.join(words)} failed:\n{answer.stdout[-3000:]}")
 

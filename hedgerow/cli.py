@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import argcomplete
+
 from hedgerow import __version__, printing, verbs
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -77,8 +79,6 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     command = parser()
     if "_ARGCOMPLETE" in os.environ:
-        import argcomplete
-
         argcomplete.autocomplete(command)
     words, remote = _split(arguments)
     given = command.parse_args(words)

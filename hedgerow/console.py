@@ -59,7 +59,9 @@ class Reporter:
         """Print an error and its fix; never quiet."""
         if isinstance(error, DeclarationError):
             count = len(error.problems)
-            self.err.print(f"{count} problem{'s' if count != 1 else ''} in the declaration; nothing was touched.", markup=False)
+            self.err.print(
+                f"{count} problem{'s' if count != 1 else ''} in the declaration; nothing was touched.", markup=False
+            )
         self.err.print(error.message, markup=False)
         if error.fix:
             self.err.print(f"  {error.fix}", markup=False)

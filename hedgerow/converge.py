@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import sys
@@ -107,7 +108,8 @@ def run(
     log: Path | None = None,
 ) -> Converged:
     """Run a playbook of the deployment in `folder` and return how it went; failures are values, not exceptions."""
-    from ansible_runner.interface import run as run_ansible  # a quarter of a second: only who converges pays it
+    # A quarter of a second to load: only who converges pays it.
+    from ansible_runner.interface import run as run_ansible  # noqa: PLC0415
 
     watcher = Watcher(say)
     started = time.monotonic()
@@ -161,8 +163,6 @@ def diff_text(result: Event) -> str:
 
 
 def _unified(diff: Event) -> str:
-    import difflib
-
     def lines(value: object) -> list[str]:
         return (value if isinstance(value, str) else str(value or "")).splitlines()
 

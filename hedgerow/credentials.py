@@ -84,9 +84,9 @@ def _certificate(
     path = deployment.authority / f"{service}.crt"
     kept = path.read_text() if path.exists() else ""
     key = tree.get("tls", {}).get(service, "")
-    if kept and key and pki.belong_together(pki.Pair(kept, key)):
-        if not pki.must_renew(kept, authority.certificate, names, at):
-            return kept, tree
+    whole = kept and key and pki.belong_together(pki.Pair(kept, key))
+    if whole and not pki.must_renew(kept, authority.certificate, names, at):
+        return kept, tree
     made = pki.issue(authority, names, at)
     tree = place(tree, f"tls.{service}", made.key)
     Vault.of(deployment).write(deployment.secrets, tree)

@@ -23,6 +23,8 @@ from hedgerow.hosts import Change, Host, Site
 from hedgerow.images import stack_for
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
+from hedgerow.targets.lab import LabSpec, LabTarget
+from hedgerow.targets.onprem import OnpremTarget
 from hedgerow.variables import server_names, variables
 
 Say = Callable[[str], None]
@@ -91,11 +93,7 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
     """Return the target that the declaration names."""
     spec = declaration.target
     if spec.kind == "lab":
-        from hedgerow.targets.lab import LabSpec, LabTarget
-
         return LabTarget(declaration.name, LabSpec(tuple((host.name, host.roles) for host in spec.hosts), spec.subnet))
-    from hedgerow.targets.onprem import OnpremTarget
-
     hosts = tuple(
         Host(
             name=host.name,
@@ -197,11 +195,8 @@ def destroy(work: Work, report: Reporter) -> list[Change]:
 
 
 def leftover(name: str) -> Work | None:
-    """Return the lab that a crash left behind without its declaration, or None where there is none."""
-    from hedgerow.targets.lab import LabTarget
-
-    target = LabTarget(name)
-    if "/" in name or not target.place.folder.exists():
+    """Return the lab that was left behind without its declaration, or None where there is none."""
+    if "/" in name or Deployment(name).exists() or not LabTarget(name).place.folder.exists():
         return None
     declaration = parse(f"name: {name}\ndomain: {name}.example\ntarget: {{kind: lab}}\n")
-    return Work(Deployment(name), declaration, target, Path("deploy.yml"))
+    return Work(Deployment(name), declaration, LabTarget(name), Path("deploy.yml"))

@@ -27,7 +27,7 @@ class SeenHost:
 
 @dataclass(frozen=True)
 class Public:
-    """The page: its URL, the address to reach it at before its name exists, and the CA to trust (None: a public one)."""
+    """The page: its URL, the address it has before its name exists, and the CA to trust (None: a public one)."""
 
     url: str
     address: str

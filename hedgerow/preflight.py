@@ -83,9 +83,7 @@ def judge(host: Host, facts: Facts) -> list[str]:
     """Return what stands in the way on this host, one line each with its fix; empty when nothing does."""
     problems = []
     if (facts.id, facts.version) not in SUPPORTED:
-        problems.append(
-            f"{facts.id} {facts.version} is not supported; use {' or '.join(SUPPORTED.values())}"
-        )
+        problems.append(f"{facts.id} {facts.version} is not supported; use {' or '.join(SUPPORTED.values())}")
     if facts.uid != 0:
         problems.append(f"sudo gave user id {facts.uid}, not root; allow {host.user} to run everything")
     if not facts.systemd:
@@ -134,5 +132,7 @@ def locked_out(declaration: Declaration, site: Site) -> list[str]:
 
 def _taken(port: int, listeners: tuple[tuple[int, str], ...]) -> list[str]:
     """A port is free when nobody or our own program listens on it."""
-    strangers = sorted({process for taken, process in listeners if taken == port and not process.startswith(OURS[port])})
+    strangers = sorted(
+        {process for taken, process in listeners if taken == port and not process.startswith(OURS[port])}
+    )
     return [f"port {port} is taken by {', '.join(strangers)}; stop it there first"] if strangers else []

@@ -37,13 +37,22 @@ def provide(commands: Mapping[str, str], *, yes: bool, say: Callable[[str], None
     if shutil.which("apt-get") is None:
         raise CallError(f"commands are missing: {', '.join(commands)}", "Install them; this system has no apt-get.")
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        print(f"These system packages are missing: {', '.join(packages)}. Install them now? [y/N] ", end="", file=sys.stderr)
+        print(
+            f"These system packages are missing: {', '.join(packages)}. Install them now? [y/N] ",
+            end="",
+            file=sys.stderr,
+        )
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() != "y":
             raise CallError("nothing was installed", f"Install them yourself: {line}")
     say(f"installing system packages: {', '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]):
+    for words in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
         answer = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=900, check=False)
         if answer.returncode:
-            raise CallError(f"{' '.join(words)} failed: {answer.stderr.strip()[-800:]}", "Mend apt, then run this again.")
+            raise CallError(
+                f"{' '.join(words)} failed: {answer.stderr.strip()[-800:]}", "Mend apt, then run this again."
+            )

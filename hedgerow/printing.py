@@ -66,10 +66,10 @@ def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
     if hosts is None:
         report.out.print("\nThe hosts are not up; what would be done on them shows once they are.")
         return
-    for change in hosts.changes:
-        report.out.print(f"\n{change.host}: {change.task}", style="bold", markup=False)
-        if change.diff:
-            report.out.print(change.diff, markup=False)
+    for task in hosts.changes:
+        report.out.print(f"\n{task.host}: {task.task}", style="bold", markup=False)
+        if task.diff:
+            report.out.print(task.diff, markup=False)
     for name, recap in hosts.hosts.items():
         report.out.print(f"\n{name}: {recap.changed} of {recap.ok} tasks would change something. Nothing was touched.")
 
@@ -134,7 +134,7 @@ def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
         report.out.print(STAND_IN)
 
 
-def recap(  # noqa: PLR0913 (the recap is where every part of the flow is told)
+def recap(
     report: Reporter,
     work: Work,
     site: Site,
@@ -165,7 +165,9 @@ def recap(  # noqa: PLR0913 (the recap is where every part of the flow is told)
         report.out.print(f"{name}: {host.ok} tasks, changed={host.changed}, failed={host.failed}")
     findings(report, run.findings)
     if smoke is None:
-        report.out.print("Smoke: not run, because posthog.deploy is false; the hosts are prepared, PostHog is not there.")
+        report.out.print(
+            "Smoke: not run, because posthog.deploy is false; the hosts are prepared, PostHog is not there."
+        )
     else:
         report.out.print(f"Smoke: {'ok' if smoke.ok else 'FAILED'}")
         for step in smoke.steps:
@@ -185,7 +187,9 @@ def destroyed(report: Reporter, name: str, removed: list[Change], *, as_json_: b
         return
     for change in removed:
         report.note(f"removed  {change.kind:<15} {change.name}")
-    report.out.print(f"{name} is gone. Its evidence and its journal stay." if removed else "There was nothing to remove.")
+    report.out.print(
+        f"{name} is gone. Its evidence and its journal stay." if removed else "There was nothing to remove."
+    )
 
 
 def not_ours(report: Reporter, work: Work, *, as_json_: bool) -> None:

@@ -149,4 +149,3 @@ def _new_folder(parent: Path, started: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise CallError(f"{parent} is full of runs of the same second", "Try again.")
-

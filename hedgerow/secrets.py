@@ -96,7 +96,7 @@ class Vault:
 
     def decrypt(self, text: str) -> str:
         """Return the clear text. Raises CallError when the key does not fit."""
-        from ansible.errors import AnsibleError
+        from ansible.errors import AnsibleError  # noqa: PLC0415 (see _library)
 
         try:
             return self._library().decrypt(text.encode()).decode()
@@ -120,7 +120,7 @@ class Vault:
     def _library(self) -> Any:
         # Imported late: Ansible takes a third of a second to load, and most verbs never open a secret.
         os.environ.setdefault("ANSIBLE_HOME", str(Path.home() / ".ansible"))
-        from ansible.parsing.vault import VaultLib, VaultSecret
+        from ansible.parsing.vault import VaultLib, VaultSecret  # noqa: PLC0415
 
         return VaultLib([("default", VaultSecret(self.key_file.read_bytes().strip()))])
 

@@ -53,7 +53,12 @@ def ask(
     """Run one remote command and return what it said. Raises UnreachableError when ssh itself fails or is too slow."""
     try:
         answer = subprocess.run(
-            command(host, known_hosts, remote), input=stdin, capture_output=True, text=True, timeout=seconds, check=False
+            command(host, known_hosts, remote),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired as late:
         raise UnreachableError(f"{host.name} ({host.address}) did not answer within {seconds:g} s") from late

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from hedgerow import printing, ssh as ssh_client
+import argcomplete
+
+from hedgerow import flow, looking, planning, prerequisites, printing, proof
+from hedgerow import init as guide
+from hedgerow import ssh as ssh_client
+from hedgerow.catalog import load_catalog
 from hedgerow.console import Reporter
+from hedgerow.declaration.schema import text as schema_text
 from hedgerow.deployment import REPOSITORY, Deployment, write_file
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, CallError, HedgerowError
 from hedgerow.findings import Finding
@@ -23,8 +28,6 @@ Given = argparse.Namespace
 
 def preflight(given: Given, report: Reporter) -> int:
     """Find what would make an install fail."""
-    from hedgerow import flow, prerequisites
-
     work = flow.open_work(given.reference)
     with report.phase("preflight", "preflight"):
         lab = work.declaration.target.kind == "lab"
@@ -43,8 +46,6 @@ def preflight(given: Given, report: Reporter) -> int:
 
 def plan(given: Given, report: Reporter) -> int:
     """Show what an install would change."""
-    from hedgerow import flow, planning
-
     work = flow.open_work(given.reference)
     printing.plan(report, planning.plan(work, report), as_json_=given.json)
     return EXIT_DONE
@@ -52,8 +53,6 @@ def plan(given: Given, report: Reporter) -> int:
 
 def install(given: Given, report: Reporter) -> int:
     """Provision, converge, verify, smoke."""
-    from hedgerow import flow
-
     work = flow.open_work(given.reference)
     flow.prepare_controller(work, yes=given.yes, say=report.note)
     with work.deployment.lock("install"):
@@ -68,9 +67,7 @@ def install(given: Given, report: Reporter) -> int:
     return code
 
 
-def _install(work, report: Reporter, given: Given) -> int:  # noqa: ANN001 (flow.Work; flow is imported late)
-    from hedgerow import flow, proof
-
+def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
@@ -85,8 +82,6 @@ def _install(work, report: Reporter, given: Given) -> int:  # noqa: ANN001 (flow
 
 def verify(given: Given, report: Reporter) -> int:
     """Run the checks and write the evidence."""
-    from hedgerow import flow, proof
-
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("verify"):
         site = work.target.site()
@@ -101,8 +96,6 @@ def verify(given: Given, report: Reporter) -> int:
 
 def smoke(given: Given, report: Reporter) -> int:
     """Send events and read them back."""
-    from hedgerow import flow, proof
-
     work = flow.open_work(given.reference, judge_files=False)
     if not work.declaration.posthog.deploy:
         raise CallError("PostHog is not deployed here (posthog.deploy is false)", "There is nothing to smoke-test yet.")
@@ -113,8 +106,6 @@ def smoke(given: Given, report: Reporter) -> int:
 
 def status(given: Given, report: Reporter) -> int:
     """Say which hosts there are and whether they answer."""
-    from hedgerow import flow, looking
-
     work = flow.open_work(given.reference, judge_files=False)
     seen = looking.status(work)
     printing.status(report, seen, as_json_=given.json)
@@ -123,9 +114,6 @@ def status(given: Given, report: Reporter) -> int:
 
 def report(given: Given, report: Reporter) -> int:
     """Print the last evidence again."""
-    from hedgerow import flow, proof
-    from hedgerow.catalog import load_catalog
-
     work = flow.open_work(given.reference, judge_files=False)
     module, _ = proof.FORMATS[given.format]
     text = module.render(proof.last_evidence(work.deployment, load_catalog()))
@@ -139,8 +127,6 @@ def report(given: Given, report: Reporter) -> int:
 
 def ssh(given: Given, report: Reporter) -> int:
     """Run a command as root on a host, with our standard input and output; without one, open a shell."""
-    from hedgerow import flow
-
     work = flow.open_work(given.reference, judge_files=False)
     host = host_named(work.target.site(), given.host)
     shell = ["sudo", "-i"] if not given.remote else ["sudo", "--", "sh", "-c", ssh_client.quoted(given.remote)]
@@ -159,14 +145,7 @@ def host_named(site: Site, name: str) -> Host:
 
 def destroy(given: Given, report: Reporter) -> int:
     """End a lab; leave machines alone that are not ours."""
-    from hedgerow import flow
-
-    try:
-        work = flow.open_work(given.reference, judge_files=False)
-    except CallError:
-        work = flow.leftover(given.reference)
-        if work is None:
-            raise
+    work = flow.leftover(given.reference) or flow.open_work(given.reference, judge_files=False)
     if work.declaration.target.kind != "lab":
         printing.not_ours(report, work, as_json_=given.json)
         return EXIT_DONE
@@ -192,22 +171,16 @@ def demo(given: Given, report: Reporter) -> int:
 
 def init(given: Given, report: Reporter) -> int:
     """Write a commented deploy.yml."""
-    from hedgerow import init as guide
-
     return guide.run(given, report)
 
 
 def add_init_arguments(sub: argparse.ArgumentParser) -> None:
     """Add what `init` can be told instead of asking."""
-    from hedgerow import init as guide
-
     guide.add_arguments(sub)
 
 
 def completion(given: Given, report: Reporter) -> int:
     """Print the completion script of a shell."""
-    import argcomplete
-
     name = Path(os.environ.get("HEDGEROW_COMMAND", "installer.py")).name
     sys.stdout.write(argcomplete.shellcode([name], shell=given.shell))
     return EXIT_DONE
@@ -215,9 +188,7 @@ def completion(given: Given, report: Reporter) -> int:
 
 def schema(given: Given, report: Reporter) -> int:
     """Print the JSON Schema of deploy.yml."""
-    from hedgerow.declaration.schema import schema as build
-
-    sys.stdout.write(json.dumps(build(), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(schema_text())
     return EXIT_DONE
 
 

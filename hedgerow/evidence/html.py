@@ -65,7 +65,10 @@ def verdict(counts: dict[str, int]) -> tuple[str, str]:
     if counts["fail"]:
         return "fail", f"{counts['fail']} control{'s' * (counts['fail'] != 1)} failed. Read these first."
     if counts["error"]:
-        return "error", f"{counts['error']} question{'s' * (counts['error'] != 1)} could not be asked: nothing is known there."
+        return (
+            "error",
+            f"{counts['error']} question{'s' * (counts['error'] != 1)} could not be asked: nothing is known there.",
+        )
     if not counts["pass"]:
         return "error", "No control was seen to hold."
     return "pass", "Every control that could be exercised holds."
@@ -92,4 +95,6 @@ def _row(evidence: Evidence, finding: Finding) -> Row:
 
 
 def _sorted(rows: tuple[Row, ...], status: str) -> list[Row]:
-    return sorted((row for row in rows if row.finding.status == status), key=lambda r: (r.finding.control, r.finding.host))
+    return sorted(
+        (row for row in rows if row.finding.status == status), key=lambda r: (r.finding.control, r.finding.host)
+    )

@@ -31,7 +31,8 @@ def document(evidence: Evidence) -> dict[str, Any]:
         "findings": [finding.as_json() for finding in evidence.findings],
         "smoke": list(evidence.smoke),
         "agreements": [
-            {"with": party, "signed": signed, "reference": reference} for party, signed, reference in evidence.agreements
+            {"with": party, "signed": signed, "reference": reference}
+            for party, signed, reference in evidence.agreements
         ],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from hedgerow.evidence import STAND_IN_NOTICE, Evidence
 from hedgerow.findings import Finding

@@ -1,4 +1,4 @@
-"""The main job on a real host: plan on a virgin one, install, install again, reboot, verify, smoke, and what was left."""
+"""The main job on a real host: plan, install, install again, reboot, verify, smoke, and what is left behind."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_second_run_is_told_who_holds_the_lock(lab: Lab) -> None:
 
 
 def test_no_secret_is_found_in_clear(lab: Lab) -> None:
-    """Every generated secret is searched for in the deployment, the logs, the evidence, the processes and the journal."""
+    """Every generated secret is searched for: the deployment folder, logs, evidence, processes and the journal."""
     lab.installer("smoke", lab.name, "--json")
     vault = Vault.of(lab.deployment)
     secrets = [value for value in leaves(vault.read(lab.deployment.secrets)) if not value.startswith("-----")]

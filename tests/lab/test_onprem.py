@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,6 @@ def test_a_host_that_cannot_be_used_is_refused_untouched(
 ) -> None:
     wrong = bare.lab.folder / "wrong-key"
     if not wrong.exists():
-        import subprocess
-
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(wrong)], check=True)
     before = fingerprint(bare)
     answer = bare.install(**changes)

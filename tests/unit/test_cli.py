@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgerow import prerequisites
+from hedgerow import prerequisites, verbs
 from hedgerow.cli import main, parser
 from hedgerow.errors import CallError
 
@@ -83,11 +83,9 @@ def test_unreachable_hosts_are_exit_3(place: Path, capsys: pytest.CaptureFixture
 
 
 def test_everything_after_two_dashes_belongs_to_the_host(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hedgerow import verbs
-
     seen = {}
 
-    def remember(given, report) -> int:  # noqa: ANN001 (as argparse calls it)
+    def remember(given, report) -> int:
         seen.update(vars(given))
         return 0
 

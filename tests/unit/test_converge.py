@@ -74,7 +74,13 @@ def test_the_recap_counts_every_host() -> None:
     watcher, _ = watched(
         {
             "event": "playbook_on_stats",
-            "event_data": {"processed": {"a": 1}, "ok": {"a": 9}, "changed": {"a": 2}, "dark": {"b": 1}, "failures": {}},
+            "event_data": {
+                "processed": {"a": 1},
+                "ok": {"a": 9},
+                "changed": {"a": 2},
+                "dark": {"b": 1},
+                "failures": {},
+            },
         }
     )
     assert watcher.hosts == {"a": HostRecap(9, 2, 0, 0), "b": HostRecap(0, 0, 0, 1)}

@@ -73,7 +73,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkey
     def refuse(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="no space"):
         write_file(path, "new")
     assert path.read_text() == "old"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -55,7 +55,7 @@ EVIDENCE = Evidence(
 
 
 @pytest.mark.parametrize("module", [json_, html, junit])
-def test_the_same_evidence_gives_the_same_bytes_and_every_finding(module) -> None:  # noqa: ANN001
+def test_the_same_evidence_gives_the_same_bytes_and_every_finding(module) -> None:
     text = module.render(EVIDENCE)
     assert text == module.render(EVIDENCE)
     for row in FINDINGS:
@@ -64,13 +64,13 @@ def test_the_same_evidence_gives_the_same_bytes_and_every_finding(module) -> Non
 
 @pytest.mark.parametrize("module", [json_, html, junit])
 @pytest.mark.parametrize("stand_in", [True, False])
-def test_a_stand_in_is_named_in_every_document(module, stand_in: bool) -> None:  # noqa: ANN001
+def test_a_stand_in_is_named_in_every_document(module, stand_in: bool) -> None:
     text = module.render(replace(EVIDENCE, stand_in=stand_in))
     assert ("tand-in images ran" in text) is stand_in
 
 
 @pytest.mark.parametrize("module", [json_, html, junit])
-def test_no_document_claims_a_certificate(module) -> None:  # noqa: ANN001
+def test_no_document_claims_a_certificate(module) -> None:
     assert not re.search(r"HIPAA[- ](certified|compliant)", module.render(EVIDENCE), re.IGNORECASE)
 
 

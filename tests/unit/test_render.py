@@ -71,7 +71,10 @@ def rendered(case: str) -> dict[str, str]:
 
 CREDENTIALS = Credentials(
     "-----BEGIN CERTIFICATE-----\nca\n-----END CERTIFICATE-----\n",
-    {name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n" for name in ("edge", "postgres", "valkey")},
+    {
+        name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
+        for name in ("edge", "postgres", "valkey")
+    },
 )
 
 
