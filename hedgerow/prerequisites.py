@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from hedgerow.errors import CallError
 
@@ -17,13 +18,23 @@ LAB = {
     "ip": "iproute2",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
+    # What the host image is checked against; Debian has it, Ubuntu not.
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SSH = {"ssh": "openssh-client"}
 
 
-def missing(commands: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> tuple[str, ...]:
-    """Return the Debian packages of the commands that are not there, each once, in order."""
-    return tuple(dict.fromkeys(package for command, package in commands.items() if which(command) is None))
+def find(name: str) -> str | None:
+    """Return where a command or a file is; a service's or cron's PATH may lack the folders of system commands."""
+    if name.startswith("/"):
+        return name if Path(name).exists() else None
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+
+
+def missing(needed: Mapping[str, str], find: Callable[[str], str | None] = find) -> tuple[str, ...]:
+    """Return the Debian packages of the commands and files that are not there, each once, in order."""
+    return tuple(dict.fromkeys(package for name, package in needed.items() if find(name) is None))
 
 
 def provide(commands: Mapping[str, str], *, yes: bool, say: Callable[[str], None]) -> None:

@@ -115,6 +115,7 @@ def test_missing_packages_are_named_once_each() -> None:
         "nftables",
         "iproute2",
         "openssh-client",
+        "debian-archive-keyring",
     )
     assert prerequisites.missing(prerequisites.LAB, lambda name: f"/usr/bin/{name}") == ()
 
