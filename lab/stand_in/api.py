@@ -6,15 +6,18 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from stand_in import accounts
 from stand_in.asgi import Reply, Request, as_json
-from stand_in.cache import Cache
 from stand_in.guard import CSRF, SAFE, SESSION, client_of, cookie, csrf_fault, denied, fault, invalid
+from stand_in.records import Newcomer, Row, TakenError, Wanted
 from stand_in.settings import Settings
-from stand_in.store import Newcomer, Row, Store, TakenError, Wanted
+
+if TYPE_CHECKING:
+    from stand_in.cache import Cache
+    from stand_in.store import Store
 
 LOCK_OUT_AFTER, LOCK_OUT_SECONDS = 30, 600  # AXES_FAILURE_LIMIT, AXES_COOLOFF_TIME
 MOST_KEYS = 10  # MAX_API_KEYS_PER_USER

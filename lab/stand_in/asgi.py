@@ -1,4 +1,4 @@
-"""The thin layer between uvicorn and plain functions: one request in, one reply out."""
+"""The thin layer between an ASGI server and plain functions: one request in, one reply out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
-
-import uvicorn
 
 from stand_in import HEADERS
 
@@ -75,21 +73,6 @@ def as_json(status: int, value: object) -> Reply:
 Handler = Callable[[Request], Reply]
 
 
-def serve(handle: Handler, address: str) -> None:
-    """Serve until SIGTERM; a request under way is finished, within three seconds."""
-    host, _, port = address.rpartition(":")
-    uvicorn.run(
-        application(handle),
-        host=host,
-        port=int(port),
-        log_level="warning",
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=3,
-        timeout_keep_alive=65,
-    )
-
-
 def application(handle: Handler) -> Callable[..., Awaitable[None]]:
     """Return the ASGI application that answers with `handle`, a blocking function, in a thread each."""
 
@@ -145,5 +128,5 @@ def safely(handle: Handler, scope: Mapping[str, Any], body: bytes) -> Reply:
         return handle(request)
     except Exception as error:  # a server answers; the path may carry nothing private, the query might
         print(f"stand-in: {request.method} {request.path}: {type(error).__name__}", file=sys.stderr)
-        traceback.print_tb(error.__traceback__, limit=-2)
+        traceback.print_tb(error.__traceback__)
         return text(500, "the stand-in failed; its log says where")

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from redis import RedisError
 
-from stand_in.asgi import Reply, Request, as_json, serve, text
+from stand_in.asgi import Reply, Request, as_json, text
 from stand_in.cache import Cache, connect
 from stand_in.ingest import RefusalError, read_events
+from stand_in.serving import serve
 from stand_in.settings import Settings
 
 EVENTS = ("/i/v0/e", "/e", "/capture", "/track", "/engage", "/batch")

@@ -9,7 +9,7 @@ from html import escape
 from stand_in import NAME, NOTICE
 from stand_in.asgi import Reply
 from stand_in.guard import PAGE_HEADERS
-from stand_in.store import Row
+from stand_in.records import Row
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0; color: #1d2b26; background: #f4f6f2 }

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
 
 from psycopg import sql
@@ -18,9 +17,9 @@ from psycopg.types.json import Json
 from psycopg_pool import ConnectionPool
 
 from stand_in.ingest import Event
+from stand_in.records import Newcomer, Row, TakenError, Wanted
 from stand_in.settings import Settings
 
-Row = dict[str, Any]
 # One number for everybody who makes tables or the first organisation: two at once would both succeed by half.
 LOCK = 0x48454447
 SCHEMA = """
@@ -60,32 +59,6 @@ FROM posthog_user u JOIN posthog_team t ON t.id = u.current_team_id
 """
 
 
-class TakenError(Exception):
-    """There is an organisation already: nobody signs up any more."""
-
-
-@dataclass(frozen=True)
-class Newcomer:
-    """The first person of the first organisation. `password` is what is kept of it."""
-
-    email: str
-    password: str
-    first_name: str
-    organization: str
-    api_token: str
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which events of a project: None is any."""
-
-    after: datetime
-    before: datetime | None = None
-    event: str | None = None
-    distinct_id: str | None = None
-    limit: int = 100
-
-
 class Store:
     """The tables, over verified TLS. Every method raises psycopg.Error."""
 
@@ -97,6 +70,7 @@ class Store:
             min_size=1,
             max_size=connections,
             timeout=8,
+            check=ConnectionPool.check_connection,  # PostgreSQL may have been restarted since
             open=True,
         )
 

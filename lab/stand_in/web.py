@@ -14,11 +14,13 @@ from redis import RedisError
 
 from stand_in import accounts, pages
 from stand_in.api import Api
-from stand_in.asgi import Reply, Request, as_json, serve, text
+from stand_in.asgi import Reply, Request, as_json, text
 from stand_in.cache import Cache, connect
 from stand_in.guard import CSRF, cookie, csrf_fault, refusal
+from stand_in.records import Wanted
+from stand_in.serving import serve
 from stand_in.settings import Settings
-from stand_in.store import Store, Wanted
+from stand_in.store import Store
 
 HEALTH = ("/_health", "/_readyz", "/_readiness", "/_livez")
 START_SECONDS = 60
