@@ -95,10 +95,8 @@ def needed(unit: Unit, files: float, unit_files: float, take_up: str) -> list[st
 
 
 def asked(module: AnsibleModule, name: str) -> Unit:
-    code, out, err = module.run_command(
-        ["busctl", "--json=short", "call", "org.freedesktop.systemd1", bus_path(name)]
-        + ["org.freedesktop.DBus.Properties", "GetAll", "s", ""]
-    )
+    place = ["org.freedesktop.systemd1", bus_path(name), "org.freedesktop.DBus.Properties"]
+    code, out, err = module.run_command(["busctl", "--json=short", "call", *place, "GetAll", "s", ""])
     if code != 0:
         raise RefusedError(f"systemd could not be asked about {name}: {err.strip()}")
     return Unit.of(json.loads(out)["data"][0])

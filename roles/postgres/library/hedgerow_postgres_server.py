@@ -14,8 +14,8 @@ DOCUMENTATION = r"""
 module: hedgerow_postgres_server
 short_description: Have PostgreSQL's cluster run, with data checksums and its present configuration
 description:
-  - Asks the running server when it read its files and what it could not take up without a restart; so it also catches up
-    with files that an earlier run wrote and was killed before it could announce.
+  - Asks the running server when it read its files and what it could not take up without a restart; so it also catches
+    up with files that an earlier run wrote and was killed before it could announce.
   - Reloads where that is enough, for sessions stay open then; restarts where it is not.
   - Debian creates its clusters without data checksums. They are switched on with the server stopped, which reads and
     writes every page once - a blink on a new cluster, about a minute for each 10 GB of an old one. Killed half-way,
@@ -63,9 +63,11 @@ def needed(state: dict[str, Any] | None, files: float, unit_files: float) -> lis
         return ["start"]
     if not state["checksums"]:
         return ["stop", "checksums", "start"]
-    if unit_files > state["started"] or state["pending"]:
+    if unit_files > state["started"]:
         return ["restart"]
-    return ["reload"] if files > state["loaded"] else []
+    if files > state["loaded"]:
+        return ["reload"]  # first: what waits for a restart may have been taken back
+    return ["restart"] if state["pending"] else []
 
 
 class Server:
@@ -94,9 +96,6 @@ class Server:
     def as_postgres(self, *command: str) -> str:
         return self.must("runuser", "-u", "postgres", "--", *command)
 
-    def psql(self, query: str) -> str:
-        return self.as_postgres("psql", "-XAtqwc", query)
-
     def state(self) -> dict[str, Any] | None:
         """What the server says of itself; None if there is nobody to ask."""
         code, out, _ = self.command(["runuser", "-u", "postgres", "--", "psql", "-XAtqwc", STATE])
@@ -113,12 +112,15 @@ class Server:
         said = self.command(["journalctl", "-q", "-b", "-t", "postgres", "-n", "10", "-o", "cat", "--no-pager"])[1]
         raise RefusedError(f"{self.unit} does not answer on its socket.\n{said.strip()}")
 
-    def check_files(self, running: bool) -> None:
-        """Ask whether the whole configuration holds together, before the server is made to read it."""
+    def check_settings(self) -> None:
+        """Ask whether the settings hold together, before the server is made to read them."""
         option = f"--config-file={self.configuration}"
         self.as_postgres(str(self.programs / "postgres"), "-C", "data_directory", option)
-        if running and (wrong := self.psql(RULES).strip()):
-            raise RefusedError(f"{self.unit} goes on as it was; {wrong}")
+
+    def check_rules(self) -> None:
+        """A server that runs keeps its old rules when it cannot read the new ones; it can only be asked afterwards."""
+        if wrong := self.as_postgres("psql", "-XAtqwc", RULES).strip():
+            raise RefusedError(f"{self.unit} goes on with the rules that it had; {wrong}")
 
     def carry_out(self, steps: list[str]) -> None:
         for step in steps:
@@ -139,7 +141,7 @@ class Server:
         if self.module.check_mode or not steps:
             self.done = steps
             return
-        self.check_files(running="start" not in steps)
+        self.check_settings()
         if "reload" not in steps:
             self.must("systemctl", "daemon-reload")  # a drop-in may be new
         began = changed_at(files)
@@ -149,6 +151,7 @@ class Server:
         if steps := needed(state, changed_at(files), changed_at(unit_files)):
             self.carry_out(steps)
             state = self.answering()
+        self.check_rules()
         if not state["checksums"] or state["pending"]:
             raise RefusedError(f"{self.unit} runs, but not as it should: {state}")
 
