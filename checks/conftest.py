@@ -11,6 +11,8 @@ from hedgerow.outside import Outside
 from hedgerow.sheet import Declared, Sheet
 from hedgerow.verify_plugin import RUN
 
+pytest_plugins = ["checks.visits"]
+
 
 @pytest.fixture(scope="session")
 def host(request: pytest.FixtureRequest) -> testinfra.host.Host:

@@ -123,8 +123,8 @@ def _declared(place: tuple[str, int], outbound_to: Sequence[str]) -> bool:
 
 
 def _covers(declared: str, place: tuple[str, int]) -> bool:
-    network, _, port = declared.partition(":")
-    if port and port != str(place[1]):
+    network, _, port = declared.rpartition(":")
+    if port != str(place[1]):
         return False
     try:
         return ipaddress.ip_address(place[0]) in ipaddress.ip_network(network, strict=False)

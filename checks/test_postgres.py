@@ -9,7 +9,8 @@ import shlex
 import pytest
 
 from checks import hba
-from checks.listening import LISTENERS, addresses_of
+from checks.gathered import LISTENERS
+from checks.listening import addresses_of
 from checks.tls import ended_well, handshake
 from hedgerow.checking import ANY, CouldNotAsk
 
@@ -145,7 +146,7 @@ def test_changes_to_tables_are_on_record(host, finding):
     finding.expect("a statement that makes a table, in the journal as AUDIT; ddl, role and write for every role")
     settings = facts(finding, host, SETTINGS)
     record = finding.ask(host, TRIAL, codes=(0, 1)).stdout
-    audited = [line for line in record.splitlines() if "AUDIT: " in line]
+    audited = [line for line in record.splitlines() if "AUDIT: " in line and ",DDL,CREATE TABLE," in line]
     classes = {word.strip() for word in settings.get("pgaudit.log", "none").split(",")}
     narrowed = [row for row in facts(finding, host, NARROWED) if not row.endswith(" pgaudit.log=all")]
     finding.observe(f"{audited[0] if audited else 'no record'}; pgaudit.log {settings.get('pgaudit.log', 'unset')}")

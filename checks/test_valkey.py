@@ -7,7 +7,8 @@ import shlex
 
 import pytest
 
-from checks.listening import LISTENERS, addresses_of
+from checks.gathered import LISTENERS
+from checks.listening import addresses_of
 from checks.tls import CA, ended_well, handshake
 from hedgerow.checking import ANY, CouldNotAsk
 

@@ -38,6 +38,10 @@ class ChannelBackend(testinfra.backend.base.BaseBackend):
         if command not in self._asked:
             self._asked[command] = self.channel.ask_later(command, seconds)
 
+    def answered(self, command: str) -> bool:
+        """Tell whether a question that was sent ahead has its answer, or its error, by now."""
+        return command in self._asked and self._asked[command].done()
+
     def question(self, command: str, seconds: float, fresh: bool) -> Answer:
         """Return the answer to a command, the remembered one unless `fresh`. Raises CouldNotAsk."""
         if fresh:

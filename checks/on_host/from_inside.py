@@ -73,7 +73,8 @@ def hear(sender, key, place, kind):
             if kind == "udp":
                 seen[key] = outcome(error.errno)
         if kind == "words":
-            said[key] = words.decode("ascii", "replace").replace("\0", " ") or "nothing"
+            text = words.decode("ascii", "ignore").replace("\0", " ")
+            said[key] = "".join(letter for letter in text if letter.isprintable()) or "nothing"
         elif words:
             seen[key] = "open"
     waiting.unregister(sender)

@@ -1,0 +1,199 @@
+"""The edge, as browsers, SDKs and strangers meet it: by handshakes and requests from this controller."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+
+import pytest
+
+from checks.door import GIGABYTE, Request, refused, verifying
+from checks.nftables import within
+from checks.on_host import program
+from hedgerow.checking import CouldNotAsk, NotExercised
+
+SIGN_UP = ("/signup", "/signup/", "/api/signup", "/api/signup/", "//api/signup", "/api/%73ignup/", "/API/signup")
+SHARING = ("/shared", "/shared_dashboard", "/embedded", "/exporter")
+PAGES = (
+    "/",
+    "/login",
+    "/api/projects/",
+    "/api/users/@me/",
+    "/_preflight/",
+    "/e/../login",
+    "/static/..%2flogin",
+    "/batchlogin",
+)
+FLOOD_LIMIT = 60
+
+
+@pytest.fixture(scope="session")
+def words():
+    """Return two words of this run: one that may be on record, one that may not."""
+    return f"hedgerow-trial-{secrets.token_hex(6)}", f"hedgerow-private-{secrets.token_hex(6)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sent_ahead(host, declared):
+    """The flood takes a while; it comes from the host itself and disturbs nobody."""
+    host.backend.ask_ahead(program("flood", declared.domain))
+
+
+def record_of(finding, host, visits, words):
+    """Return what the edge wrote down about requests that this run makes for the purpose, as a list of lines.
+
+    Their paths carry one word; their query strings, referring page and body another. One of them is too large,
+    because servers like to quote in their log of errors what they leave out of the other.
+    """
+    shown, private = words
+    referring = {"Referer": f"https://acme.example/?patient={private}"}
+    for path in (f"/login/{shown}", *(f"{closed}/{shown}" for closed in (*SIGN_UP, *SHARING))):
+        visits.ask(finding, Request(f"{path}?email={private}@acme.example", headers=referring))
+    visits.ask(finding, Request(f"/e/{shown}?data={private}", "POST", {**referring, **GIGABYTE}))
+    visits.ask(finding, Request(f"/login/{shown}?email={private}", "POST", referring, private.encode()))
+    question = (
+        f"journalctl --sync && journalctl -q -o cat -u nginx.service --since=-2min -g '{shown}|{private}';"
+        f" grep -rhsE '{shown}|{private}' /var/log --exclude-dir=journal"
+    )
+    lines = finding.ask(host, question, codes=(0, 1)).stdout.splitlines()
+    finding.observe(f"{len(lines)} lines on record")
+    if not lines:
+        raise CouldNotAsk("our own requests are on no record of this host")
+    return lines
+
+
+def closed_at_the_door(finding, lines, paths, words):
+    """Assert that every path was refused, and by the edge itself: no service stands behind the answer."""
+    rows = [json.loads(line) for line in lines if line.startswith("{")]
+    seen = {row["path"]: row for row in rows if row["path"].endswith(words[0])}
+    answers = {path: seen.get(f"{path}/{words[0]}") for path in paths}
+    missing = [path for path, row in answers.items() if row is None]
+    if missing:
+        raise CouldNotAsk(f"not on record: {', '.join(missing)}")
+    wrong = [f"{p} {r['status']}" for p, r in answers.items() if int(r["status"]) not in (403, 404) or r["upstream"]]
+    finding.observe(", ".join(f"{path} {row['status']}" for path, row in answers.items()) + "; asked of no service")
+    assert not wrong, f"let through to a service: {', '.join(wrong)}"
+
+
+@pytest.mark.control("edge.interface-sources")
+def test_pages_open_for_declared_networks_alone(finding, visits, declared, outside, stranger):
+    finding.expect("pages and API refused to a stranger, and served to a declared address")
+    if within(outside.stranger, declared.interface_from):
+        raise NotExercised(f"our second address {outside.stranger} is in interface_from: it is no stranger here")
+    if not within(outside.controller, declared.interface_from):
+        raise NotExercised(f"this controller ({outside.controller}) is not in interface_from")
+    ours = visits.ask(finding, Request("/login"))
+    finding.asked(f"TCP connect from {outside.stranger} to port 443")
+    theirs = {path: stranger.ask(finding, Request(path)) if stranger else None for path in PAGES}
+    finding.observe(
+        f"/login to us {ours}; to a stranger "
+        + (", ".join(f"{path} {reply}" for path, reply in theirs.items()) if stranger else "no connection")
+    )
+    served = [f"{path} {reply}" for path, reply in theirs.items() if reply and reply.status not in (0, 400, 403, 404)]
+    assert ours.status not in (0, 403), "a declared address is refused as well: this shows nothing"
+    assert not served, f"a stranger gets {', '.join(served)}"
+
+
+@pytest.mark.control("edge.ingest-sources")
+def test_events_come_from_declared_networks_alone(finding, visits, declared, outside, stranger):
+    """An empty event is refused by capture itself, so a refusal by the edge (403) is told from one behind it."""
+    finding.expect("a stranger's events refused unless any may send them, and then through the capture paths alone")
+    event = Request("/e/", "POST", {"Content-Type": "application/json"}, b"{}")
+    open_to_stranger = within(outside.stranger, declared.ingest_from)
+    pages_too = within(outside.stranger, declared.interface_from)
+    finding.asked(f"TCP connect from {outside.stranger} to port 443")
+    theirs = stranger.ask(finding, event).status if stranger else 0
+    others = (
+        []
+        if pages_too or not stranger
+        else [p for p in PAGES if stranger.ask(finding, Request(p)).status in (200, 302)]
+    )
+    finding.observe(
+        f"an event of a stranger's gets {theirs or 'no connection'}; besides: {', '.join(others) or 'nothing'}"
+    )
+    if pages_too and open_to_stranger:
+        raise NotExercised("both lists of the declaration hold our second address: there is nobody to refuse")
+    if not open_to_stranger:
+        assert theirs in (0, 403), f"an event of a stranger's gets {theirs}"
+    else:
+        assert theirs not in (0, 403), "events are refused to those who may send them"
+    assert not others, f"a stranger also gets {', '.join(others)}"
+
+
+@pytest.mark.control("edge.sign-up-closed")
+def test_nobody_signs_up_through_the_door(finding, host, visits, words):
+    finding.expect("403 or 404 from the edge itself for every spelling of the way to sign up")
+    closed_at_the_door(finding, record_of(finding, host, visits, words), SIGN_UP, words)
+
+
+@pytest.mark.control("edge.sharing-closed")
+def test_nothing_is_shown_without_signing_in(finding, host, visits, words):
+    finding.expect("403 or 404 from the edge itself for every way to a shared page")
+    closed_at_the_door(finding, record_of(finding, host, visits, words), SHARING, words)
+
+
+@pytest.mark.control("edge.log-without-phi")
+def test_the_record_says_who_and_where_and_no_more(finding, host, visits, words):
+    finding.expect("our requests on record by their path, and nothing of query strings, referring pages or bodies")
+    lines = record_of(finding, host, visits, words)
+    private = [line for line in lines if words[1] in line]
+    recorded = [line for line in lines if words[0] in line and words[1] not in line]
+    leaks = ", ".join(" ".join(line.replace(words[1], "[private]").split())[:160] for line in private[:2])
+    finding.observe(leaks or f"{len(recorded)} of our requests on record, by path alone")
+    assert not private, f"a query string, a referring page or a body is on record: {leaks}"
+    assert recorded, "our requests are not on record"
+
+
+@pytest.mark.control("edge.requests-bounded")
+def test_nobody_floods_the_application(finding, host, visits, declared):
+    """The flood comes from an address of the host's own, so that nobody's real allowance is used up."""
+    finding.expect(f"sign-ins from one address refused (429) before the {FLOOD_LIMIT}th, a request of 1 GiB with 413")
+    flood = json.loads(finding.ask(host, program("flood", declared.domain)).stdout)
+    large = visits.ask(finding, Request("/e/", "POST", GIGABYTE))
+    finding.observe(f"sign-in {flood['asked']} got {flood['last']}; 1 GiB got {large}")
+    if not flood["asked"]:
+        raise CouldNotAsk("the edge closed the connection before the first answer")
+    assert flood["last"] in (429, 503), f"{flood['asked']} sign-ins in a row were all answered ({flood['statuses']})"
+    assert large.status == 413, f"a request of 1 GiB got {large}"
+
+
+@pytest.mark.control("edge.forwarded-for-overwritten")
+def test_the_application_learns_the_true_address(finding, host, visits, declared, outside):
+    """A request with a false address is made here, and overheard on the host between the edge and the application."""
+    finding.expect(f"X-Forwarded-For naming {outside.controller} alone, and nothing of the address claimed")
+    if not declared.posthog or not declared.services:
+        raise NotExercised("PostHog is not deployed, so nobody learns anything")
+    if not within(outside.controller, declared.interface_from):
+        raise NotExercised(f"this controller ({outside.controller}) is not in interface_from")
+    claimed, word = "203.0.113.99", f"hedgerow-{secrets.token_hex(8)}"
+    claims = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP"), claimed)
+    headers = {**claims, "Forwarded": f"for={claimed}", "User-Agent": word}
+    question = program("overhear", word)
+    host.backend.ask_ahead(question)
+    for attempt in range(20):
+        # The listener is there a moment after it was asked for, and goes once it has heard: then nobody needs more.
+        visits.ask(finding, Request(f"/_health/?{attempt}", headers=headers))
+        if host.backend.answered(question):
+            break
+        time.sleep(0.05)
+    heard = json.loads(finding.ask(host, question).stdout)
+    finding.observe(", ".join(f"{name}: {value}" for name, value in (heard or {}).items()) or "nothing overheard")
+    if heard is None:
+        raise CouldNotAsk("our request did not pass between the edge and the application")
+    assert heard.get("x-forwarded-for") == outside.controller, f"it learns {heard.get('x-forwarded-for', 'nothing')}"
+    assert not any(claimed in value for value in heard.values()), "the address that a client claims is passed on"
+
+
+@pytest.mark.control("edge.unknown-names-refused")
+def test_other_names_get_no_page(finding, visits, door):
+    finding.expect("no handshake for an unknown name, and no page for an unknown Host, with TLS or without")
+    other = "nobody.example"
+    finding.asked(f"TLS handshake for {other}")
+    handshake = refused(door, verifying(door.ca_file), other)
+    hidden = visits.ask(finding, Request("/login", host=other))
+    plain = visits.ask(finding, Request("/login", host=other), plain=True)
+    finding.observe(f"handshake {handshake or 'accepted'}; Host over TLS: {hidden}; Host over plain HTTP: {plain}")
+    assert handshake and "verify" not in handshake, "a handshake for a name that is not ours was accepted"
+    assert hidden.status in (0, 400, 404, 421), f"a Host that is not ours gets {hidden}"
+    assert plain.status in (0, 400, 404, 421), f"a Host that is not ours gets {plain} over plain HTTP"
