@@ -106,6 +106,8 @@ def _token(row: Mapping[str, Any]) -> str:
 
 def _event(row: Mapping[str, Any], token: str, now: datetime) -> Event:
     properties = row.get("properties") or {}
+    if not isinstance(properties, dict):
+        raise RefusalError(400, "failed to parse request: the properties are not an object")
     name, who = row.get("event"), row.get("distinct_id", properties.get("distinct_id"))
     if not isinstance(name, str) or not name:
         raise RefusalError(400, "event submitted with an empty event name")
