@@ -69,12 +69,19 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
 
 
 def cache_faults(url: str) -> list[str]:
-    """Say what is wrong with a REDIS_URL: the stand-in speaks TLS to a named user's account or not at all."""
+    """Say what is wrong with a REDIS_URL: a named user's account over verified TLS, or nothing."""
     if not url:
         return []
     parts = urlsplit(url)
-    faults = [] if parts.scheme == "rediss" else ["the scheme is not rediss"]
-    return faults if parts.username and parts.password else [*faults, "no user and password"]
+    options = parse_qs(parts.query)
+    wanted = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
+    weaker = [name for name, value in wanted.items() if options.get(name, [value])[-1].lower() != value]
+    faults = [
+        "" if parts.scheme == "rediss" else "the scheme is not rediss",
+        "" if parts.username and parts.password else "no user and password",
+        *(f"{name} is not {wanted[name]}" for name in weaker),
+    ]
+    return [fault for fault in faults if fault]
 
 
 def database_faults(url: str) -> list[str]:

@@ -102,6 +102,8 @@ REFUSED = [
     ({"DATABASE_URL": "postgres://web:secret@host/posthog?sslmode=require"}, "sslmode is not verify-full"),
     ({"REDIS_URL": "redis://web:secret@host/"}, "not rediss"),
     ({"REDIS_URL": "rediss://host/"}, "no user and password"),
+    ({"REDIS_URL": "rediss://web:secret@host/?ssl_cert_reqs=none"}, "ssl_cert_reqs is not required"),
+    ({"REDIS_URL": "rediss://web:secret@host/?ssl_check_hostname=false"}, "ssl_check_hostname is not true"),
 ]
 
 
