@@ -45,6 +45,7 @@ select coalesce(string_agg(format('%s line %s: %s', file_name, line_number, erro
   select file_name, line_number, error from pg_hba_file_rules
   union all select file_name, line_number, error from pg_ident_file_mappings) f where error is not null
 """
+AT_BOOT = Path("/etc/systemd/system/multi-user.target.wants/postgresql.service")  # starts every cluster of the host
 PATIENCE = 60.0  # seconds for the server to answer after a start; recovery after a crash may need them
 
 
@@ -58,7 +59,10 @@ def changed_at(paths: list[str]) -> float:
 
 
 def needed(state: dict[str, Any] | None, files: float, unit_files: float) -> list[str]:
-    """What brings a server there, in this order; `state` is None for one that does not answer."""
+    """What brings a server there, in this order; `state` is None for one that does not answer.
+
+    "checksums" is a step of ours, the others are systemd's.
+    """
     if state is None:
         return ["start"]
     if not state["checksums"]:
@@ -138,8 +142,12 @@ class Server:
             self.done = ["start", "stop", "checksums", "start"]
             return
         steps = needed(self.state(), changed_at(files), changed_at(unit_files))
+        if not AT_BOOT.exists():
+            self.done.append("enable")
+            if not self.module.check_mode:
+                self.must("systemctl", "enable", AT_BOOT.name)
         if self.module.check_mode or not steps:
-            self.done = steps
+            self.done += steps
             return
         self.check_settings()
         if "reload" not in steps:
