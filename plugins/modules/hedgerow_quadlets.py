@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 import shutil
 import time
-import urllib.parse
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hedgerow_quadlet_plan import (
+    SUFFIXES,
+    Plan,
+    last_lines,
+    moment,
+    mounted,
+    reason,
+    redacted,
+    secrets_of,
+    unit_of,
+    well,
+)
 
 DOCUMENTATION = r"""
 module: hedgerow_quadlets
@@ -38,85 +45,8 @@ RETURN = r"""
 restarted: {description: "Services that were started or restarted, each with the reason.", type: dict, returned: always}
 removed: {description: "Units, overrides and containers that nobody declared.", type: list, returned: always}
 """
-# podman-systemd.unit(5): what unit a source file becomes.
-SUFFIXES = {
-    ".container": "",
-    ".kube": "",
-    ".pod": "-pod",
-    ".volume": "-volume",
-    ".network": "-network",
-    ".image": "-image",
-    ".build": "-build",
-}
-# Podman writes an event for each of its own steps into the unit's journal; none of them is the service's word.
-EVENT = re.compile(
-    r"\b(container|image|network|secret|volume) \w+ [0-9a-f]{12,}|\[systemd-run\]|^[0-9a-f]{64}$|^conmon "
-)
-LAST_WORDS = 15
 # A service that ends so often while it is waited for will not become well by waiting on.
 RESTARTS = 5
-
-
-def moment(text: str) -> float:
-    """Return a time as Podman prints it, RFC 3339 with nanoseconds, as seconds."""
-    whole, fraction, zone = re.fullmatch(r"([^.Z+]+)(\.\d+)?(Z|[+-]\d\d:\d\d)", text).groups()
-    return datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
-
-
-def unit_of(path: Path) -> str:
-    """Return the service that systemd makes of a Quadlet file."""
-    return f"{path.stem}{SUFFIXES[path.suffix]}.service"
-
-
-def reason(unit: dict[str, str], container: dict[str, Any] | None, sources: dict[str, float]) -> str:
-    """Say why a service must be restarted; empty when it runs as it should.
-
-    `sources` are the things it was made from, by name, each with the time of its last change.
-    """
-    if unit["ActiveState"] != "active":
-        return f"was {unit['ActiveState'] or 'unknown'}"
-    if container is None:
-        return "had no container"
-    if container["Config"]["Labels"].get("PODMAN_SYSTEMD_UNIT") != unit["Id"]:
-        return "its container was not started by its unit"
-    created = moment(container["Created"])
-    newer = sorted(name for name, changed in sources.items() if changed > created)
-    return f"older than {', '.join(newer)}" if newer else ""
-
-
-def secrets_of(container: dict[str, Any]) -> list[str]:
-    """Return the names of the secrets a container was given. `podman inspect` shows them in the command alone."""
-    words = container["Config"].get("CreateCommand") or []
-    return [value.partition(",")[0] for flag, value in itertools.pairwise(words) if flag == "--secret"]
-
-
-def sources_of(path: Path, container: dict[str, Any] | None, secrets: dict[str, float]) -> dict[str, float]:
-    """Return what a container was made from and when each of it last changed: unit file, mounted files, secrets."""
-    mounts = [Path(each["Source"]) for each in container["Mounts"] if each["Type"] == "bind"] if container else []
-    sources = {str(each): each.stat().st_ctime for each in (path, *mounts) if each.is_file()}
-    given = secrets_of(container) if container else []
-    return sources | {name: secrets[name] for name in given if name in secrets}
-
-
-def well(container: dict[str, Any]) -> bool:
-    """Say whether Podman's own last question to a container was answered well."""
-    return (container["State"].get("Health") or {}).get("Status") == "healthy"
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def redacted(text: str, secrets: list[str]) -> str:
-    """Return the text without any secret, nor the password within one that is an address."""
-    inner = [urllib.parse.urlsplit(secret).password for secret in secrets if "://" in secret]
-    for value in sorted(filter(None, secrets + inner), key=len, reverse=True):
-        text = text.replace(value, "********")
-    return text
 
 
 class Host:
@@ -135,6 +65,8 @@ class Host:
         return out
 
     def units(self, names: list[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
         properties = "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,DropInPaths"
         blocks = self.run("systemctl", "show", "--property", properties, *names).strip().split("\n\n")
         shown = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
@@ -142,8 +74,6 @@ class Host:
 
     def restarts(self, names: list[str]) -> dict[str, int]:
         """Return how often systemd has restarted each service by itself since it was last asked to start it."""
-        if not names:
-            return {}
         units = self.units([f"{name}.service" for name in names])
         return {name: int(units[f"{name}.service"]["NRestarts"]) for name in names}
 
@@ -172,7 +102,8 @@ class Host:
 
     def strangers(self, declared: set[str]) -> list[Path]:
         """Return what lies in Quadlet's folder and nobody declared. `users` is for rootless services, not ours."""
-        return sorted(each for each in self.folder.iterdir() if each.name not in declared and each.name != "users")
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        return sorted(each for each in there if each.name not in declared and each.name != "users")
 
     def overrides(self, units: dict[str, dict[str, str]]) -> dict[Path, str]:
         """Return drop-ins that change one of our units, each with the unit. We write none."""
@@ -180,7 +111,7 @@ class Host:
         for name, unit in units.items():
             for path in map(Path, unit.get("DropInPaths", "").split()):
                 # One for every service of the host (service.d) is not about us.
-                if path.parent.name.startswith(self.prefix) and path.is_relative_to("/usr") is False:
+                if path.parent.name.startswith(self.prefix) and not path.is_relative_to("/usr"):
                     found[path] = name
         return found
 
@@ -188,39 +119,28 @@ class Host:
         code, _, _ = self.module.run_command([self.podman, "healthcheck", "run", name])
         return code == 0
 
-    def last_words(self, name: str) -> str:
+    def last_words(self, name: str, container: dict[str, Any]) -> str:
         """Return what a service said last, without secrets."""
-        said = self.run(
-            "journalctl", f"--unit={name}.service", "--output=cat", "--lines=200", "--no-pager", fails=False
-        )
-        lines = [line for line in said.splitlines() if line.strip() and not EVENT.search(line)][-LAST_WORDS:]
-        secrets = list(self.secrets())
-        held = json.loads(self.run(self.podman, "secret", "inspect", "--showsecret", *secrets)) if secrets else []
-        return redacted("\n".join(f"  {line}" for line in lines), [each["SecretData"] for each in held])
+        said = self.run("journalctl", f"_SYSTEMD_UNIT={name}.service", "--output=cat", "--lines=200", "--no-pager")
+        names = list(self.secrets())
+        held = json.loads(self.run(self.podman, "secret", "inspect", "--showsecret", *names)) if names else []
+        return redacted(last_lines(said, container), [each["SecretData"] for each in held])
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is not as declared: files that must go, containers that must go, networks to remake, services to restart."""
+def sources_of(path: Path, container: dict[str, Any] | None, secrets: dict[str, float]) -> dict[str, float]:
+    """Return what a container was made from and when each last changed: unit file, mounted files, secrets."""
+    files = [path, *(mounted(container) if container else [])]
+    given = secrets_of(container) if container else []
+    changed = {str(each): each.stat().st_ctime for each in files if each.is_file()}
+    return changed | {name: secrets[name] for name in given if name in secrets}
 
-    strangers: list[Path]
-    overrides: list[Path]
-    others: list[str]
-    remade: list[str]
-    restarted: dict[str, str]
-    reload: bool
-    ill: list[str]
 
-    @property
-    def removed(self) -> list[str]:
-        return [str(each) for each in (*self.strangers, *self.overrides)] + [
-            f"container {name}" for name in self.others
-        ]
-
-    @property
-    def diff(self) -> dict[str, str]:
-        lines = [f"restart {name}: {why}" for name, why in self.restarted.items()]
-        return {"before": "", "after": "".join(f"{line}\n" for line in lines + [f"remove {it}" for it in self.removed])}
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def make_plan(host: Host, names: list[str], networks: list[str]) -> Plan:
@@ -264,7 +184,9 @@ def apply(host: Host, plan: Plan) -> None:
     for path in (*plan.strangers, *plan.overrides):
         remove(path)
     if plan.others:
-        host.run(host.podman, "rm", "--force", *plan.others)
+        # No pod is ever declared, and one cannot be taken apart container by container.
+        host.run(host.podman, "pod", "rm", "--force", "--all")
+        host.run(host.podman, "rm", "--force", "--ignore", *plan.others)
     if plan.reload or plan.strangers or plan.overrides:
         host.run("systemctl", "daemon-reload")
     if plan.remade:
@@ -290,10 +212,11 @@ def wait_until_well(host: Host, waiting: list[str], timeout: int) -> None:
     if not waiting:
         return
     told = []
+    containers = host.containers()
     for name in waiting:
         unit = host.units([f"{name}.service"])[f"{name}.service"]
         told.append(f"{name}: {unit['ActiveState']}, {unit['SubState']}, {unit['Result']}. It last said:")
-        told.append(host.last_words(name))
+        told.append(host.last_words(name, containers.get(name, {})))
     passed = time.monotonic() - started
     host.module.fail_json(msg=f"not well after {passed:.0f} s: {', '.join(waiting)}\n" + "\n".join(told))
 
