@@ -212,6 +212,8 @@ def _knock(trip: Journey, method: str, path: str, value: object) -> tuple[bool, 
     except RefusedError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRNOTAVAIL:
             raise NotTriedError(f"{stranger} is not an address of this machine") from None
+        # Silence is a refusal only while others are answered: if we are not either, this raises again.
+        trip.alone().ask("GET", "/login")
         return True, f"{asked}: {error}"
     if answer.status not in (403, 404):
         raise StepFailedError(f"{asked}: {answer.words()}")

@@ -181,6 +181,14 @@ def test_there_is_more_than_one_way_to_refuse(deployment: Deployment, right: dic
     assert smoke.run(sheet()).ok
 
 
+def test_silence_is_no_refusal_when_nobody_is_answered(deployment: Deployment) -> None:
+    gone = RefusedError("timed out")
+    trip = steps.Journey(sheet(), Client(HOST, "192.0.2.7"), "run")
+    deployment.wrong = {"!GET /login": gone, "GET /login": gone}
+    with pytest.raises(RefusedError):
+        steps.stranger_at_interface(trip, answer(200))
+
+
 def test_events_that_do_not_arrive_in_time_are_counted(deployment: Deployment) -> None:
     deployment.arrive = 9
     report = smoke.run(sheet())
