@@ -62,7 +62,7 @@ class Client:
         """The public address, as a browser shows it."""
         return f"https://{self.domain}" + ("" if self.port == 443 else f":{self.port}")
 
-    def ask(  # noqa: PLR0913 - what a request has; those by name have their default nearly everywhere
+    def ask(
         self,
         method: str,
         path: str,
