@@ -12,7 +12,9 @@ from checks.on_host import program
 from hedgerow.sheet import Declared, Sheet
 
 INSPECT = "podman ps -aq --no-trunc | xargs -r podman container inspect"
-STATUS = "grep -HEs '^(Name|Uid|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/[0-9]*/status"
+FIELDS = ("Name", "Uid", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+KINDS = ("pid", "net", "ipc", "mnt", "uts", "cgroup")
+STATUS = f"grep -HEs '^({'|'.join(FIELDS)}):' /proc/[0-9]*/status"
 NAMESPACES = "find /proc/[0-9]*/ns -ignore_readdir_race -type l -printf '%p %l\\n'"
 
 METADATA = ("169.254.169.254", 80)
@@ -78,9 +80,14 @@ def processes(status: str, namespaces: str) -> dict[int, Process]:
         told.setdefault(_pid(path), {})[field] = value.strip()
     spaces: dict[int, dict[str, str]] = {}
     for line in namespaces.splitlines():
-        path, number = line.split()
-        spaces.setdefault(_pid(path), {})[path.rpartition("/")[2]] = number
-    return {pid: Process(pid, told[pid], spaces[pid]) for pid in told if len(spaces.get(pid, ())) > 1}
+        path, _, number = line.partition(" ")
+        if number:  # a link that could not be read any more is the trace of a process that ended
+            spaces.setdefault(_pid(path), {})[path.rpartition("/")[2]] = number
+    return {
+        pid: Process(pid, told[pid], spaces[pid])
+        for pid in told
+        if told[pid].keys() >= set(FIELDS) and spaces.get(pid, {}).keys() >= set(KINDS)
+    }
 
 
 def within(container: Container, all_processes: Mapping[int, Process]) -> list[Process]:
@@ -94,12 +101,11 @@ def within(container: Container, all_processes: Mapping[int, Process]) -> list[P
 def shared_namespaces(container: Container, others: Iterable[Container], found: Mapping[int, Process]) -> list[str]:
     """Return the namespaces a container has in common with the host (its pid 1) or with another container."""
     own, host = found[container.pid].namespaces, found[1].namespaces
-    kinds = ("pid", "net", "ipc", "mnt", "uts", "cgroup")
-    shared = [f"{kind} of the host" for kind in kinds if own[kind] == host[kind]]
+    shared = [f"{kind} of the host" for kind in KINDS if own[kind] == host[kind]]
     for other in others:
         if other.pid != container.pid and other.pid in found:
             theirs = found[other.pid].namespaces
-            shared += [f"{kind} of {other.name}" for kind in kinds if own[kind] == theirs[kind] != host[kind]]
+            shared += [f"{kind} of {other.name}" for kind in KINDS if own[kind] == theirs[kind] != host[kind]]
     return shared
 
 

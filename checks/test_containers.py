@@ -19,13 +19,8 @@ SOCKETS = (
 UNITS = "systemctl list-unit-files --no-legend --state=enabled 'podman.socket' 'docker.socket' 'podman.service'"
 SECRETS = program("secrets")
 
-ASK_AHEAD = (inside.INSPECT, inside.STATUS, inside.NAMESPACES, SECRETS, SOCKETS, UNITS)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def sent_ahead(host, sheet):
-    """Silence takes its time: the trial from inside runs beside the other questions."""
-    host.backend.ask_ahead(inside.trial(sheet))
+# The trial first: silence takes its time, and other questions are asked meanwhile.
+ASK_AHEAD = (inside.trial, inside.INSPECT, inside.STATUS, inside.NAMESPACES, SECRETS, SOCKETS, UNITS)
 
 
 NOTHING = "0000000000000000"

@@ -28,16 +28,18 @@ PAGES = (
 FLOOD_LIMIT = 60
 
 
+def flood(sheet):
+    """Return the question how many sign-ins the edge takes at once."""
+    return program("flood", sheet.declared.domain)
+
+
+ASK_AHEAD = (flood,)
+
+
 @pytest.fixture(scope="session")
 def words():
     """Return two words of this run: one that may be on record, one that may not."""
     return f"hedgerow-trial-{secrets.token_hex(6)}", f"hedgerow-private-{secrets.token_hex(6)}"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def sent_ahead(host, declared):
-    """The flood takes a while; it comes from the host itself and disturbs nobody."""
-    host.backend.ask_ahead(program("flood", declared.domain))
 
 
 def record_of(finding, host, visits, words):
@@ -146,15 +148,17 @@ def test_the_record_says_who_and_where_and_no_more(finding, host, visits, words)
 
 
 @pytest.mark.control("edge.requests-bounded")
-def test_nobody_floods_the_application(finding, host, visits, declared):
+def test_nobody_floods_the_application(finding, host, visits, sheet):
     """The flood comes from an address of the host's own, so that nobody's real allowance is used up."""
     finding.expect(f"sign-ins from one address refused (429) before the {FLOOD_LIMIT}th, a request of 1 GiB with 413")
-    flood = json.loads(finding.ask(host, program("flood", declared.domain)).stdout)
+    answers = json.loads(finding.ask(host, flood(sheet)).stdout)
     large = visits.ask(finding, Request("/e/", "POST", GIGABYTE))
-    finding.observe(f"sign-in {flood['asked']} got {flood['last']}; 1 GiB got {large}")
-    if not flood["asked"]:
+    finding.observe(f"sign-in {answers['asked']} got {answers['last']}; 1 GiB got {large}")
+    if not answers["asked"]:
         raise CouldNotAsk("the edge closed the connection before the first answer")
-    assert flood["last"] in (429, 503), f"{flood['asked']} sign-ins in a row were all answered ({flood['statuses']})"
+    assert answers["last"] in (429, 503), (
+        f"{answers['asked']} sign-ins in a row were all answered ({answers['statuses']})"
+    )
     assert large.status == 413, f"a request of 1 GiB got {large}"
 
 

@@ -30,21 +30,13 @@ SESSIONS = sql(
     " from pg_stat_activity join pg_stat_ssl using (pid) where client_addr is not null"
 )
 
-ASK_AHEAD = (inside.INSPECT, ENVIRONMENT)
+ASK_AHEAD = (inside.trial, inside.INSPECT, ENVIRONMENT)
 
 DATABASES = ("postgres", "postgresql", "psql")
 CACHES = ("redis", "rediss", "valkey", "valkeys")
 WEB, WEB_PORT = "web", 8000
 LONG_ENOUGH = 32
 WORKING_DAY = 8 * 3600
-
-
-@pytest.fixture(scope="session", autouse=True)
-def sent_ahead(host, here, sheet):
-    """The trial from inside takes a while; it is the same question that the containers' own check asks."""
-    host.backend.ask_ahead(inside.trial(sheet))
-    if "data" in here.roles:
-        host.backend.ask_ahead(SESSIONS)
 
 
 @pytest.fixture

@@ -58,8 +58,9 @@ class Findings:
         items[:] = kept
         backend = self.run.host.backend
         for module in dict.fromkeys(getattr(item, "module", None) for item in kept):
-            for command in getattr(module, "ASK_AHEAD", ()):
-                backend.ask_ahead(command, 60.0)
+            for question in getattr(module, "ASK_AHEAD", ()):
+                # A question that names an address is made from the sheet.
+                backend.ask_ahead(question(self.run.sheet) if callable(question) else question, 60.0)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-SECONDS = 0.8
+SECONDS = 0.7
 forbidden, allowed = ([tuple(place) for place in json.loads(text)] for text in sys.argv[1:3])
 # A PostgreSQL start-up message without a request for TLS, and a question to a name server for ". NS".
 STARTUP = b"user\0hedgerow_nobody\0database\0postgres\0\0"
