@@ -1,0 +1,114 @@
+"""When a service is restarted, and what is told of one that does not become well."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "roles/posthog/module_utils/hedgerow_quadlet_plan.py"
+SPEC = importlib.util.spec_from_file_location("hedgerow_quadlet_plan", SOURCE)
+plan = importlib.util.module_from_spec(SPEC)
+sys.modules[SPEC.name] = plan
+SPEC.loader.exec_module(plan)
+
+UNIT = {"Id": "hedgerow-web.service", "ActiveState": "active"}
+BORN = "2026-01-02T03:04:05.5Z"
+BIRTH = plan.moment(BORN)
+
+
+def container(**config: Any) -> dict[str, Any]:
+    labels = {"PODMAN_SYSTEMD_UNIT": "hedgerow-web.service"}
+    return {"Created": BORN, "Mounts": [], "State": {}, "Config": {"Labels": labels, **config}}
+
+
+@pytest.mark.parametrize(
+    ("unit", "found", "sources", "why"),
+    [
+        (UNIT, container(), {"unit file": BIRTH - 1, "secret": BIRTH - 9}, ""),
+        (UNIT, container(), {"unit file": BIRTH + 1, "secret": BIRTH - 9}, "older than unit file"),
+        (UNIT, container(), {"unit file": BIRTH + 1, "secret": BIRTH + 2}, "older than secret, unit file"),
+        (UNIT, None, {}, "had no container"),
+        ({**UNIT, "ActiveState": "failed"}, container(), {}, "was failed"),
+        ({**UNIT, "ActiveState": ""}, None, {}, "was unknown"),
+        (UNIT, container(Labels={}), {}, "its container was not started by its unit"),
+    ],
+    ids=["as it should", "new unit", "new unit and secret", "no container", "failed", "new", "replaced by hand"],
+)
+def test_reason(unit: dict[str, str], found: dict[str, Any] | None, sources: dict[str, float], why: str) -> None:
+    assert plan.reason(unit, found, sources) == why
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.2Z"),
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000001Z"),
+        ("2026-01-02T03:04:05+02:00", "2026-01-02T03:04:05Z"),
+    ],
+)
+def test_moments_are_in_order(earlier: str, later: str) -> None:
+    assert plan.moment(earlier) < plan.moment(later)
+
+
+def test_secrets_are_found_in_the_command() -> None:
+    words = ["podman", "run", "--secret", "hedgerow-a,type=env,target=A", "--secret", "hedgerow-b", "image"]
+    assert plan.secrets_of(container(CreateCommand=words)) == ["hedgerow-a", "hedgerow-b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("a.container", "a.service"),
+        ("a.network", "a-network.service"),
+        ("a.pod", "a-pod.service"),
+        ("a.kube", "a.service"),
+    ],
+)
+def test_unit_of(name: str, unit: str) -> None:
+    assert plan.unit_of(Path("/etc/containers/systemd") / name) == unit
+
+
+def test_no_secret_is_told_nor_the_password_in_an_address() -> None:
+    secrets = ["plain-secret", "postgres://posthog_web:inner-secret@store/app"]
+    text = "tried plain-secret, then postgres://posthog_web:inner-secret@store/app as inner-secret"
+    assert plan.redacted(text, secrets) == "tried ********, then ******** as ********"
+
+
+def test_the_last_words_are_the_service_s_own_and_each_once() -> None:
+    journal = "\n".join(
+        [
+            "2026-01-02 03:04:05 +0000 UTC container start 0123456789abcdef (image=x)",
+            "conmon 0123 <nwarn>: whatever",
+            *["no connection; trying again"] * 40,
+            "password refused",
+        ]
+    )
+    health = {"Health": {"Log": [{"Output": "first\n"}, {"Output": "Traceback\nHTTP Error 503\n"}]}}
+    told = plan.last_lines(journal, {"State": health})
+    assert told.split("\n") == ["  no connection; trying again", "  password refused", "  health: HTTP Error 503"]
+
+
+def test_a_service_that_said_nothing() -> None:
+    assert plan.last_lines("", {}) == "  (nothing)"
+
+
+def test_a_plan_is_told_line_by_line() -> None:
+    made = plan.Plan(
+        strangers=[Path("/etc/containers/systemd/old.container")],
+        overrides=[Path("/etc/systemd/system/hedgerow-web.service.d/x.conf")],
+        others=["stranger"],
+        remade=[],
+        restarted={"hedgerow-web": "was failed"},
+        reload=True,
+        ill=[],
+    )
+    assert made.diff["after"].splitlines() == [
+        "restart hedgerow-web: was failed",
+        "remove /etc/containers/systemd/old.container",
+        "remove /etc/systemd/system/hedgerow-web.service.d/x.conf",
+        "remove container stranger",
+    ]

@@ -1,0 +1,157 @@
+"""What the table means for a deployment: on one host, on two, and where PostHog is not deployed."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from hedgerow.hosts import Host
+from hedgerow.services import Table, load_table
+from hedgerow.stack import LockedImage, Stack
+
+TABLE = load_table()
+ONE = (Host("one", "203.0.113.10", "192.0.2.10", "debian"),)
+TWO = (
+    Host("front", "203.0.113.10", "192.0.2.10", "debian", roles=("edge", "app")),
+    Host("store", "203.0.113.11", "192.0.2.11", "debian", roles=("data",)),
+)
+LAB = (Host("lab", "192.0.2.20", "192.0.2.20", "debian", machine="container"),)
+DIGEST = "@sha256:" + "0" * 64
+PULLED = {key: LockedImage(image.repository + DIGEST) for key, image in TABLE.images.items()}
+LOADED = {key: LockedImage(image.stand_in + DIGEST, "/images.tar") for key, image in TABLE.images.items()}
+
+
+def stack(hosts=ONE, table=TABLE, images=PULLED, stand_in=False) -> Stack:
+    return Stack(table, "analytics.acme.example", hosts, images, stand_in)
+
+
+def row(name: str, of: Stack) -> dict:
+    return {each["name"]: each for each in of.posthog_services}[name]
+
+
+def test_every_service_runs_a_digest_as_nobody_special() -> None:
+    for each in stack().posthog_services:
+        assert each["image"].endswith(DIGEST)
+        assert int(each["user"].split(":")[0]) > 0
+
+
+def test_addresses_are_of_the_network_and_nobody_s_twice() -> None:
+    found = [ipaddress.ip_address(each["ip"]) for each in stack().posthog_services]
+    assert len(set(found)) == len(found)
+    assert all(address in ipaddress.ip_network("10.90.0.0/24") for address in found)
+
+
+def test_hardened_settings_reach_the_web_service() -> None:
+    environment = row("web", stack())["environment"]
+    expected = {
+        "SITE_URL": "https://analytics.acme.example",
+        "ALLOWED_HOSTS": "analytics.acme.example",
+        "SECURE_COOKIES": "true",
+        "SESSION_COOKIE_AGE": "28800",
+        "IS_BEHIND_PROXY": "true",
+        "TRUST_ALL_PROXIES": "false",
+        "TRUSTED_PROXIES": "10.90.0.1",
+        "DISABLE_SECURE_SSL_REDIRECT": "false",
+        "OPT_OUT_CAPTURE": "true",
+    }
+    assert {name: environment[name] for name in expected} == expected
+
+
+def test_stores_are_reached_by_verified_name_and_own_account() -> None:
+    secrets = stack().posthog_secrets
+    assert secrets["hedgerow-worker-database-url"] == (
+        "postgres://posthog_worker:{{ vault.postgres.posthog_worker }}@postgres.hedgerow.internal:5432/posthog"
+        "?sslmode=verify-full&sslrootcert=/etc/hedgerow/ca.crt"
+    )
+    assert secrets["hedgerow-capture-redis-url"] == (
+        "rediss://posthog_capture:{{ vault.valkey.posthog_capture }}@valkey.hedgerow.internal:6379/0"
+        "?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs=/etc/hedgerow/ca.crt"
+    )
+
+
+def test_every_secret_a_service_asks_for_is_there_and_generated() -> None:
+    made = stack()
+    for each in made.posthog_services:
+        assert set(each["secrets"].values()) <= made.posthog_secrets.keys()
+    for value in made.posthog_secrets.values():
+        place = value.partition("{{ vault.")[2].partition(" }}")[0]
+        assert place in made.wanted
+
+
+def test_no_account_is_shared() -> None:
+    made = stack()
+    assert [each["name"] for each in made.postgres_roles] == ["posthog_web", "posthog_worker"]
+    assert [each["name"] for each in made.valkey_users] == ["posthog_web", "posthog_worker", "posthog_capture"]
+    assert made.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
+
+
+def test_capture_may_neither_administer_nor_listen() -> None:
+    rules = {each["name"]: each["rules"] for each in stack().valkey_users}["posthog_capture"].split()
+    assert {"resetchannels", "-@admin", "-@dangerous"} <= set(rules)
+    assert "&*" not in rules
+
+
+def test_routes_lead_to_containers() -> None:
+    made = stack()
+    assert made.edge_default_upstream == "10.90.0.10:8000"
+    assert [(each["upstream"], each["access"]) for each in made.edge_routes] == [("10.90.0.12:3000", "ingest")]
+
+
+def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
+    program = row("web", stack())["health"]["command"][-1]
+    assert "http://127.0.0.1:8000/_health" in program
+    assert "'Host': 'analytics.acme.example'" in program
+    assert "'X-Forwarded-Proto': 'https'" in program
+
+
+def test_the_lab_runs_stand_ins_without_limits() -> None:
+    made = stack(LAB, images=LOADED, stand_in=True)
+    assert [each["command"] for each in made.posthog_services] == [["web"], ["worker"], ["capture"]]
+    assert {each["memory"] for each in made.posthog_services} == {""}
+    assert made.containers_repositories == []
+
+
+def test_real_hosts_have_limits_and_pull_from_declared_places() -> None:
+    made = stack()
+    assert row("web", made)["memory"] == "2g"
+    assert made.containers_repositories == ["docker.io/posthog/posthog", "ghcr.io/posthog/posthog/capture"]
+
+
+def test_an_archive_of_several_images_is_one_row_an_image() -> None:
+    assert [each["archive"] for each in stack(images=LOADED).posthog_images] == ["/images.tar", "/images.tar"]
+
+
+def test_on_one_host_services_come_in_by_the_bridge_and_nothing_is_forwarded() -> None:
+    needs = stack().needs(ONE[0])
+    assert [(rule["from"], rule["interface"], rule["ports"]) for rule in needs.inbound] == [
+        (["10.90.0.0/24"], "hedgerow-app", [5432, 6379])
+    ]
+    assert needs.forward == []
+    assert [(rule["to"], rule["ports"]) for rule in needs.outbound] == [(["10.90.0.0/24"], [3000, 8000])]
+
+
+def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
+    made = stack(TWO)
+    front, store = (made.needs(host) for host in TWO)
+    assert front.inbound == []
+    assert [(rule["from"], rule["to"], rule["ports"]) for rule in front.forward] == [
+        (["10.90.0.0/24"], ["192.0.2.11/32"], [5432, 6379])
+    ]
+    assert [(rule["from"], rule["interface"]) for rule in store.inbound] == [(["192.0.2.10/32"], "")]
+    assert (store.outbound, store.forward) == ([], [])
+    assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
+
+
+def test_without_posthog_nothing_is_asked_for() -> None:
+    made = stack(table=Table({}, {}, {}, (), (), ""), images={})
+    needs = made.needs(ONE[0])
+    assert (made.services, made.wanted, made.posthog_services, made.posthog_secrets) == ([], {}, [], {})
+    assert (made.containers_networks, made.edge_routes, made.edge_default_upstream) == ([], [], "")
+    assert made.posthog_bootstrap("jane@acme.example", "acme") == {}
+    assert (needs.inbound, needs.outbound, needs.forward) == ([], [], [])
+
+
+@pytest.mark.parametrize("hosts", [ONE, TWO, LAB], ids=["one", "two", "lab"])
+def test_the_same_input_gives_the_same_values(hosts: tuple[Host, ...]) -> None:
+    assert stack(hosts).posthog_services == stack(hosts).posthog_services
