@@ -1,0 +1,208 @@
+"""What would be said to PostgreSQL, without one: states and statements side by side."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "roles/postgres/module_utils/hedgerow_postgres_plan.py"
+spec = importlib.util.spec_from_file_location("hedgerow_postgres_plan", SOURCE)
+plan = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(plan)
+
+WEB = {"name": "web", "password": "open-sesame", "databases": ["posthog"], "connection_limit": 40}
+WORKER = {"name": "worker", "password": "mellon", "databases": ["posthog"], "connection_limit": 10}
+WANTED = {
+    "databases": [{"name": "posthog", "owner": "web"}],
+    "roles": [WEB, WORKER],
+    "superuser_settings": {"pgaudit.log": "all"},
+}
+DEFAULTS = 'ALTER DEFAULT PRIVILEGES FOR ROLE "web" IN SCHEMA public'
+DML = ["DELETE", "INSERT", "SELECT", "UPDATE"]
+
+
+def role(name: str, password: str = "", **others: Any) -> dict[str, Any]:
+    """A role as the server tells it: one of ours, unless a case says otherwise."""
+    verifier = plan.scram(password, b"0123456789abcdef") if password else None
+    return {"name": name, "first": False, "login": True, "limit": 40, "expires": False, "powers": []} | {
+        "verifier": verifier,
+        **others,
+    }
+
+
+POSTGRES = role("postgres", first=True, limit=-1, powers=list(plan.POWERS))
+
+
+def server(**others: Any) -> dict[str, Any]:
+    """A server on which everything is as declared, unless a case says otherwise."""
+    return {
+        "version": 17,
+        "roles": [POSTGRES, role("web", "open-sesame"), role("worker", "mellon", limit=10)],
+        "members": [],
+        "settings": [["postgres", None, ["pgaudit.log=all"]]],
+        "databases": [
+            {"name": "postgres", "owner": "postgres", "rights": []},
+            {"name": "posthog", "owner": "web", "rights": [["worker", "CONNECT"]]},
+        ],
+    } | others
+
+
+def inside(**others: Any) -> dict[str, Any]:
+    """A database in which everything is as declared, unless a case says otherwise."""
+    return {
+        "audited": True,
+        "schema_owner": "pg_database_owner",
+        "schema": [["worker", "USAGE"]],
+        "relations": [["r", 7, "worker", DML, 7], ["S", 2, "worker", ["SELECT", "USAGE"], 2]],
+        "defaults": [["r", "web", "worker", DML], ["S", "web", "worker", ["SELECT", "USAGE"]]],
+    } | others
+
+
+OTHER = {"audited": True, "schema_owner": "pg_database_owner", "schema": [], "relations": [], "defaults": []}
+
+
+def said(state: dict[str, Any] | None = None, posthog: dict[str, Any] | None = None) -> list[str]:
+    planned = plan.planned(WANTED, state or server(), {"postgres": OTHER, "posthog": posthog or inside()})
+    return [line for lines in planned.values() for line in lines]
+
+
+def test_nothing_is_said_when_all_is_as_declared() -> None:
+    assert said() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "statements"),
+    [
+        (
+            server(
+                roles=[POSTGRES, role("web", "open-sesame"), role("worker", "mellon", limit=10, powers=["CREATEDB"])]
+            ),
+            ['ALTER ROLE "worker" NOCREATEDB;'],
+        ),
+        (
+            server(roles=[POSTGRES, role("web", "open-sesame", login=False), role("worker", "mellon", limit=-1)]),
+            ['ALTER ROLE "web" LOGIN;', 'ALTER ROLE "worker" CONNECTION LIMIT 10;'],
+        ),
+        (
+            server(roles=[*server()["roles"], role("stranger", powers=["SUPERUSER"])]),
+            [
+                'ALTER ROLE "stranger" NOLOGIN NOSUPERUSER;',
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'stranger';",
+            ],
+        ),
+        (server(roles=[*server()["roles"], role("retired", login=False)]), []),
+        (
+            server(roles=[{**POSTGRES, "verifier": "md5"}, *server()["roles"][1:]]),
+            ['ALTER ROLE "postgres" PASSWORD NULL;'],
+        ),
+        (
+            server(members=[["pg_read_all_data", "worker", "postgres"]]),
+            ['REVOKE "pg_read_all_data" FROM "worker" GRANTED BY "postgres" CASCADE;'],
+        ),
+        (
+            server(
+                settings=[*server()["settings"], ["web", None, ["statement_timeout=0"]], [None, "posthog", ["x=1"]]]
+            ),
+            ['ALTER ROLE "web" RESET ALL;', 'ALTER DATABASE "posthog" RESET ALL;'],
+        ),
+        (
+            server(settings=[["postgres", None, ["pgaudit.log=none"]]]),
+            ['ALTER ROLE "postgres" RESET ALL;', "ALTER ROLE \"postgres\" SET pgaudit.log = 'all';"],
+        ),
+        (
+            server(
+                databases=[{"name": "posthog", "owner": "worker", "rights": [["", "CONNECT"], ["worker", "CONNECT"]]}]
+            ),
+            ['ALTER DATABASE "posthog" OWNER TO "web";', 'REVOKE ALL ON DATABASE "posthog" FROM PUBLIC;'],
+        ),
+    ],
+)
+def test_what_differs_on_the_server_is_put_back(state: dict[str, Any], statements: list[str]) -> None:
+    assert said(state) == statements
+
+
+@pytest.mark.parametrize(
+    ("posthog", "statements"),
+    [
+        (
+            inside(schema=[["worker", "USAGE"], ["", "CREATE"]]),
+            ["REVOKE ALL ON SCHEMA public FROM PUBLIC;"],
+        ),
+        (
+            inside(schema=[["worker", "USAGE"], ["worker", "CREATE"]]),
+            ['REVOKE ALL ON SCHEMA public FROM "worker";', 'GRANT USAGE ON SCHEMA public TO "worker";'],
+        ),
+        (inside(schema_owner="worker"), ["ALTER SCHEMA public OWNER TO pg_database_owner;"]),
+        (
+            inside(relations=[["r", 8, "worker", DML, 7]]),
+            [
+                'REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "worker";',
+                'GRANT DELETE, INSERT, SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO "worker";',
+            ],
+        ),
+        (
+            inside(relations=[["r", 7, "worker", DML, 7], ["r", 7, "", ["SELECT"], 1]]),
+            ["REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;"],
+        ),
+        (inside(relations=[]), []),
+        (
+            inside(defaults=[["r", "web", "worker", DML], ["r", "web", "", ["SELECT"]]]),
+            [
+                f"{DEFAULTS} REVOKE ALL ON TABLES FROM PUBLIC;",
+                f'{DEFAULTS} GRANT SELECT, USAGE ON SEQUENCES TO "worker";',
+            ],
+        ),
+    ],
+)
+def test_what_differs_in_a_database_is_put_back(posthog: dict[str, Any], statements: list[str]) -> None:
+    assert said(posthog=posthog) == statements
+
+
+def test_a_new_server_gets_roles_first_and_the_database_after_them() -> None:
+    lines = plan.planned(WANTED, plan.NO_SERVER, {})[""]
+    assert [line.split('"')[0] for line in lines] == [
+        "CREATE ROLE ",
+        "CREATE ROLE ",
+        "ALTER ROLE ",
+        "CREATE DATABASE ",
+    ]
+    assert "LOCALE_PROVIDER builtin" in lines[-1]
+
+
+def test_an_older_server_is_not_asked_for_what_it_does_not_know() -> None:
+    lines = plan.planned(WANTED, plan.NO_SERVER | {"version": 16}, {})[""]
+    assert "builtin" not in lines[-1]
+
+
+def test_a_changed_password_is_sent_as_a_verifier_and_the_same_one_is_not_sent() -> None:
+    stale = server(roles=[POSTGRES, role("web", "old"), role("worker", "mellon", limit=10)])
+    (line,) = said(stale)
+    assert line.startswith('ALTER ROLE "web" PASSWORD \'SCRAM-SHA-256$4096:')
+    assert "open-sesame" not in line
+
+
+def test_a_verifier_is_the_one_that_postgresql_makes() -> None:
+    """The example of RFC 7677, 3, in PostgreSQL's notation."""
+    verifier = plan.scram("pencil", base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="))
+    assert verifier == (
+        "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+        "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+    )
+    assert plan.proves(verifier, "pencil")
+    assert not plan.proves(verifier, "pen")
+    assert not plan.proves("md5abc", "pencil")
+    assert not plan.proves(None, "pencil")
+
+
+def test_a_password_that_scram_would_normalise_is_refused() -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        plan.scram("paßwort", b"salt")
+
+
+def test_names_and_texts_cannot_end_their_quotes() -> None:
+    assert plan.quoted('a"b') == '"a""b"'
+    assert plan.text("a'b") == "'a''b'"
