@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import testinfra.host
 
@@ -48,6 +50,12 @@ def here(sheet: Sheet) -> Host:
 def outside(sheet: Sheet) -> Outside:
     """The view from outside: `knock` and `connect` from the controller's or the stranger's address."""
     return Outside(sheet.host.address, sheet.controller, sheet.stranger)
+
+
+@pytest.fixture(scope="module")
+def looked(request: pytest.FixtureRequest) -> Any:
+    """What the module's own `look_ahead(host, sheet)` returned, which began before the first check."""
+    return request.config.stash[RUN].ahead[request.module.__name__].result()
 
 
 @pytest.fixture(scope="session")

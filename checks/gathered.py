@@ -81,12 +81,17 @@ def loaded(host: testinfra.host.Host, finding: Finder, unit: str, files: str) ->
             raise CouldNotAsk(f"{name} was changed after {unit} was last loaded: what runs is not what it says")
 
 
+def ask_sshd(user: str) -> str:
+    """Return the question what sshd would hold for a connection of this user."""
+    return f"sshd -T -C user={user},host=localhost,addr=192.0.2.1"
+
+
 def sshd(host: testinfra.host.Host, finding: Finder, declared: Declared, user: str = "") -> dict[str, list[str]]:
     """Return what sshd would hold for a connection of this user: keyword to its values, in lower case."""
     loaded(host, finding, "ssh.service", "/etc/ssh/sshd_config /etc/ssh/sshd_config.d")
     who = user or declared.installer_account
     settings: dict[str, list[str]] = {}
-    for line in finding.ask(host, f"sshd -T -C user={who},host=localhost,addr=192.0.2.1").stdout.splitlines():
+    for line in finding.ask(host, ask_sshd(who)).stdout.splitlines():
         keyword, _, value = line.partition(" ")
         settings.setdefault(keyword, []).append(value)
     return settings
@@ -97,14 +102,18 @@ def sshd(host: testinfra.host.Host, finding: Finder, declared: Declared, user: s
 _KNOCKER = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"  # noqa: S311
 
 
-def ssh_greeting(host: testinfra.host.Host, finding: Finder, declared: Declared) -> str:
-    """Return the client's account of a connection that offers the method "none" (RFC 4252, 5.2)."""
-    command = (
+def ask_ssh(declared: Declared) -> str:
+    """Return the question: a connection from the host to itself that offers the method "none" (RFC 4252, 5.2)."""
+    return (
         f"ssh -vv -F none -b {_KNOCKER} -p {declared.ssh_port} -o BatchMode=yes -o ConnectTimeout=5"
         " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o PreferredAuthentications=none"
         f" {declared.installer_account}@127.0.0.1 true"
     )
-    said = finding.ask(host, command, codes=ANY).stderr
+
+
+def ssh_greeting(host: testinfra.host.Host, finding: Finder, declared: Declared) -> str:
+    """Return the client's account of that connection."""
+    said = finding.ask(host, ask_ssh(declared), codes=ANY).stderr
     if "Permission denied" not in said and "Authenticated to" not in said:
         raise CouldNotAsk(f"sshd did not come to the point of authentication: {said.strip().splitlines()[-1:]}")
     return said

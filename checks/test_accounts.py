@@ -17,6 +17,8 @@ FIRST_PERSON = "$(getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 {print $1; e
 UMASK = f"su - {FIRST_PERSON} -c umask"
 TIMEOUT = f"su - {FIRST_PERSON} -c 'bash -lc \"declare -p TMOUT || echo none\"'"
 
+ASK_AHEAD = (UMASK, TIMEOUT)
+
 
 def states(host, finding) -> dict[str, str]:
     """Return P (password), L (locked) or NP (none) of every account (passwd(1))."""

@@ -16,6 +16,8 @@ UNIT_STATE = f"systemctl show {UNIT} -p UnitFileState,ActiveState,Before,ExecSta
 # In a network namespace of its own, which ends with the command: the host's rules stay as they are.
 AT_BOOT = "unshare --net sh -ec 'nft -f /etc/nftables.conf; nft -j list ruleset'"
 
+ASK_AHEAD = (AT_BOOT,)
+
 ESTABLISHED = {"established", "related"}
 
 

@@ -15,6 +15,8 @@ FILES = "/etc/systemd/journald.conf /etc/systemd/journald.conf.d /usr/lib/system
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups journalctl -q --no-pager -n 1 -o cat"
 READERS = ("systemd-journal", "adm")
 
+ASK_AHEAD = (WRITTEN, SETTINGS, AS_NOBODY)
+
 SIX_YEARS_DAYS = 2192
 LEAST_BURST = 10_000
 

@@ -7,7 +7,12 @@ import re
 import pytest
 
 SETTINGS = "apt-config dump"
-SOURCES = "apt-get indextargets --format '$(TRUSTED) $(REPO_URI)'"
+
+# Both forms of sources.list(5): an option in brackets, and a field of its own.
+BLIND = (
+    "grep -rHiE '^[^#]*(trusted|allow-insecure|allow-weak)(=|: *)yes' /etc/apt --include='*.list' --include='*.sources'"
+)
+FETCHED = "find /var/lib/apt/lists -maxdepth 1 -name '*Release*' -printf '%f\\n'"
 INSTALLED = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n'"
 
 # Services that talk in clear, serve a desktop, or stand in for what the stack brings itself (CIS Debian
@@ -35,19 +40,21 @@ DOORS = (
 
 @pytest.mark.control("packages.signed")
 def test_only_signed_sources(host, finding):
-    """apt says what it would hold to, whichever file it read that in."""
-    finding.expect("no door past the signature is open, and no source is trusted unsigned")
+    """What apt would hold to, whichever file it read that in; what it read of its sources; what it fetched."""
+    finding.expect("no door past the signature is open, no source is believed blindly, every list came signed")
     settings = finding.ask(host, SETTINGS).stdout
     doors = [
         name
         for name in DOORS
         if re.search(rf'^{re.escape(name)} "(1|true|yes|on|with|enable)";', settings, re.MULTILINE | re.IGNORECASE)
     ]
-    targets = [line.split(" ", 1) for line in finding.ask(host, SOURCES).stdout.splitlines()]
-    blind = sorted({uri for trusted, uri in targets if trusted.lower() == "yes"})
-    finding.observe(f"open: {', '.join(doors) or 'none'}; trusted unsigned: {', '.join(blind) or 'none'}")
+    blind = sorted({line.partition(":")[0] for line in finding.ask(host, BLIND, codes=(0, 1)).stdout.splitlines()})
+    fetched = set(finding.ask(host, FETCHED).stdout.split())
+    plain = sorted(name for name in fetched if name.endswith("_Release") and f"{name}.gpg" not in fetched)
+    finding.observe(f"open: {', '.join(doors) or 'none'}; blind: {', '.join(blind) or 'none'}; {len(fetched)} lists")
     assert not doors, f"apt would take unsigned packages: {', '.join(doors)}"
-    assert not blind, f"sources believed without a signature: {', '.join(blind)}"
+    assert not blind, f"sources are believed without a signature: {', '.join(blind)}"
+    assert not plain, f"lists came without a signature: {', '.join(plain)}"
 
 
 @pytest.mark.control("packages.minimal")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from checks.gathered import members, ssh_greeting, ssh_offers, sshd
+from checks.gathered import ask_ssh, ask_sshd, members, ssh_greeting, ssh_offers, sshd
 from hedgerow.checking import CouldNotAsk
 
 MODERN = {
@@ -49,6 +49,12 @@ HOST_KEYS = {
 }
 LEAST_BITS = {"ED25519": 256, "ECDSA": 256, "RSA": 3072}
 IDLE_SECONDS = 900
+
+ASK_AHEAD = (
+    lambda sheet: ask_ssh(sheet.declared),
+    lambda sheet: ask_sshd(sheet.declared.installer_account),
+    ask_sshd("root"),
+)
 
 
 def setting(settings: dict[str, list[str]], keyword: str) -> str:

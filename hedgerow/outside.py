@@ -7,13 +7,16 @@ import errno
 import selectors
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hedgerow.channel import CouldNotAsk
 from hedgerow.checking import NotExercised
 
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
+
+KNOCK_SECONDS = 1.3
+"""Long enough for one lost packet: TCP tries again after a second (RFC 6298, 2.1)."""
 
 _NO_WAY_OUT = {errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EMFILE, errno.ENOBUFS}
 
@@ -32,15 +35,22 @@ class Outside:
             raise NotExercised("this controller has no second address from which to come as a stranger")
         return self.stranger
 
-    def knock(self, source: str, ports: Iterable[int], seconds: float = 0.7) -> dict[int, str]:
-        """Try a TCP connection to every port at once: OPEN, REFUSED or SILENT (no answer in `seconds`).
+    def knock(self, source: str, ports: Iterable[int], seconds: float = KNOCK_SECONDS) -> dict[int, str]:
+        """Try a TCP connection from `source` to each port. Returns and raises as `knock_all` does."""
+        return self.knock_all({source: ports}, seconds)[source]
 
-        Raises CouldNotAsk when `source` is not an address of ours or the host cannot be routed to.
+    def knock_all(
+        self, tries: Mapping[str, Iterable[int]], seconds: float = KNOCK_SECONDS
+    ) -> dict[str, dict[int, str]]:
+        """Try TCP connections to ports, by the address of ours they come from, all at once.
+
+        Returns for each address and port OPEN, REFUSED or SILENT (no answer in `seconds`). Raises
+        CouldNotAsk when an address is not ours or the host cannot be routed to.
         """
-        seen: dict[int, str] = {}
-        waiting: dict[socket.socket, int] = {}
+        seen: dict[str, dict[int, str]] = {source: {} for source in tries}
+        waiting: dict[socket.socket, tuple[str, int]] = {}
         with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
-            for port in ports:
+            for source, port in ((source, port) for source, ports in tries.items() for port in ports):
                 knocker = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
                 knocker.setblocking(False)
                 try:
@@ -49,19 +59,20 @@ class Outside:
                 except OSError as error:
                     raise CouldNotAsk(f"cannot connect from {source}: {error.strerror}") from error
                 if code == errno.EINPROGRESS:
-                    waiting[knocker] = port
+                    waiting[knocker] = (source, port)
                     selector.register(knocker, selectors.EVENT_WRITE, knocker)
                 else:
-                    seen[port] = _outcome(code, source)
+                    seen[source][port] = _outcome(code, source)
             end = time.monotonic() + seconds
             while waiting and (left := end - time.monotonic()) > 0:
                 for key, _ in selector.select(left):
                     knocker = key.data
                     selector.unregister(knocker)
-                    seen[waiting.pop(knocker)] = _outcome(
-                        knocker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), source
-                    )
-            return seen | dict.fromkeys(waiting.values(), SILENT)
+                    source, port = waiting.pop(knocker)
+                    seen[source][port] = _outcome(knocker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), source)
+            for source, port in waiting.values():
+                seen[source][port] = SILENT
+            return seen
 
     def connect(self, source: str, port: int, seconds: float = 5.0) -> socket.socket:
         """Return a TCP connection from `source`. Raises OSError when it is refused or not answered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ class Run:
     finder: Finder = field(default_factory=Finder)
     answered: set[str] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
+    ahead: dict[str, Future[Any]] = field(default_factory=dict)
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
 
 
 RUN: pytest.StashKey[Run] = pytest.StashKey()
@@ -52,15 +55,22 @@ class Findings:
             self.run.broken.append(f"{report.nodeid} cannot be loaded: {last}")
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the checks of the wanted controls and send their slow questions ahead."""
+        """Keep the checks of the wanted controls, and begin what takes long before the first of them runs.
+
+        A module may name slow questions in ASK_AHEAD; the answers are then there when a check asks
+        the same. What is more than a question it does in a function `look_ahead(host, sheet)`,
+        whose result its checks get by the fixture `looked`.
+        """
         kept = [item for item in items if control_of(item) in self.run.controls]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
         backend = self.run.host.backend
-        for module in dict.fromkeys(getattr(item, "module", None) for item in kept):
+        for module in dict.fromkeys(item.module for item in kept if isinstance(item, pytest.Function)):
             for question in getattr(module, "ASK_AHEAD", ()):
                 # A question that names an address is made from the sheet.
                 backend.ask_ahead(question(self.run.sheet) if callable(question) else question, 60.0)
+            if look_ahead := getattr(module, "look_ahead", None):
+                self.run.ahead[module.__name__] = self.run.threads.submit(look_ahead, self.run.host, self.run.sheet)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:

@@ -116,6 +116,7 @@ PEOPLE_CHECKS = [
         "games",
     ),
 ]
+APT = {"apt-config": "", "grep": (1, ""), "find": "d_InRelease\ne_Release\ne_Release.gpg\n"}
 SESSIONS = [
     (accounts.test_new_files_are_closed_to_others, {accounts.UMASK: "0027\n"}, "pass", ""),
     (accounts.test_new_files_are_closed_to_others, {accounts.UMASK: "0077\n"}, "pass", ""),
@@ -177,11 +178,12 @@ SESSIONS = [
     (files.test_temporary_files_carry_no_rights, {"/tmp": (1, "")}, "fail", "root file system"),
     (packages.test_nothing_superfluous, {"dpkg-query": "installed nginx\nconfig-files telnetd\n"}, "pass", ""),
     (packages.test_nothing_superfluous, {"dpkg-query": "installed nginx\ninstalled telnetd\n"}, "fail", "telnetd"),
-    (packages.test_only_signed_sources, {"apt-config": "", "indextargets": "  http://d/\n"}, "pass", ""),
-    (packages.test_only_signed_sources, {"apt-config": "", "indextargets": "yes http://d/\n"}, "fail", "http://d/"),
+    (packages.test_only_signed_sources, APT, "pass", ""),
+    (packages.test_only_signed_sources, APT | {"grep": "/etc/apt/x.list:deb [trusted=yes] …\n"}, "fail", "x.list"),
+    (packages.test_only_signed_sources, APT | {"find": "d_InRelease\ne_Release\n"}, "fail", "e_Release"),
     (
         packages.test_only_signed_sources,
-        {"apt-config": 'APT::Get::AllowUnauthenticated "true";\n', "indextargets": ""},
+        APT | {"apt-config": 'APT::Get::AllowUnauthenticated "true";\n'},
         "fail",
         "AllowUnauthenticated",
     ),
