@@ -23,7 +23,7 @@ def sql(query: str) -> str:
 SETTINGS = sql(
     "select json_object_agg(name, setting) from pg_settings where name in ('ssl', 'ssl_min_protocol_version',"
     " 'password_encryption', 'shared_preload_libraries', 'log_connections', 'log_disconnections', 'data_checksums',"
-    " 'authentication_timeout', 'idle_in_transaction_session_timeout') or name like 'pgaudit.%'"
+    " 'authentication_timeout', 'idle_in_transaction_session_timeout')"
 )
 RULES = sql("select json_agg(r order by rule_number) from pg_hba_file_rules r")
 LOADED = sql("select (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time()")
@@ -38,6 +38,12 @@ ROLES = sql(
 OPEN_DATABASES = sql(
     "select coalesce(json_agg(datname), '[]') from pg_database"
     " where datallowconn and has_database_privilege('public', oid, 'connect')"
+)
+# What is audited for every role. Our own session cannot tell: the superuser has a setting of its own.
+AUDITED = sql(
+    "select json_build_object('classes', (select setting from pg_file_settings where name = 'pgaudit.log' and applied"
+    " order by seqno desc limit 1), 'loaded', (select bool_and((pg_stat_file(sourcefile)).modification"
+    " <= pg_conf_load_time()) from (select distinct sourcefile from pg_file_settings) files))"
 )
 NARROWED = sql(
     "select coalesce(json_agg(setrole::regrole || ' ' || setting), '[]') from pg_db_role_setting,"
@@ -59,7 +65,20 @@ LOCAL = "127.0.0.1:5432"
 PLAIN = "PGPASSWORD=none psql -Xwc '' 'hostaddr=127.0.0.1 sslmode=disable user=hedgerow_nobody dbname=postgres'"
 HANDSHAKE = handshake(LOCAL, "postgres.hedgerow.internal", "-starttls postgres")
 
-ASK_AHEAD = (TRIAL, SETTINGS, RULES, LOADED, ROLES, OPEN_DATABASES, NARROWED, OPEN_SCHEMAS, PLAIN, HANDSHAKE, LISTENERS)
+ASK_AHEAD = (
+    TRIAL,
+    SETTINGS,
+    RULES,
+    LOADED,
+    ROLES,
+    OPEN_DATABASES,
+    AUDITED,
+    NARROWED,
+    OPEN_SCHEMAS,
+    PLAIN,
+    HANDSHAKE,
+    LISTENERS,
+)
 
 SCRAM = "SCRAM-SHA-256"
 
@@ -147,9 +166,12 @@ def test_changes_to_tables_are_on_record(host, finding):
     settings = facts(finding, host, SETTINGS)
     record = finding.ask(host, TRIAL, codes=(0, 1)).stdout
     audited = [line for line in record.splitlines() if "AUDIT: " in line and ",DDL,CREATE TABLE," in line]
-    classes = {word.strip() for word in settings.get("pgaudit.log", "none").split(",")}
+    audits = facts(finding, host, AUDITED)
+    classes = {word.strip() for word in (audits["classes"] or "none").split(",")}
     narrowed = [row for row in facts(finding, host, NARROWED) if not row.endswith(" pgaudit.log=all")]
-    finding.observe(f"{audited[0] if audited else 'no record'}; pgaudit.log {settings.get('pgaudit.log', 'unset')}")
+    finding.observe(f"{audited[0] if audited else 'no record'}; pgaudit.log {audits['classes']}")
+    if not audits["loaded"]:
+        raise CouldNotAsk("the settings were changed after the server read them: what runs is not what they say")
     assert "pgaudit" in settings["shared_preload_libraries"], "pgaudit is not loaded"
     assert classes >= {"ddl", "role", "write"} or "all" in classes, f"audited is only: {', '.join(sorted(classes))}"
     assert not narrowed, f"set differently for {', '.join(narrowed)}"

@@ -1,0 +1,39 @@
+"""Ways in which a hurried administrator undoes the confinement of containers.
+
+Not here: containers.memory-bounded. The lab's hosts have no memory controller, so there it is not exercised.
+"""
+
+UNIT = "/etc/containers/systemd/hedgerow-capture.container"
+IMAGE = f"image=$(sed -n s/^Image=//p {UNIT})"
+RESTART = "systemctl daemon-reload; systemctl restart hedgerow-capture.service"
+
+
+def unit(expression: str) -> str:
+    """Return the command that edits one service's unit and starts it anew."""
+    return f"sed -i '{expression}' {UNIT}; {RESTART}"
+
+
+def add(line: str) -> str:
+    """Return the command that adds a line to one service's container and starts it anew."""
+    return f'sed -i "/^\\[Container\\]/a {line}" {UNIT}; {RESTART}'
+
+
+SABOTAGE = {
+    "containers.images-by-digest": (
+        f"{IMAGE}; podman tag $image ${{image%@*}}:latest; sed -i '/^Image=/s/@.*/:latest/' {UNIT}; {RESTART}"
+    ),
+    "containers.read-only": unit("s/^ReadOnly=true/ReadOnly=false/"),
+    "containers.no-capabilities": unit("s/^DropCapability=all/AddCapability=NET_RAW/"),
+    "containers.no-new-privileges": unit("s/^NoNewPrivileges=true/NoNewPrivileges=false/"),
+    "containers.not-root": unit("s/^User=.*/User=0/"),
+    "containers.no-published-ports": add("PublishPort=3001:3000"),
+    "containers.own-namespaces": unit("s/--ipc=private/--ipc=host/"),
+    # So narrow that the firewall's own controls do not mind: it names a port.
+    "containers.no-egress": "nft insert rule inet hedgerow forward ip saddr 10.90.0.0/24 tcp dport 443 accept",
+    "containers.no-api-socket": "systemctl unmask podman.socket; systemctl enable --now podman.socket",
+    "containers.secrets-not-inspectable": (
+        "value=$(podman secret inspect --showsecret -f '{{.SecretData}}' hedgerow-web-license-secret-key); "
+        + add("Environment=COPY=$value")
+    ),
+    "containers.no-strangers": f"{IMAGE}; podman create --name intern $image >/dev/null",
+}

@@ -1,0 +1,30 @@
+"""Ways in which a hurried administrator undoes Valkey's protection."""
+
+RESTART = "systemctl restart valkey-server.service"
+
+
+def line(file: str, expression: str) -> str:
+    """Return the command that edits one of Valkey's two files and has it read."""
+    return f"sed -i '{expression}' /etc/valkey/{file}; {RESTART}"
+
+
+SABOTAGE = {
+    "valkey.tls-only": line("valkey.conf", "s/^port 0/port 6380/"),
+    # The neighbour's certificate: of the right authority, for another name.
+    "valkey.certificate": (
+        "cd /etc/hedgerow/tls; cat postgres.crt >valkey.crt; cat postgres.key >valkey.key; " + RESTART
+    ),
+    "valkey.no-default-user": line("users.acl", "s/^user default .*/user default on nopass resetchannels -@all +ping/"),
+    # A user for a quick look at the data.
+    "valkey.least-privilege": (
+        f"echo \"user intern on #$(printf %s x | sha256sum | cut -d' ' -f1) ~* resetchannels -@all +get\""
+        f" >>/etc/valkey/users.acl; {RESTART}"
+    ),
+    "valkey.dangerous-commands-off": line("users.acl", "/^user posthog_web /s/$/ +flushall/"),
+    "valkey.listens-privately": line("valkey.conf", "s/^bind .*/bind 0.0.0.0/"),
+}
+
+COMPANIONS = {
+    # Services verify the name, and those that connect anew say that they are not well.
+    "valkey.certificate": {"posthog.healthy"},
+}
