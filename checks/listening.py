@@ -10,5 +10,5 @@ def addresses_of(listing: str, port: int) -> set[str]:
         kind, _, _, _, local, *_ = line.split()
         address, _, number = local.rpartition(":")
         if kind == "tcp" and number == str(port):
-            found.add(address.strip("[]").partition("%")[0])
+            found.add(address.partition("%")[0].strip("[]"))
     return found

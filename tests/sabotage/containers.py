@@ -5,7 +5,11 @@ Not here: containers.memory-bounded. The lab's hosts have no memory controller, 
 
 UNIT = "/etc/containers/systemd/hedgerow-capture.container"
 IMAGE = f"image=$(sed -n s/^Image=//p {UNIT})"
-RESTART = "systemctl daemon-reload; systemctl restart hedgerow-capture.service"
+# Waits until the service says that it is well, which is a control of its own and is to hold.
+RESTART = (
+    "systemctl daemon-reload; systemctl restart hedgerow-capture.service;"
+    " timeout 30 sh -c 'until podman healthcheck run hedgerow-capture >/dev/null; do sleep 0.2; done'"
+)
 
 
 def unit(expression: str) -> str:

@@ -1,7 +1,11 @@
 """Ways in which a hurried administrator undoes PostHog's own protection."""
 
 WEB = "/etc/containers/systemd/hedgerow-web.container"
-RESTART = "systemctl daemon-reload; systemctl restart hedgerow-web.service"
+# Waits until the service says that it is well, which is a control of its own and is to hold.
+RESTART = (
+    "systemctl daemon-reload; systemctl restart hedgerow-web.service;"
+    " timeout 30 sh -c 'until podman healthcheck run hedgerow-web >/dev/null; do sleep 0.2; done'"
+)
 
 
 def environment(name: str, value: str) -> str:
