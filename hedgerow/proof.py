@@ -77,6 +77,7 @@ def declared_facts(declaration: Declaration, site: Site, account: str, port: int
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
+        public_sharing=access.public_sharing,
     )
 
 

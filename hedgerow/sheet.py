@@ -44,6 +44,7 @@ class Declared:
     tls: str
     own_kernel: bool
     outbound_to: tuple[str, ...] = ()
+    public_sharing: bool = False
 
 
 @dataclass(frozen=True)
