@@ -17,7 +17,7 @@ from hedgerow.catalog import load_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
 from hedgerow.declaration import read_file as read_small_file
-from hedgerow.deployment import Deployment, known_deployments, now, write_file
+from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
 from hedgerow.hosts import Change, Host, Site
 from hedgerow.images import stack_for
@@ -28,6 +28,8 @@ from hedgerow.targets.onprem import OnpremTarget
 from hedgerow.variables import server_names, variables
 
 Say = Callable[[str], None]
+INSTALLATION_SECONDS = 300
+"""How long an install waits for a package installation that is running already, perhaps a killed run's own."""
 
 
 class Reporter(Protocol):
@@ -128,18 +130,19 @@ def provision(work: Work, report: Reporter) -> Site:
             raise error("\n".join(problems), "Nothing was touched.")
         site = work.target.apply(report.say)
         report.say("asking the hosts what would stand in the way")
-        lines = obstacles(work, site)
+        lines = obstacles(work, site, report.say, patience=INSTALLATION_SECONDS)
         if lines:
             raise CallError("\n".join(lines), "Nothing was changed on the hosts.")
         work.deployment.adopt(work.source)
         if all(host.host_key for host in site.hosts):
-            write_file(work.deployment.known_hosts, "".join(render.known_hosts_line(host) for host in site.hosts))
+            pins = "".join(render.known_hosts_line(host) for host in site.hosts)
+            render.write_changed(work.deployment.known_hosts, pins)
     return site
 
 
-def obstacles(work: Work, site: Site) -> list[str]:
+def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: float = 0) -> list[str]:
     """Return everything on the hosts that would make an install fail. Raises UnreachableError."""
-    found = preflight.check(site.hosts, work.deployment.known_hosts)
+    found = preflight.check(site.hosts, work.deployment.known_hosts, say, patience=patience)
     lines = [f"{name}: {line}" for name, problems in found.items() for line in problems]
     return lines + preflight.locked_out(work.declaration, site)
 

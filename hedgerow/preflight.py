@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +45,7 @@ print(json.dumps({
     "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
     "disk_gb": shutil.disk_usage("/var").free // 10**9, "memory_mb": memory, "listeners": listeners,
     "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
-    "addresses": out("hostname", "-I").split(), "apt_busy": bool(out("pgrep", "-x", "dpkg").strip()),
+    "addresses": out("hostname", "-I").split(), "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
 }))
 """
 
@@ -105,18 +107,33 @@ def judge(host: Host, facts: Facts) -> list[str]:
     return problems
 
 
-def check(hosts: tuple[Host, ...], known_hosts: Path) -> dict[str, list[str]]:
-    """Return each host's problems by its name. Raises UnreachableError when no host can be asked at all."""
+def check(
+    hosts: tuple[Host, ...], known_hosts: Path, say: Callable[[str], None] = lambda _: None, *, patience: float = 0
+) -> dict[str, list[str]]:
+    """Return each host's problems by its name. Raises UnreachableError, naming every host that cannot be asked.
+
+    An installation that a killed run began goes on without it: it is given `patience` seconds to end.
+    """
     found: dict[str, list[str]] = {}
     silent: list[HedgerowError] = []
     for host in hosts:
         try:
-            found[host.name] = judge(host, ask(host, known_hosts))
+            found[host.name] = judge(host, _ask_patiently(host, known_hosts, say, patience))
         except HedgerowError as error:
             silent.append(error)
     if silent:
         raise UnreachableError("\n".join(error.message for error in silent), silent[0].fix)
     return found
+
+
+def _ask_patiently(host: Host, known_hosts: Path, say: Callable[[str], None], patience: float) -> Facts:
+    deadline = time.monotonic() + patience
+    facts = ask(host, known_hosts)
+    while facts.apt_busy and time.monotonic() < deadline:
+        say(f"{host.name}: waiting for a package installation that is running there")
+        time.sleep(1)
+        facts = ask(host, known_hosts)
+    return facts
 
 
 def locked_out(declaration: Declaration, site: Site) -> list[str]:

@@ -64,13 +64,17 @@ def write(folder: Path, rendered: Mapping[str, str]) -> None:
 def write_only(folder: Path, rendered: Mapping[str, str]) -> None:
     """Write the rendered files; those that say the same already are not touched."""
     for relative, text in rendered.items():
-        path = folder / relative
-        if not path.exists() or path.read_text() != text:
-            write_file(path, text)
+        write_changed(folder / relative, text)
     for top in RENDERED:
         for path in sorted((folder / top).rglob("*.yml")):
             if str(path.relative_to(folder)) not in {*rendered, KEPT}:
                 path.unlink()
+
+
+def write_changed(path: Path, text: str) -> None:
+    """Write a file, unless it says just that already."""
+    if not path.exists() or path.read_text() != text:
+        write_file(path, text)
 
 
 def known_hosts_line(host: Host) -> str:

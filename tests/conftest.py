@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +102,12 @@ class Lab:
         """The deployment folder."""
         return Deployment(self.name)
 
-    @cached_property
+    @property
     def work(self) -> flow.Work:
-        """The deployment, opened as a verb opens it."""
-        return flow.open_work(self.name)
+        """The deployment, opened as a verb opens it: by its declaration until it is installed."""
+        return flow.open_work(self.name if self.deployment.exists() else str(self.declaration))
 
-    @cached_property
+    @property
     def site(self) -> Site:
         """Its hosts."""
         return self.work.target.site()
