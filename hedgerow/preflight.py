@@ -45,7 +45,8 @@ print(json.dumps({
     "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
     "disk_gb": shutil.disk_usage("/var").free // 10**9, "memory_mb": memory, "listeners": listeners,
     "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
-    "addresses": out("hostname", "-I").split(), "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
+    "addresses": out("hostname", "-I").split(),
+    "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
 }))
 """
 

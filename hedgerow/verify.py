@@ -55,7 +55,7 @@ class Attestation(Protocol):
     def reference(self) -> str: ...
 
 
-def verify(  # noqa: PLR0913 - what to ask, of whom, and how to judge it: each is the caller's to choose
+def verify(
     sheets: Sequence[Sheet],
     waivers: Sequence[Waiver] = (),
     say: Say = lambda _line: None,

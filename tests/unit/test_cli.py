@@ -74,7 +74,8 @@ def test_unreachable_hosts_are_exit_3(place: Path, capsys: pytest.CaptureFixture
     # The domain "invalid" never resolves (RFC 6761), so that nothing is asked of any network.
     (place / "deploy.yml").write_text(
         "name: acme\ndomain: analytics.acme.example\nposthog: {deploy: false}\n"
-        "target: {kind: onprem, hosts: [{name: a-1, address: nowhere.invalid, private_address: 192.0.2.9, user: debian}]}\n"
+        "target: {kind: onprem, hosts:"
+        " [{name: a-1, address: nowhere.invalid, private_address: 192.0.2.9, user: debian}]}\n"
         f'access: {{administrators: [{{name: jane, ssh_keys: ["{KEY}"]}}]}}\n'
     )
     assert main(["install", "deploy.yml", "--quiet"]) == 3

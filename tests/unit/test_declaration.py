@@ -70,7 +70,7 @@ def lab(added: str, line: int, key: str, says: str, fix: str) -> Case:
     return Case(LAB + added, line, key, says, fix)
 
 
-def onprem(old: str, new: str, line: int, key: str, says: str, fix: str) -> Case:  # noqa: PLR0917 (a row)
+def onprem(old: str, new: str, line: int, key: str, says: str, fix: str) -> Case:
     """Change one thing in an on-premises declaration that is right."""
     assert old in ONPREM
     return Case(ONPREM.replace(old, new), line, key, says, fix)
