@@ -72,7 +72,7 @@ def test_people_are_those_declared(host, finding, declared):
     finding.expect(f"people: {', '.join(sorted(wanted))}; besides them {declared.installer_account}")
     shells = login_shells(host, finding)
     people = {a.name for a in accounts(host, finding) if a.person and a.shell in shells}
-    powerful = members(host, finding, "hedgerow-admins") | members(host, finding, "sudo")
+    powerful = members(host, finding, "hedgerow-admins")
     strangers = sorted((people | powerful) - wanted - {declared.installer_account, "root"})
     missing = sorted(wanted - (people & powerful))
     finding.observe(f"people: {', '.join(sorted(people)) or 'none'}; administrators: {', '.join(sorted(powerful))}")

@@ -105,7 +105,7 @@ PEOPLE_CHECKS = [
         "fail",
         "not declared: mallory",
     ),
-    (accounts.test_people_are_those_declared, {"getent group sudo": "sudo:x:27:games\n"}, "fail", "games"),
+    (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": "g:x:9:jane,games\n"}, "fail", "games"),
     (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": (2, "")}, "fail", "not there"),
     (ssh.test_only_the_login_group_comes_in, {}, "pass", ""),
     (ssh.test_only_the_login_group_comes_in, {"sshd -T": "port 22\n"}, "fail", "every group"),
