@@ -261,6 +261,12 @@ SSH_CHECKS = [
     ),
     (
         ssh.test_the_server_proves_itself_with_strong_keys,
+        {"sshd -T": SETTINGS + "hostkey /w\n", "ssh-keygen -lf /w": "2048 SHA256:abc root@one (RSA)\n"},
+        "fail",
+        "RSA 2048",
+    ),
+    (
+        ssh.test_the_server_proves_itself_with_strong_keys,
         greeting("host key algorithms: ssh-ed25519", "host key algorithms: ssh-rsa"),
         "fail",
         "ssh-rsa",
@@ -315,7 +321,7 @@ SUDO_CHECKS = [
     (sudo.test_commands_get_a_terminal_of_their_own, {"sudo -l": DEFAULTS}, (DECLARED,), "pass", ""),
     (
         sudo.test_commands_get_a_terminal_of_their_own,
-        {"sudo -l": DEFAULTS.replace("use_pty", "!use_pty")},
+        {"sudo -l": DEFAULTS.replace("use_pty", "use_pty, !use_pty")},
         (DECLARED,),
         "fail",
         "caller's terminal",
