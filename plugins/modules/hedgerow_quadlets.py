@@ -195,9 +195,9 @@ def apply(host: Host, plan: Plan) -> None:
         host.run(host.podman, "network", "rm", "--force", *plan.remade, fails=False)
         host.run("systemctl", "restart", *(f"{name}-network.service" for name in plan.remade))
     if services:
-        # One call: systemd orders them by their own After= and restarts each once. What it could not start is told
-        # afterwards, with the service's last words.
-        host.run("systemctl", "restart", *services, fails=False)
+        # One call: systemd orders them by their own After= and restarts each once. It is not waited for: what does not
+        # become well is noticed sooner, and with its last words, by asking.
+        host.run("systemctl", "restart", "--no-block", *services)
 
 
 def wait_until_well(host: Host, waiting: list[str], timeout: int) -> None:

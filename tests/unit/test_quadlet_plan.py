@@ -15,7 +15,7 @@ plan = importlib.util.module_from_spec(SPEC)
 sys.modules[SPEC.name] = plan
 SPEC.loader.exec_module(plan)
 
-UNIT = {"Id": "hedgerow-web.service", "ActiveState": "active"}
+UNIT = {"Id": "hedgerow-web.service", "ActiveState": "active", "SubState": "running"}
 BORN = "2026-01-02T03:04:05.5Z"
 BIRTH = plan.moment(BORN)
 
@@ -32,11 +32,23 @@ def container(**config: Any) -> dict[str, Any]:
         (UNIT, container(), {"unit file": BIRTH + 1, "secret": BIRTH - 9}, "older than unit file"),
         (UNIT, container(), {"unit file": BIRTH + 1, "secret": BIRTH + 2}, "older than secret, unit file"),
         (UNIT, None, {}, "had no container"),
-        ({**UNIT, "ActiveState": "failed"}, container(), {}, "was failed"),
-        ({**UNIT, "ActiveState": ""}, None, {}, "was unknown"),
+        ({**UNIT, "ActiveState": "failed", "SubState": "failed"}, container(), {}, "was failed"),
+        ({**UNIT, "ActiveState": "activating", "SubState": "auto-restart"}, None, {}, "was activating"),
+        ({**UNIT, "ActiveState": "activating", "SubState": "start-post"}, container(), {}, ""),
+        ({**UNIT, "ActiveState": "", "SubState": ""}, None, {}, "was unknown"),
         (UNIT, container(Labels={}), {}, "its container was not started by its unit"),
     ],
-    ids=["as it should", "new unit", "new unit and secret", "no container", "failed", "new", "replaced by hand"],
+    ids=[
+        "as it should",
+        "new unit",
+        "new unit and secret",
+        "no container",
+        "failed",
+        "ends again",
+        "starting",
+        "new",
+        "replaced by hand",
+    ],
 )
 def test_reason(unit: dict[str, str], found: dict[str, Any] | None, sources: dict[str, float], why: str) -> None:
     assert plan.reason(unit, found, sources) == why

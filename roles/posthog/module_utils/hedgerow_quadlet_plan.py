@@ -22,9 +22,10 @@ SUFFIXES = {
 }
 # Podman writes an event for each of its own steps into the unit's journal; none of them is the service's word.
 EVENT = re.compile(
-    r"\b(container|image|network|secret|volume) \w+ [0-9a-f]{12,}|\[systemd-run\]|^[0-9a-f]{64}$|^conmon "
+    r"\b(container|image|network|secret|volume) \w+ [0-9a-f]{12,}|^[0-9a-f]{64}$|^conmon |^-1$|no container with ID"
 )
 LAST_WORDS = 15
+STARTING = ("start", "start-post")
 
 
 def moment(text: str) -> float:
@@ -43,7 +44,8 @@ def reason(unit: dict[str, str], container: dict[str, Any] | None, sources: dict
 
     `sources` are the things it was made from, by name, each with the time of its last change.
     """
-    if unit["ActiveState"] != "active":
+    # One that is still starting is waited for, not started again: it may be migrating the database.
+    if unit["ActiveState"] != "active" and unit["SubState"] not in STARTING:
         return f"was {unit['ActiveState'] or 'unknown'}"
     if container is None:
         return "had no container"
