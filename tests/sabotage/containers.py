@@ -22,6 +22,8 @@ def add(line: str) -> str:
     return f'sed -i "/^\\[Container\\]/a {line}" {UNIT}; {RESTART}'
 
 
+TOGETHER = True
+
 SABOTAGE = {
     "containers.images-by-digest": (
         f"{IMAGE}; podman tag $image ${{image%@*}}:latest; sed -i '/^Image=/s/@.*/:latest/' {UNIT}; {RESTART}"
@@ -32,12 +34,16 @@ SABOTAGE = {
     "containers.not-root": unit("s/^User=.*/User=0/"),
     "containers.no-published-ports": add("PublishPort=3001:3000"),
     "containers.own-namespaces": unit("s/--ipc=private/--ipc=host/"),
-    # So narrow that the firewall's own controls do not mind: it names a port.
-    "containers.no-egress": "nft insert rule inet hedgerow forward ip saddr 10.90.0.0/24 tcp dport 443 accept",
+    "containers.no-egress": "nft insert rule inet hedgerow forward ip saddr 10.90.0.0/24 accept",
     "containers.no-api-socket": "systemctl unmask podman.socket; systemctl enable --now podman.socket",
     "containers.secrets-not-inspectable": (
         "value=$(podman secret inspect --showsecret -f '{{.SecretData}}' hedgerow-web-license-secret-key); "
         + add("Environment=COPY=$value")
     ),
     "containers.no-strangers": f"{IMAGE}; podman create --name intern $image >/dev/null",
+}
+
+COMPANIONS = {
+    # The firewall's rules are what holds a container in.
+    "containers.no-egress": {"firewall.forward-dropped"},
 }

@@ -11,6 +11,8 @@ def edit(expression: str) -> str:
 
 WEAK = "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"
 
+TOGETHER = True
+
 SABOTAGE = {
     "edge.tls-versions": edit(
         f"s/ssl_protocols .*/ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;/; s/ssl_ciphers /&{WEAK}:/"
@@ -21,8 +23,10 @@ SABOTAGE = {
     "edge.hsts": edit("s/max-age=63072000/max-age=300/"),
     "edge.plain-http-redirected": edit("s|return 301 .*|return 200 hello;|"),
     "edge.headers": edit("/add_header X-Content-Type-Options/d"),
-    "edge.interface-sources": edit("/location \\/ {/,/deny all/s/deny all;/allow all;/"),
-    "edge.ingest-sources": edit('s#location ~ "^(?:#&/login|#'),
+    # A short way to the login page, without its allow-list.
+    "edge.interface-sources": edit("/^ *location \\/ {/i location = /login { proxy_pass http://10.90.0.10:8000; }"),
+    # Without their end, paths of events are the beginning of many others.
+    "edge.ingest-sources": edit("s#|/capture)(?:/|$)#|/capture)#"),
     "edge.sign-up-closed": edit("s#(?:/signup|#(?:/no-sign-up|#"),
     "edge.sharing-closed": edit("s#|/shared|#|#"),
     "edge.no-version": edit("s/server_tokens off;/server_tokens on;/"),
@@ -37,7 +41,4 @@ SABOTAGE = {
 COMPANIONS = {
     # What old versions need is a cipher of their time, which TLS 1.2 then takes as well.
     "edge.tls-versions": {"edge.tls-ciphers"},
-    # A page on the events' list is a page for strangers.
-    "edge.ingest-sources": {"edge.interface-sources"},
-    "edge.interface-sources": {"edge.ingest-sources"},
 }

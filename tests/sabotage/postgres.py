@@ -20,6 +20,8 @@ def sql(statement: str, database: str = "postgres") -> str:
     return f'runuser -u postgres -- psql -Xqd {database} -c "{statement}"'
 
 
+TOGETHER = True
+
 SABOTAGE = {
     "postgres.tls-only": rule("host posthog posthog_web 10.90.0.0/24 scram-sha-256"),
     # The neighbour's certificate: of the right authority, for another name.

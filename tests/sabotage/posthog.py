@@ -18,6 +18,8 @@ def add(line: str) -> str:
     return f"""sed -i '/^\\[Container\\]/a {line}' {WEB}; {RESTART}"""
 
 
+TOGETHER = True
+
 SABOTAGE = {
     "posthog.healthy": "systemctl stop hedgerow-worker.service",
     "posthog.no-published-defaults": (

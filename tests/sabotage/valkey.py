@@ -8,6 +8,8 @@ def line(file: str, expression: str) -> str:
     return f"sed -i '{expression}' /etc/valkey/{file}; {RESTART}"
 
 
+TOGETHER = True
+
 SABOTAGE = {
     "valkey.tls-only": line("valkey.conf", "s/^port 0/port 6380/"),
     # The neighbour's certificate: of the right authority, for another name.
