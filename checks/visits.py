@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from checks.door import Door
+from checks.door import SECONDS, Door
 from checks.nftables import within
 from hedgerow.checking import CouldNotAsk, NotExercised
-from hedgerow.outside import OPEN
+from hedgerow.outside import KNOCK_SECONDS, OPEN
 
 
 class Visits:
@@ -44,8 +44,15 @@ def visits(door, declared, outside):
     return Visits(door, outside.controller)
 
 
-@pytest.fixture
-def stranger(door, outside):
-    """Return visits from an address that is on no list, or None where not even a connection is to be had from it."""
+@pytest.fixture(scope="session")
+def stranger(door, declared, outside):
+    """Return visits from an address that is on no list, or None where not even a connection is to be had from it.
+
+    Where the declaration lets everybody in to send events, a slow answer is waited for.
+    """
     address = outside.as_stranger()
-    return Visits(door, address) if outside.knock(address, [443])[443] == OPEN else None
+    let_in = within(address, (*declared.interface_from, *declared.ingest_from))
+    seen = outside.knock_all({address: [443], outside.controller: [443]}, SECONDS if let_in else KNOCK_SECONDS)
+    if seen[address][443] != OPEN and seen[outside.controller][443] != OPEN:
+        raise CouldNotAsk("port 443 answers neither us nor a stranger")
+    return Visits(door, address) if seen[address][443] == OPEN else None
