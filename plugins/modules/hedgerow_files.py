@@ -56,27 +56,19 @@ options:
       keep: {type: list, elements: str, default: [], description: "Names (globs) that O(folders[].purge) spares."}
 """  # noqa: E501 (one option a line reads best)
 
-RETURN = r"""
-paths: {description: "What changed, or would.", type: list, elements: str, returned: always}
-"""
+RETURN = 'paths: {description: "What changed, or would.", type: list, elements: str, returned: always}'
 
+TEXT = {"type": "str"}
+NAMES = {"type": "list", "elements": "str", "default": []}
+ROOT = {"type": "str", "default": "root"}
 FILE_OPTIONS = {
-    "dest": {"type": "path", "required": True},
-    "content": {"type": "str"},
-    "link": {"type": "str"},
+    **{"dest": {"type": "path", "required": True}, "content": TEXT, "link": TEXT, "validate": TEXT},
+    **{"owner": ROOT, "group": ROOT, "mode": {"type": "str", "default": "0644"}},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent", "existing"]},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str", "default": "0644"},
-    "validate": {"type": "str"},
 }
 FOLDER_OPTIONS = {
-    "path": {"type": "path", "required": True},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str"},
-    "purge": {"type": "list", "elements": "str", "default": []},
-    "keep": {"type": "list", "elements": "str", "default": []},
+    **{"path": {"type": "path", "required": True}, "owner": ROOT, "group": ROOT, "mode": TEXT},
+    **{"purge": NAMES, "keep": NAMES},
 }
 UNFINISHED = ".hedgerow-new"  # a killed run leaves such a name behind; no drop-in folder reads names with this ending
 
@@ -126,10 +118,6 @@ def found(path: Path) -> Access:
     return Access(owner, group, stat.S_IMODE(status.st_mode))
 
 
-def exists(path: Path) -> bool:
-    return path.is_symlink() or path.exists()
-
-
 def shown(path: Path) -> str:
     """A file's text for a diff; a few words where it has none."""
     if path.is_symlink():
@@ -169,7 +157,7 @@ class Placing:
 
     def folder(self, row: dict) -> None:
         path = Path(row["path"])
-        if exists(path) and not path.is_dir():
+        if os.path.lexists(path) and not path.is_dir():
             raise RefusedError(f"{path} is to be a folder, and something else is there")
         if not path.is_dir():
             access = wanted(row) if row["mode"] else None
@@ -200,7 +188,7 @@ class Placing:
         if path.is_dir() and not path.is_symlink():
             raise RefusedError(f"{path} is to be a file, and a folder is there")
         if row["state"] == "absent":
-            if exists(path):
+            if os.path.lexists(path):
                 self.remove(path)
         elif row["state"] == "existing":
             if path.is_file() and not path.is_symlink() and found(path) != wanted(row):

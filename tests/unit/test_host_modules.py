@@ -1,0 +1,161 @@
+"""What the modules for accounts, units and kernel parameters decide."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "plugins/modules" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+accounts, units, sysctl = (load(f"hedgerow_{name}") for name in ("accounts", "units", "sysctl"))
+
+NOLOGIN = "/usr/sbin/nologin"
+WANTED = accounts.Wanted(
+    people=("jane",),
+    others=("installer",),
+    groups={"admins": ("jane",), "login": ("jane", "installer")},
+    powerful=("sudo",),
+)
+GROUPS = {"admins": ("jane",), "login": ("installer", "jane"), "sudo": ("installer",)}
+
+
+def account(name: str, number: int = 1000, **differing):
+    usual = {"home": f"/home/{name}", "shell": "/bin/bash", "password": "!", "home_mode": 0o700}
+    return accounts.Account(name=name, number=number, **{**usual, **differing})
+
+
+def host(*further) -> dict:
+    usual = [
+        account("root", 0, home="/root", password="*"),
+        account("www-data", 33, shell=NOLOGIN, password="*"),
+        account("jane", 1001),
+        account("installer", 1000, password="$y$secret"),
+    ]
+    return {each.name: each for each in [*usual, *further]}
+
+
+@pytest.mark.parametrize(
+    ("there", "groups", "expected"),
+    [
+        pytest.param(host(), GROUPS, [], id="all is as declared"),
+        pytest.param(
+            {name: each for name, each in host().items() if name != "jane"},
+            {},
+            [
+                "groupadd --system admins",
+                "groupadd --system login",
+                "useradd --create-home --shell /bin/bash --user-group jane",
+                "gpasswd --members jane admins",
+                "gpasswd --members installer,jane login",
+            ],
+            id="virgin host",
+        ),
+        pytest.param(
+            host(account("root", 0, password="$y$x")), GROUPS, ["usermod --lock root"], id="root has a password"
+        ),
+        pytest.param(host(account("jane", 1001, password="")), GROUPS, ["usermod --lock jane"], id="no password"),
+        pytest.param(host(account("toor", 0)), GROUPS, ["userdel --force toor"], id="a second root"),
+        pytest.param(
+            host(account("mallory", 1002)),
+            GROUPS | {"admins": ("jane", "mallory"), "sudo": ("installer", "mallory")},
+            [
+                "gpasswd --members jane admins",
+                "gpasswd --delete mallory sudo",
+                f"usermod --lock --expiredate 1 --shell {NOLOGIN} mallory",
+                "loginctl terminate-user mallory",
+            ],
+            id="a stranger stays, without a way in",
+        ),
+        pytest.param(host(account("mallory", 1002, shell=NOLOGIN)), GROUPS, [], id="a stranger who is out already"),
+        pytest.param(
+            host(account("jane", 1001, shell=NOLOGIN)),
+            GROUPS,
+            ["usermod --shell /bin/bash --expiredate  jane"],
+            id="declared again",
+        ),
+        pytest.param(
+            host(account("postgres", 105)), GROUPS, [f"usermod --shell {NOLOGIN} postgres"], id="software with a shell"
+        ),
+        pytest.param(host(account("sync", 4, **{"shell": "/bin/sync"})), GROUPS, [], id="sync only syncs"),
+        pytest.param(
+            host(account("jane", 1001, home_mode=0o755)), GROUPS, ["chmod g-w,o-rwx /home/jane"], id="an open home"
+        ),
+    ],
+)
+def test_accounts(there: dict, groups: dict, expected: list[str]) -> None:
+    assert [" ".join(step) for step in accounts.steps(WANTED, there, groups)] == expected
+
+
+@pytest.mark.parametrize(
+    ("came_as", "refused"), [("installer", False), ("jane", False), ("root", False), ("", False), ("mallory", True)]
+)
+def test_a_run_does_not_lock_itself_out(came_as: str, refused: bool) -> None:
+    assert bool(accounts.check(WANTED, host(), came_as)) is refused
+
+
+def test_a_person_does_not_take_the_name_of_software() -> None:
+    wanted = accounts.Wanted(("www-data",), (), {}, ())
+    assert "www-data" in accounts.check(wanted, host(), "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "UMASK\t\t027\n"),
+        ("# UMASK is this\nMAIL x\n", "# UMASK is this\nMAIL x\nUMASK\t\t027\n"),
+        ("UMASK 022\nMAIL x\n", "UMASK\t\t027\nMAIL x\n"),
+        ("UMASK\t\t027\n", "UMASK\t\t027\n"),
+    ],
+)
+def test_login_defaults(before: str, after: str) -> None:
+    assert accounts.with_setting(before, "UMASK", "027") == after
+
+
+def unit(*, exists: bool = True, enabled: bool = True, active: bool = True, outdated: bool = False):
+    return units.Unit(exists, enabled, active, outdated)
+
+
+@pytest.mark.parametrize(
+    ("unit_state", "aspects", "expected"),
+    [
+        (unit(), {"enabled": True, "active": True}, []),
+        (unit(enabled=False, active=False), {"enabled": True, "active": True}, ["enable x", "start x"]),
+        (unit(), {"enabled": False, "active": False}, ["stop x", "disable x"]),
+        (unit(active=False), {"enabled": True, "active": None}, []),
+        (unit(outdated=True), {"enabled": True, "active": None}, ["daemon-reload"]),
+        (unit(exists=False, enabled=False, active=False), {"enabled": True, "active": None}, ["enable x"]),
+    ],
+)
+def test_units(unit_state, aspects: dict, expected: list[str]) -> None:
+    found = units.commands([{"name": "x", **aspects}], {"x": unit_state})
+    assert [" ".join(step[1:]) for step in found] == expected
+
+
+def test_units_are_read_in_the_order_asked_for() -> None:
+    said = (
+        "LoadState=loaded\nActiveState=active\nUnitFileState=static\nNeedDaemonReload=no\n\n"
+        "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\n"
+    )
+    found = units.read_units(said, ["a.timer", "b.timer"])
+    assert (found["a.timer"].enabled, found["a.timer"].active, found["b.timer"].exists) == (True, True, False)
+
+
+def test_parameters_of_every_interface(tmp_path: Path) -> None:
+    for name, value in {"lo": "0", "eth0": "1", "all": "0"}.items():
+        (tmp_path / "net/ipv4/conf" / name).mkdir(parents=True)
+        (tmp_path / "net/ipv4/conf" / name / "accept_redirects").write_text(f"{value}\n")
+    changes, missing = sysctl.differing({"net.ipv4.conf.*.accept_redirects": "0", "net.ipv6.x": "1"}, tmp_path)
+    assert changes == {tmp_path / "net/ipv4/conf/eth0/accept_redirects": ("1", "0")}
+    assert missing == ["net.ipv6.x"]
