@@ -82,58 +82,52 @@ def broken(findings: Sequence[Finding]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def held(lab) -> None:
-    """Everything holds before anything is broken: else a failure would prove nothing."""
-    assert broken(lab.verify()) == {}
+def beforehand(lab) -> set[str]:
+    """What did not hold before: nothing at first; later what an earlier test could not mend and has failed for."""
+    assert broken(lab.verify()) == {}, "everything must hold first: else a failure would prove nothing"
+    return set()
 
 
 @pytest.fixture
-def put_right(lab) -> Iterator[list[Case]]:
+def put_right(lab, beforehand) -> Iterator[list[Case]]:
     """Whatever is still in this list when a test has ended badly must not spoil the next one."""
     left: list[Case] = []
     yield left
     if left:
         mend(lab, left)
         lab.converge().raise_for_failure()
+        beforehand |= broken(lab.verify()).keys()
 
 
-def mend(lab, some: Iterable[Case]) -> None:
-    """Undo what converge leaves alone."""
-    for command in dict.fromkeys(case.mend for case in some if case.mend):
-        assert lab.run(lab.host, command).returncode == 0, command
+def mend(lab, some: Iterable[Case]) -> list[str]:
+    """Undo what converge leaves alone; return the commands that failed."""
+    commands = dict.fromkeys(case.mend for case in some if case.mend)
+    return [command for command in commands if lab.run(lab.host, command).returncode != 0]
 
 
 @pytest.mark.lab
-@pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
-def test_broken_seen_mended(lab, put_right, group):
-    # One alone is looked for among all controls; of several each among its role's, and then all among all.
+def test_broken_seen_mended(lab, beforehand, put_right, group):
+    # One alone is looked for among all controls; of several each among its role's, and in the end all among all.
     scope = [control.id for control in CATALOG.controls if control.role == group[0].role] if len(group) > 1 else []
+    allowed = set(beforehand)
     seen: dict[str, str] = {}
     for case in group:
         put_right.append(case)
         done = lab.run(lab.host, case.command)
         assert done.returncode == 0, f"{case.control}: the sabotage itself failed: {done.stderr}"
         assert case.control not in seen, f"{case.control} was broken by an earlier one already: {seen[case.control]}"
-        now = broken(lab.verify(controls=scope))
-        assert now.get(case.control, "holds").startswith("fail"), f"{case.control} {now.get(case.control, 'holds')}"
-        others = {
-            control: why for control, why in now.items() if control not in {case.control, *case.companions, *seen}
-        }
-        assert not others, f"{case.control} broke others too: {others}"
-        seen = now
+        seen = broken(lab.verify(controls=scope))
+        assert seen.get(case.control, "holds").startswith("fail"), f"{case.control} {seen.get(case.control, 'holds')}"
+        allowed |= {case.control, *case.companions}
+        assert seen.keys() <= allowed, f"{case.control} broke more than itself: {seen}"
     if scope:
-        all_broken = broken(lab.verify())
-        others = {
-            c: why for c, why in all_broken.items() if c not in seen and not any(c in x.companions for x in group)
-        }
-        assert not others, f"others broke too: {others}"
-        seen = all_broken
-    mend(lab, group)
+        seen = broken(lab.verify())
+        assert seen.keys() <= allowed, f"more is broken than was meant to be: {seen}"
+    assert mend(lab, group) == []
     lab.converge(tags=sorted(seen)).raise_for_failure()
-    assert broken(lab.verify(controls=() if scope else sorted(seen))) == {}, (
-        "converge by the controls' tags restores them"
-    )
+    left = broken(lab.verify(controls=() if scope else sorted(seen)))
+    assert left.keys() <= beforehand, f"converge by the controls' tags does not restore {left}"
     put_right.clear()
 
 
