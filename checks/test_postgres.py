@@ -8,17 +8,12 @@ import shlex
 
 import pytest
 
-from checks import hba
+from checks import access_rules
 from checks.gathered import LISTENERS
 from checks.listening import addresses_of
+from checks.sql import sql
 from checks.tls import ended_well, handshake
 from hedgerow.checking import ANY, CouldNotAsk
-
-
-def sql(query: str) -> str:
-    """Return the command that asks PostgreSQL one question, as the system user it trusts on its socket."""
-    return f"runuser -u postgres -- psql -XAtqwc {shlex.quote(query)}"
-
 
 SETTINGS = sql(
     "select json_object_agg(name, setting) from pg_settings where name in ('ssl', 'ssl_min_protocol_version',"
@@ -96,7 +91,7 @@ def test_nobody_comes_in_without_tls(host, finding):
     if "FATAL" not in refusal:
         raise CouldNotAsk(refusal)
     settings = facts(finding, host, SETTINGS)
-    plain = hba.unencrypted(facts(finding, host, RULES))
+    plain = access_rules.unencrypted(facts(finding, host, RULES))
     version = settings["ssl_min_protocol_version"]
     finding.observe(f"{refusal.strip()}; ssl {settings['ssl']}, {version} at least; plain rules: {plain or 'none'}")
     assert settings["ssl"] == "on", "TLS is off"
@@ -118,7 +113,7 @@ def test_passwords_are_kept_and_proven_by_scram(host, finding):
     roles, rules = facts(finding, host, ROLES), facts(finding, host, RULES)
     kept = facts(finding, host, SETTINGS)["password_encryption"]
     other = [f"{role['name']}: {role['password']}" for role in roles if role["password"] not in (SCRAM, "none")]
-    methods = {rule["auth_method"] for rule in rules if hba.from_network(rule) and hba.lets_in(rule)}
+    methods = {rule["auth_method"] for rule in rules if access_rules.from_network(rule) and access_rules.lets_in(rule)}
     finding.observe(f"new passwords: {kept}; methods over the network: {', '.join(sorted(methods))}; other: {other}")
     assert kept == "scram-sha-256", f"new passwords are kept as {kept}"
     assert not other, f"kept in another form: {', '.join(other)}"
@@ -130,7 +125,7 @@ def test_superusers_stay_on_the_host(host, finding):
     finding.expect("one superuser, postgres, and no rule that lets it in over the network")
     supers = [role["name"] for role in facts(finding, host, ROLES) if role["super"]]
     rules = facts(finding, host, RULES)
-    ways = {name: found for name in supers if (found := hba.admitting(rules, name))}
+    ways = {name: found for name in supers if (found := access_rules.admitting(rules, name))}
     finding.observe(f"superusers: {', '.join(supers)}; let in over the network by: {ways or 'no rule'}")
     assert supers == ["postgres"], f"superusers are {', '.join(supers)}"
     assert not ways, f"a superuser can come over the network: {ways}"
@@ -230,7 +225,7 @@ def test_rules_are_ours_and_loaded(host, finding, here, declared):
     ours = [peer.private_address for peer in declared.hosts if "app" in peer.roles]
     networks = [declared.app_subnet, "127.0.0.1/32", f"{here.private_address}/32", *(f"{ip}/32" for ip in ours)]
     rules = facts(finding, host, RULES)
-    strange = list(hba.beyond(rules, [str(ipaddress.ip_network(network)) for network in networks]))
+    strange = list(access_rules.beyond(rules, [str(ipaddress.ip_network(network)) for network in networks]))
     loaded = finding.ask(host, LOADED).stdout.strip()
     finding.observe(f"{len(rules)} rules; beyond ours: {'; '.join(strange) or 'none'}; loaded: {loaded}")
     assert not strange, f"opens more than was declared: {strange[0]}"

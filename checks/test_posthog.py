@@ -8,7 +8,7 @@ import pytest
 
 from checks import inside
 from checks.on_host import program
-from checks.test_postgres import sql
+from checks.sql import sql
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 # Upstream publishes these as defaults: posthog/settings/access.py (SECRET_KEY), data_stores.py (ENCRYPTION_SALT_KEYS),

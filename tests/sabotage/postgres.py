@@ -28,7 +28,10 @@ SABOTAGE = {
     "postgres.certificate": (
         "cd /etc/hedgerow/tls; cat valkey.crt >postgres.crt; cat valkey.key >postgres.key; " + RELOAD
     ),
-    "postgres.scram": sql("set password_encryption = md5; create role intern login password 'x' connection limit 1"),
+    "postgres.scram": sql(
+        "drop role if exists intern; set password_encryption = md5;"
+        " create role intern login password 'x' connection limit 1"
+    ),
     "postgres.no-remote-superuser": rule("hostssl postgres postgres 10.90.0.0/24 scram-sha-256"),
     "postgres.least-privilege": sql("alter role posthog_worker createrole"),
     "postgres.listens-privately": setting("listen_addresses", "*", RESTART),

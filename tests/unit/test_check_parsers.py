@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import socket
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from checks import hba, inside
+from checks import access_rules, inside
 from checks.door import Reply, Request, _exchange, offering, verifying
 from checks.listening import addresses_of
 from checks.on_host import program
+from checks.test_containers import test_memory_and_processes_end_somewhere as memory_bounded
 from checks.test_edge import closed_at_the_door
 from checks.test_valkey import allowed
 from checks.tls import ended_well
-from hedgerow.checking import Answer, CouldNotAsk, Finder
+from hedgerow.checking import Answer, CouldNotAsk, Finder, NotExercised
 from tests.unit.test_host_checks import Told
 from tests.unit.test_verify import sheet_of
 
@@ -68,12 +70,12 @@ SOCKET = rule("local all postgres peer")
     ],
 )
 def test_rules_beyond_ours(line, beyond):
-    assert bool(list(hba.beyond([rule(line)], NETWORKS))) is beyond
+    assert bool(list(access_rules.beyond([rule(line)], NETWORKS))) is beyond
 
 
 def test_a_rule_that_cannot_be_read_is_beyond_ours():
     broken = {**rule("hostssl posthog posthog_web 10.90.0.0/24 scram-sha-256"), "error": "invalid IP mask"}
-    assert list(hba.beyond([broken], NETWORKS)) == ["line 7: invalid IP mask"]
+    assert list(access_rules.beyond([broken], NETWORKS)) == ["line 7: invalid IP mask"]
 
 
 @pytest.mark.parametrize(
@@ -91,13 +93,13 @@ def test_a_rule_that_cannot_be_read_is_beyond_ours():
     ],
 )
 def test_ways_in_for_a_superuser(lines, count):
-    assert len(hba.admitting([rule(line) for line in lines], "postgres")) == count
+    assert len(access_rules.admitting([rule(line) for line in lines], "postgres")) == count
 
 
 def test_rules_without_tls():
     plain = ["host all all 0.0.0.0/0 md5", "hostnossl all all 0.0.0.0/0 md5", "hostgssenc all all all gss"]
-    assert len(hba.unencrypted([rule(line) for line in plain])) == 3
-    assert hba.unencrypted([OURS, SOCKET, rule("host all all 0.0.0.0/0 reject")]) == []
+    assert len(access_rules.unencrypted([rule(line) for line in plain])) == 3
+    assert access_rules.unencrypted([OURS, SOCKET, rule("host all all 0.0.0.0/0 reject")]) == []
 
 
 LISTING = """\
@@ -180,6 +182,24 @@ def test_declared_ways_out_are_no_failure(outbound_to, left_out):
     asked = inside.trial(sheet)
     assert ('["192.0.2.9", 443]' in asked) is not bool(left_out)
     assert '["169.254.169.254", 80]' in asked
+
+
+@pytest.mark.parametrize(
+    ("controllers", "limits", "expected"),
+    [
+        ("cpu memory pids", "536870912\np1024\nmax\npmax\n", None),
+        ("cpu memory pids", "max\npmax\n1073741824\np4096\n", None),
+        ("cpu memory pids", "max\np1024\n", AssertionError),
+        ("cpu memory pids", "536870912\npmax\n", AssertionError),
+        ("", "", NotExercised),
+    ],
+)
+def test_the_smallest_limit_on_the_way_up_counts(controllers, limits, expected):
+    web = described("hedgerow-web", "hedgerow-web.service", 80)
+    web["State"] = {"Pid": 80, "CgroupPath": "/system.slice/hedgerow-web.service/libpod-payload"}
+    told = Told({"cgroup.controllers": controllers, "memory.max": limits})
+    with pytest.raises(expected) if expected else contextlib.nullcontext():
+        memory_bounded(Finder(), told, inside.containers(json.dumps([web])))
 
 
 def test_programs_are_whole_commands():

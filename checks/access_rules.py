@@ -1,4 +1,4 @@
-"""Reading PostgreSQL's access rules (pg_hba.conf) as the server itself states them, in pg_hba_file_rules."""
+"""PostgreSQL's access rules (pg_hba.conf), read as the server itself states them in pg_hba_file_rules."""
 
 from __future__ import annotations
 
