@@ -12,6 +12,9 @@ from hedgerow.errors import HedgerowError, UnreachableError
 from hedgerow.hosts import Change, Host, HostState, Site
 from hedgerow.targets import Say
 
+# A container (LXC, say) cannot set its kernel's parameters, whoever asks it to.
+QUESTION = "echo ${SSH_CONNECTION%% *}; systemd-detect-virt --container || :"
+
 
 @dataclass(frozen=True)
 class OnpremTarget:
@@ -30,28 +33,28 @@ class OnpremTarget:
 
     def apply(self, say: Say) -> Site:
         """Reach every host once. Raises UnreachableError, naming each that does not answer."""
-        controllers = {}
+        reached = []
         problems = []
         for host in self.declared:
             say(f"reaching {host.name}")
             try:
-                controllers[host.name] = self._seen_from(host)
+                reached.append(self._reach(host))
             except HedgerowError as error:
                 problems.append(error.message)
         if problems:
             raise UnreachableError("\n".join(problems), "Try `ssh` with the same account and address by hand.")
-        return self._site(next(iter(controllers.values())))
+        return Site(tuple(host for host, _ in reached), reached[0][1])
 
     def site(self) -> Site:
-        """The same hosts, always; asks the first how it sees this controller."""
-        return self._site(self._seen_from(self.declared[0]))
+        """The same hosts, always. Raises UnreachableError."""
+        return self.apply(lambda _: None)
 
     def observe(self) -> list[HostState]:
         """Try every host's SSH."""
         states = []
         for host in self.declared:
             try:
-                self._seen_from(host)
+                self._reach(host)
                 states.append(HostState(host.name, "running"))
             except HedgerowError as error:
                 states.append(HostState(host.name, "unreachable", error.message))
@@ -62,21 +65,16 @@ class OnpremTarget:
         say("the machines are yours and stay as they are")
         return []
 
-    def _site(self, controller: str) -> Site:
-        return Site(tuple(_with_private_address(host) for host in self.declared), controller)
-
-    def _seen_from(self, host: Host) -> str:
-        answer = ssh.ask(host, self.known_hosts, ["echo $SSH_CONNECTION"])
+    def _reach(self, host: Host) -> tuple[Host, str]:
+        """Return the host with what only it knows, and the address it sees this machine come from."""
+        answer = ssh.ask(host, self.known_hosts, [QUESTION])
         words = answer.stdout.split()
-        if not words:
+        if len(words) != 2:
             raise UnreachableError(f"{host.name} did not say where it sees this machine: {answer.stderr.strip()}")
-        return words[0].removeprefix("::ffff:")
-
-
-def _with_private_address(host: Host) -> Host:
-    if host.private_address:
-        return host
-    return replace(host, private_address=resolve(host.address))
+        controller, container = words
+        machine = "metal" if container == "none" else "container"
+        address = host.private_address or resolve(host.address)
+        return replace(host, private_address=address, machine=machine), controller.removeprefix("::ffff:")
 
 
 def resolve(address: str) -> str:
