@@ -129,6 +129,8 @@ def refused(door: Door, context: ssl.SSLContext, name: str = "") -> str:
         return (reason.reason or "refused").lower().replace("_", " ")
     except ConnectionResetError:
         return "connection reset"
+    except OSError as reason:
+        raise CouldNotAsk(f"no connection to port 443: {reason}") from reason
 
 
 def _exchange(connection: socket.socket, request: Request, domain: str) -> Reply:

@@ -36,9 +36,11 @@ def listed(finding, host):
 
 @pytest.fixture
 def every(listed, declared):
-    """Return every container. Raises NotExercised where there is none and none is declared."""
+    """Return every container. Without one, nothing was seen: NotExercised where none is declared, else CouldNotAsk."""
     if not listed and not declared.services:
         raise NotExercised("no service is declared, so no container runs")
+    if not listed:
+        raise CouldNotAsk("no container is there to be looked at")
     return listed
 
 
