@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+import hashlib
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from checks import test_accounts as accounts
-from checks import test_banner as banner
+from checks import test_ca as authority
 from checks import test_files as files
-from checks import test_firewall as firewall
 from checks import test_journal as journal
 from checks import test_kernel as kernel
 from checks import test_packages as packages
-from checks import test_ssh as ssh
 from checks import test_sudo as sudo
 from checks import test_time as clock
 from checks import test_updates as updates
-from checks.nftables import within
-from hedgerow.checking import Answer, Finder
-from hedgerow.verify_plugin import verdict
-from tests.unit.test_verify import sheet_of
-
-DECLARED = replace(
-    sheet_of().declared, administrators=("jane",), installer_account="debian", ssh_from=("192.0.2.0/28",)
-)
-
-
-@dataclass
-class Told:
-    """A host that answers what it was told: the longest key that a command contains decides."""
-
-    answers: dict[str, str | tuple[int, str]]
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def backend(self) -> Told:
-        return self
-
-    def question(self, command: str, _seconds: float, _fresh: bool) -> Answer:
-        self.asked.append(command)
-        keys = sorted((key for key in self.answers if key in command), key=len)
-        assert keys, f"nobody told what to answer to: {command}"
-        said = self.answers[keys[-1]]
-        code, text = said if isinstance(said, tuple) else (0, said)
-        return Answer(command, code, text, text if "ssh -vv" in command else "", 0.0)
-
-
-def outcome(check, answers, *extra) -> tuple[str, str]:
-    """Return status and reason of a check on a host that answers so."""
-    finder = Finder()
-    try:
-        check(Told(answers), finder, *extra)
-        problem = None
-    except Exception as error:
-        problem = error
-    return verdict(problem, finder.as_fields)
-
+from hedgerow import pki
+from tests.unit.told import DECLARED, outcome
 
 PASSWD = (
     "root:x:0:0:root:/root:/bin/bash\nsync:x:4:65534::/bin:/bin/sync\ngames:x:5:60::/usr/games:/usr/sbin/nologin\n"
@@ -107,14 +71,6 @@ PEOPLE_CHECKS = [
     ),
     (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": "g:x:9:jane,games\n"}, "fail", "games"),
     (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": (2, "")}, "fail", "not there"),
-    (ssh.test_only_the_login_group_comes_in, {}, "pass", ""),
-    (ssh.test_only_the_login_group_comes_in, {"sshd -T": "port 22\n"}, "fail", "every group"),
-    (
-        ssh.test_only_the_login_group_comes_in,
-        {"getent group hedgerow-ssh": "hedgerow-ssh:x:901:jane,games\n"},
-        "fail",
-        "games",
-    ),
 ]
 APT = {"apt-config": "", "grep": (1, ""), "find": "d_InRelease\ne_Release\ne_Release.gpg\n"}
 SESSIONS = [
@@ -189,91 +145,6 @@ SESSIONS = [
     ),
     (updates.test_the_release_is_supported, {"os-release": 'ID=debian\nVERSION_ID="13"\n'}, "pass", ""),
     (updates.test_the_release_is_supported, {"os-release": 'ID=debian\nVERSION_ID="11"\n'}, "fail", "debian 11"),
-]
-
-GREETING = (
-    "debug1: Connecting\r\ndebug2: local client KEXINIT proposal\r\n"
-    "debug2: KEX algorithms: diffie-hellman-group1-sha1\r\n"
-    "debug2: peer server KEXINIT proposal\r\ndebug2: KEX algorithms: curve25519-sha256,kex-strict-s-v00@openssh.com\r\n"
-    "debug2: host key algorithms: ssh-ed25519\r\ndebug2: ciphers stoc: aes256-gcm@openssh.com\r\n"
-    "debug2: MACs stoc: hmac-sha2-512-etm@openssh.com\r\n"
-    "This system is for authorised use; what you do is recorded.\r\n"
-    "debian@127.0.0.1: Permission denied (publickey).\r\n"
-)
-SETTINGS = (
-    "permitrootlogin no\nallowgroups hedgerow-ssh\nmaxauthtries 3\nlogingracetime 30\nmaxstartups 10:30:60\n"
-    "disableforwarding yes\nallowtcpforwarding yes\nallowagentforwarding yes\nallowstreamlocalforwarding yes\n"
-    "x11forwarding yes\npermittunnel no\nclientaliveinterval 300\nclientalivecountmax 2\nloglevel VERBOSE\n"
-    "syslogfacility AUTH\nhostkey /k\npermituserenvironment no\npermituserrc no\nacceptenv LANG\nacceptenv LC_*\n"
-)
-SSH = {
-    "ssh -vv": (255, GREETING),
-    "sshd -T": SETTINGS,
-    "systemctl show ssh": "StateChangeTimestamp=@1000\n",
-    "sshd_config": "900.5 /etc/ssh/sshd_config\n",
-    "ssh-keygen": "256 SHA256:abc root@one (ED25519)\n",
-}
-
-
-def greeting(old: str, new: str) -> dict[str, str | tuple[int, str]]:
-    return {"ssh -vv": (255, GREETING.replace(old, new))}
-
-
-def settings(old: str, new: str) -> dict[str, str | tuple[int, str]]:
-    return {"sshd -T": SETTINGS.replace(old, new)}
-
-
-SSH_CHECKS = [
-    (ssh.test_keys_are_the_only_way_in, {}, "pass", ""),
-    (ssh.test_keys_are_the_only_way_in, greeting("(publickey)", "(publickey,password)"), "fail", "publickey,password"),
-    (ssh.test_keys_are_the_only_way_in, {"ssh -vv": (255, "Connection refused")}, "error", "did not come to"),
-    (ssh.test_nothing_old_is_offered, {}, "pass", ""),
-    (ssh.test_nothing_old_is_offered, greeting("stoc: aes256-gcm@openssh.com", "stoc: 3des-cbc"), "fail", "3des-cbc"),
-    (ssh.test_nothing_old_is_offered, greeting("MACs stoc", "MACs"), "error", "names no MAC"),
-    (banner.test_a_warning_comes_before_login, {}, "pass", ""),
-    (banner.test_a_warning_comes_before_login, greeting("This system", "Debian 13. Welcome. "), "pass", ""),
-    (banner.test_a_warning_comes_before_login, greeting("authorised", "any"), "fail", "authorised use"),
-    (banner.test_a_warning_comes_before_login, greeting("recorded", "fun"), "fail", "being recorded"),
-    (ssh.test_root_gets_no_session, {}, "pass", ""),
-    (ssh.test_root_gets_no_session, settings("permitrootlogin no", "permitrootlogin yes"), "fail", "yes"),
-    (ssh.test_root_gets_no_session, settings("permitrootlogin no\n", ""), "error", "does not know"),
-    (ssh.test_root_gets_no_session, {"sshd_config": "2000.0 /etc/ssh/x.conf\n"}, "error", "changed after"),
-    (ssh.test_root_gets_no_session, {"systemctl show ssh": "StateChangeTimestamp=\n"}, "error", "not running"),
-    (ssh.test_guessing_is_slow, {}, "pass", ""),
-    (ssh.test_guessing_is_slow, settings("maxauthtries 3", "maxauthtries 6"), "fail", "6 guesses"),
-    (ssh.test_guessing_is_slow, settings("logingracetime 30", "logingracetime 0"), "fail", "for ever"),
-    (ssh.test_guessing_is_slow, settings("10:30:60", "10:30:100"), "fail", "100 unfinished"),
-    (ssh.test_sessions_carry_no_tunnel, {}, "pass", ""),
-    (ssh.test_sessions_carry_no_tunnel, settings("disableforwarding yes", "disableforwarding no"), "fail", "x11"),
-    (ssh.test_sessions_carry_no_tunnel, settings("permittunnel no", "permittunnel yes"), "fail", "permittunnel"),
-    (ssh.test_silent_sessions_end, {}, "pass", ""),
-    (ssh.test_silent_sessions_end, settings("interval 300", "interval 0"), "fail", "stays open"),
-    (ssh.test_silent_sessions_end, settings("countmax 2", "countmax 0"), "fail", "switches"),
-    (ssh.test_silent_sessions_end, settings("countmax 2", "countmax 9"), "fail", "2700 s"),
-    (ssh.test_logins_are_recorded_with_their_key, {}, "pass", ""),
-    (ssh.test_logins_are_recorded_with_their_key, settings("VERBOSE", "INFO"), "fail", "INFO"),
-    (ssh.test_the_server_proves_itself_with_strong_keys, {}, "pass", ""),
-    (
-        ssh.test_the_server_proves_itself_with_strong_keys,
-        {"ssh-keygen": "1024 SHA256:abc root@one (RSA)\n"},
-        "fail",
-        "RSA 1024",
-    ),
-    (
-        ssh.test_the_server_proves_itself_with_strong_keys,
-        {"sshd -T": SETTINGS + "hostkey /w\n", "ssh-keygen -lf /w": "2048 SHA256:abc root@one (RSA)\n"},
-        "fail",
-        "RSA 2048",
-    ),
-    (
-        ssh.test_the_server_proves_itself_with_strong_keys,
-        greeting("host key algorithms: ssh-ed25519", "host key algorithms: ssh-rsa"),
-        "fail",
-        "ssh-rsa",
-    ),
-    (ssh.test_clients_bring_no_settings, {}, "pass", ""),
-    (ssh.test_clients_bring_no_settings, settings("acceptenv LANG", "acceptenv LD_PRELOAD"), "fail", "LD_PRELOAD"),
-    (ssh.test_clients_bring_no_settings, settings("userenvironment no", "userenvironment yes"), "fail", "own file"),
 ]
 
 POLICY = (
@@ -359,9 +230,9 @@ def test_what_a_host_says_of_itself(check, differently, status, words):
     assert (seen[0], words in seen[1]) == (status, True), seen
 
 
-@pytest.mark.parametrize(("check", "differently", "status", "words"), [*PEOPLE_CHECKS, *SSH_CHECKS])
-def test_people_and_ssh(check, differently, status, words):
-    seen = outcome(check, PEOPLE | SSH | differently, DECLARED)
+@pytest.mark.parametrize(("check", "differently", "status", "words"), PEOPLE_CHECKS)
+def test_people(check, differently, status, words):
+    seen = outcome(check, PEOPLE | differently, DECLARED)
     assert (seen[0], words in seen[1]) == (status, True), seen
 
 
@@ -377,126 +248,130 @@ def test_sudo(check, answers, extra, status, words):
     assert (seen[0], words in seen[1]) == (status, True), seen
 
 
-# --- The firewall: a closed one in nft's JSON, and ways to open it.
-
-
-def match(protocol: str, key: str, right: object, op: str = "==") -> dict[str, object]:
-    return {"match": {"op": op, "left": {"payload": {"protocol": protocol, "field": key}}, "right": right}}
-
-
-ANSWERS = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}
-LOOPBACK = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}
-ACCEPT, DROP, LOG = {"accept": None}, {"drop": None}, {"log": {"prefix": "drop "}}
-SSH_FROM_OFFICE = [
-    match("ip", "saddr", {"prefix": {"addr": "192.0.2.0", "len": 28}}),
-    match("tcp", "dport", 22),
-    ACCEPT,
-]
-
-
-def table(
-    hooks: dict[str, list[list[dict[str, object]]]], policy: str = "drop", family: str = "inet", named: object = ()
-) -> str:
-    """Return a ruleset as `nft -j` prints it: one table, a chain a hook."""
-    place = {"family": family, "table": "wall"}
-    chains = [
-        {"chain": {**place, "name": hook, "type": "filter", "hook": hook, "prio": 0, "policy": policy}}
-        for hook in hooks
-    ]
-    rules = [{"rule": {**place, "chain": hook, "expr": expr}} for hook, rows in hooks.items() for expr in rows]
-    sets = [{"set": {**place, "name": "office", "elem": list(named)}}]
-    return json.dumps({"nftables": [{"metainfo": {}}, *chains, *rules, *sets]})
-
-
-def wall(*more: list[dict[str, object]], policy: str = "drop", family: str = "inet", hook: str = "input") -> str:
-    """Return a good ruleset with more rules at one hook."""
-    base = [[ANSWERS, ACCEPT], [LOOPBACK, ACCEPT], [LOG]]
-    hooks = {name: [*base, *(more if name == hook else ())] for name in firewall.HOOKS}
-    hooks["input"] = [SSH_FROM_OFFICE, *hooks["input"]]
-    return table(hooks, policy, family)
-
-
-IPV6 = {"match": {"op": "==", "left": {"meta": {"key": "nfproto"}}, "right": "ipv6"}}
-BY_SET = [match("ip", "saddr", "@office"), match("tcp", "dport", {"set": [22, 2222]}), ACCEPT]
-FIREWALLS = [
-    (firewall.test_nothing_undeclared_comes_in, wall(), "pass", ""),
-    (firewall.test_nothing_undeclared_comes_in, table({}), "fail", "nothing drops"),
-    (firewall.test_nothing_undeclared_comes_in, wall(policy="accept"), "fail", "nothing drops"),
-    (firewall.test_nothing_undeclared_comes_in, wall(family="ip6"), "fail", "nothing drops"),
-    (firewall.test_nothing_undeclared_comes_in, wall([ACCEPT]), "fail", "without naming a purpose"),
-    (firewall.test_nothing_undeclared_comes_in, wall([match("ip", "saddr", "192.0.2.9"), ACCEPT]), "fail", "ip saddr"),
-    (firewall.test_nothing_undeclared_comes_in, wall([match("tcp", "dport", 443), ACCEPT]), "pass", ""),
-    (
-        firewall.test_nothing_undeclared_comes_in,
-        wall([{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["new"]}}, ACCEPT]),
-        "fail",
-        "ct state",
+NETWORK = (
+    "net.ipv4.conf.all.accept_redirects = 0\nnet.ipv4.conf.eth0.secure_redirects = 0\n"
+    "net.ipv4.conf.all.log_martians = 1\nnet.ipv4.conf.all.rp_filter = 1\nnet.ipv4.icmp_echo_ignore_broadcasts = 1\n"
+    "net.ipv4.icmp_ignore_bogus_error_responses = 1\nnet.ipv4.tcp_syncookies = 1\n"
+    "net.ipv6.conf.eth0.accept_redirects = 0\n"
+)
+WITHOUT_IPV6 = "".join(line for line in NETWORK.splitlines(keepends=True) if "ipv6" not in line)
+AUTOMATIC = {
+    "apt-config": (
+        'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n'
+        'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,label=Debian-Security";\n'
     ),
-    (firewall.test_nothing_undeclared_goes_out, wall([ACCEPT], hook="output"), "fail", "purpose"),
-    (firewall.test_nothing_undeclared_goes_out, wall(), "pass", ""),
-    (firewall.test_nothing_undeclared_passes_through, wall([ACCEPT], hook="forward"), "fail", "purpose"),
-    (firewall.test_nothing_undeclared_passes_through, wall(), "pass", ""),
-    (firewall.test_drops_are_recorded, wall(), "pass", ""),
-    (firewall.test_drops_are_recorded, table({hook: [] for hook in firewall.HOOKS}), "fail", "input, forward, output"),
-    (firewall.test_ipv6_is_no_side_door, wall(), "pass", ""),
-    (firewall.test_ipv6_is_no_side_door, wall(family="ip"), "fail", "not filtered as IPv4"),
-    (firewall.test_ipv6_is_no_side_door, table({}), "fail", "not filtered as IPv4"),
-    (firewall.test_ipv6_is_no_side_door, wall([IPV6, ACCEPT]), "fail", "rules let IPv6"),
-    (firewall.test_ipv6_is_no_side_door, wall([match("ip6", "saddr", "fe80::1"), ACCEPT]), "fail", "rules let IPv6"),
-    (firewall.test_ipv6_is_no_side_door, wall([match("icmpv6", "type", "nd-neighbor-solicit"), ACCEPT]), "pass", ""),
+    "is-active": "active\nactive\n",
+}
+NOW = int(time.time())
+WAITING = {
+    updates.LISTS: "deb_InRelease\n",
+    updates.FETCHED: f"{NOW - 100}\n{NOW - 900000}\n",
+    updates.WAITING: "Inst a [1] (2 Debian:13/stable [all])\nConf a\n",
+    updates.RESTART: "",
+}
+KEYS = {
+    "grep -lsE": "/etc/hedgerow/tls/edge.key\n",
+    "stat -c '%a %U %G %n' /etc/shadow": "640 root shadow /etc/shadow\n",
+    "stat -c '%a %U %G %n' /etc/hedgerow": "640 root www-data /etc/hedgerow/tls/edge.key\n",
+}
+HOST_CHECKS = [
+    (kernel.test_routing_hints_are_neither_believed_nor_sent, {"sysctl": NETWORK}, "pass", ""),
+    (kernel.test_routing_hints_are_neither_believed_nor_sent, {"sysctl": WITHOUT_IPV6}, "pass", ""),
+    (
+        kernel.test_routing_hints_are_neither_believed_nor_sent,
+        {"sysctl": NETWORK.replace("eth0.secure_redirects = 0", "eth0.secure_redirects = 1")},
+        "fail",
+        "eth0.secure_redirects=1",
+    ),
+    (kernel.test_routing_hints_are_neither_believed_nor_sent, {"sysctl": "net.ipv4.x = 1\n"}, "fail", "has no"),
+    (updates.test_security_updates_install_themselves, AUTOMATIC, "pass", ""),
+    (
+        updates.test_security_updates_install_themselves,
+        AUTOMATIC | {"is-active": (3, "active\ninactive\n")},
+        "fail",
+        "timers",
+    ),
+    (updates.test_security_updates_install_themselves, AUTOMATIC | {"apt-config": ""}, "fail", "not renewed daily"),
+    (
+        updates.test_security_updates_install_themselves,
+        AUTOMATIC | {"apt-config": str(AUTOMATIC["apt-config"]).replace("Security", "Backports")},
+        "fail",
+        "no origin",
+    ),
+    (updates.test_no_security_update_waits, WAITING, "pass", ""),
+    (
+        updates.test_no_security_update_waits,
+        WAITING | {updates.WAITING: "Inst openssl [1] (2 Debian-Security:13/stable-security [amd64])\n"},
+        "fail",
+        "openssl",
+    ),
+    (updates.test_no_security_update_waits, WAITING | {updates.FETCHED: f"{NOW - 864000}\n"}, "fail", "10 days old"),
+    (updates.test_no_security_update_waits, WAITING | {updates.RESTART: f"{NOW - 864000}.5\n"}, "fail", "10 days"),
+    (updates.test_no_security_update_waits, WAITING | {updates.RESTART: f"{NOW - 60}.5\n"}, "pass", ""),
+    (updates.test_no_security_update_waits, WAITING | {updates.LISTS: ""}, "error", "no package lists"),
+    (files.test_secrets_are_closed_to_others, KEYS, "pass", ""),
+    (
+        files.test_secrets_are_closed_to_others,
+        KEYS | {"stat -c '%a %U %G %n' /etc/hedgerow": "644 root root /etc/hedgerow/tls/edge.key\n"},
+        "fail",
+        "edge.key (644 root:root)",
+    ),
+    (files.test_secrets_are_closed_to_others, KEYS | {"grep -lsE": (123, "")}, "pass", ""),
+    (files.test_secrets_are_closed_to_others, KEYS | {"grep -lsE": (1, "")}, "error", "exit code 1"),
 ]
-SSH_SOURCES = [
-    (wall(), "pass", ""),
-    (wall([match("tcp", "dport", 22), ACCEPT]), "fail", "to everybody"),
-    (wall([match("ip", "saddr", "198.51.100.7"), match("tcp", "dport", 22), ACCEPT]), "fail", "198.51.100.7"),
-    (wall([match("tcp", "dport", {"set": [{"range": [20, 30]}]}), ACCEPT]), "fail", "to everybody"),
-    (table({"input": [BY_SET]}, named=["192.0.2.3", {"prefix": {"addr": "192.0.2.8", "len": 29}}]), "pass", ""),
-    (table({"input": [BY_SET]}, named=["192.0.2.3", "203.0.113.1"]), "fail", "203.0.113.1"),
-    (table({}), "fail", "nothing filters"),
-]
-
-
-@pytest.mark.parametrize(("check", "rules", "status", "words"), FIREWALLS)
-def test_the_firewall(check, rules, status, words):
-    seen = outcome(check, {"nft": rules})
-    assert (seen[0], words in seen[1]) == (status, True), seen
-
-
-@pytest.mark.parametrize(("rules", "status", "words"), SSH_SOURCES)
-def test_sources_of_ssh(rules, status, words):
-    seen = outcome(firewall.test_ssh_opens_for_declared_networks, {"nft": rules}, DECLARED)
-    assert (seen[0], words in seen[1]) == (status, True), seen
-
-
-UNIT = "UnitFileState=enabled\nActiveState=active\nBefore=network-pre.target\nExecStart={ path=/usr/sbin/nft }\n"
-BOOT = [
+READERS = PEOPLE | {journal.AS_NOBODY: (1, "")}
+PRIVATE = [
     ({}, "pass", ""),
-    ({"systemctl": UNIT.replace("enabled", "disabled")}, "fail", "disabled"),
-    ({"systemctl": UNIT.replace("network-pre.target", "")}, "fail", "after the network"),
-    ({"systemctl": "UnitFileState=\nActiveState=inactive\nBefore=\n"}, "error", "does not exist"),
-    ({"unshare": (1, "")}, "fail", "refused"),
-    ({"unshare": table({"input": [], "output": []})}, "fail", "forward"),
+    ({journal.AS_NOBODY: "a record\n"}, "fail", "everybody"),
+    ({"getent group adm": "adm:x:4:mallory\n"}, "fail", "mallory"),
+    ({"getent group adm": "adm:x:4:jane,games\n"}, "pass", ""),
 ]
 
 
-@pytest.mark.parametrize(("differently", "status", "words"), BOOT)
-def test_after_a_restart(differently, status, words):
-    good = {"systemctl": UNIT, "unshare": wall()}
-    seen = outcome(firewall.test_the_same_walls_stand_after_a_restart, good | differently)
+@pytest.mark.parametrize(("check", "answers", "status", "words"), HOST_CHECKS)
+def test_the_rest_of_the_host(check, answers, status, words):
+    seen = outcome(check, answers)
     assert (seen[0], words in seen[1]) == (status, True), seen
 
 
-INSIDE = [
-    ("192.0.2.9", ("192.0.2.0/28",), True),
-    ("192.0.2.9", ("192.0.2.9",), True),
-    ("192.0.2.99", ("192.0.2.0/28", "198.51.100.0/24"), False),
-    ("192.0.2.9", (), False),
-    ("192.0.2.9", ("any",), True),
-    ({"range": ["192.0.2.0", "192.0.2.255"]}, ("192.0.2.0/28",), False),
-    ("2001:db8::1", ("any",), True),
-]
+@pytest.mark.parametrize(("differently", "status", "words"), PRIVATE)
+def test_readers_of_the_record(differently, status, words):
+    seen = outcome(journal.test_only_administrators_read_the_journal, READERS | differently, DECLARED)
+    assert (seen[0], words in seen[1]) == (status, True), seen
 
 
-@pytest.mark.parametrize(("inner", "outer", "inside"), INSIDE)
-def test_networks_within_networks(inner, outer, inside):
-    assert within(inner, outer) is inside
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """An authority, its certificate where the declaration says, its fingerprint, and its key's public half."""
+    made = pki.new_authority("acme", datetime(2026, 1, 1, tzinfo=UTC))
+    path = tmp_path_factory.mktemp("authority") / "ca.crt"
+    path.write_text(made.certificate)
+    certificate = x509.load_pem_x509_certificate(made.certificate.encode())
+    half = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    print_ = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+    return replace(DECLARED, ca_file=str(path)), print_, hashlib.sha256(half).hexdigest()
+
+
+def test_trust_in_the_authority(pair):
+    declared, fingerprint, _ = pair
+    good = {authority.FINGERPRINT: f"sha256 Fingerprint={fingerprint}\n", authority.TRUSTED: "OK\n"}
+    check = authority.test_the_host_trusts_our_authority
+    assert outcome(check, good, declared) == ("pass", "")
+    assert outcome(check, good | {authority.TRUSTED: (2, "")}, declared)[1].startswith("the system's trust store")
+    assert "not the controller's" in outcome(check, good | {authority.FINGERPRINT: "x=AA:BB\n"}, declared)[1]
+    assert "has no certificate" in outcome(check, good | {authority.FINGERPRINT: (1, "")}, declared)[1]
+    assert outcome(check, good, replace(declared, ca_file="/nowhere"))[0] == "error"
+
+
+def test_the_authority_s_key_anywhere(pair):
+    declared, _, half = pair
+    check = authority.test_the_authority_s_key_is_not_here
+    other = f"{'0' * 64} /etc/hedgerow/tls/edge.key\nopenssh /etc/ssh/ssh_host_ed25519_key\n"
+    assert outcome(check, {"find": other}, declared) == ("pass", "")
+    assert outcome(check, {"find": (123, "")}, declared) == ("pass", "")
+    found = outcome(check, {"find": f"{other}{half} /root/copy.pem\nsealed /root/x\n"}, declared)
+    assert found[0] == "fail"
+    assert found[1].startswith("the authority's private key lies in /root/copy.pem")
+    assert outcome(check, {"find": f"{other}sealed /root/x\n"}, declared)[0] == "error"

@@ -1,0 +1,109 @@
+"""The checks of SSH and of the words before login, each seen to pass and to fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from checks import test_banner as banner
+from checks import test_ssh as ssh
+from tests.unit.told import DECLARED, outcome
+
+GREETING = (
+    "debug1: Connecting\r\ndebug2: local client KEXINIT proposal\r\n"
+    "debug2: KEX algorithms: diffie-hellman-group1-sha1\r\n"
+    "debug2: peer server KEXINIT proposal\r\ndebug2: KEX algorithms: curve25519-sha256,kex-strict-s-v00@openssh.com\r\n"
+    "debug2: host key algorithms: ssh-ed25519\r\ndebug2: ciphers stoc: aes256-gcm@openssh.com\r\n"
+    "debug2: MACs stoc: hmac-sha2-512-etm@openssh.com\r\n"
+    "This system is for authorised use; what you do is recorded.\r\n"
+    "debian@127.0.0.1: Permission denied (publickey).\r\n"
+)
+SETTINGS = (
+    "permitrootlogin no\nallowgroups hedgerow-ssh\nmaxauthtries 3\nlogingracetime 30\nmaxstartups 10:30:60\n"
+    "disableforwarding yes\nallowtcpforwarding yes\nallowagentforwarding yes\nallowstreamlocalforwarding yes\n"
+    "x11forwarding yes\npermittunnel no\nclientaliveinterval 300\nclientalivecountmax 2\nloglevel VERBOSE\n"
+    "syslogfacility AUTH\nhostkey /k\npermituserenvironment no\npermituserrc no\nacceptenv LANG\nacceptenv LC_*\n"
+)
+SSH = {
+    "getent group hedgerow-ssh": "hedgerow-ssh:x:901:jane,debian\n",
+    "ssh -vv": (255, GREETING),
+    "sshd -T": SETTINGS,
+    "systemctl show ssh": "StateChangeTimestamp=@1000\n",
+    "sshd_config": "900.5 /etc/ssh/sshd_config\n",
+    "ssh-keygen": "256 SHA256:abc root@one (ED25519)\n",
+}
+
+
+def greeting(old: str, new: str) -> dict[str, str | tuple[int, str]]:
+    return {"ssh -vv": (255, GREETING.replace(old, new))}
+
+
+def settings(old: str, new: str) -> dict[str, str | tuple[int, str]]:
+    return {"sshd -T": SETTINGS.replace(old, new)}
+
+
+SSH_CHECKS = [
+    (ssh.test_only_the_login_group_comes_in, {}, "pass", ""),
+    (ssh.test_only_the_login_group_comes_in, {"sshd -T": "port 22\n"}, "fail", "every group"),
+    (
+        ssh.test_only_the_login_group_comes_in,
+        {"getent group hedgerow-ssh": "hedgerow-ssh:x:901:jane,games\n"},
+        "fail",
+        "games",
+    ),
+    (ssh.test_keys_are_the_only_way_in, {}, "pass", ""),
+    (ssh.test_keys_are_the_only_way_in, greeting("(publickey)", "(publickey,password)"), "fail", "publickey,password"),
+    (ssh.test_keys_are_the_only_way_in, {"ssh -vv": (255, "Connection refused")}, "error", "did not come to"),
+    (ssh.test_nothing_old_is_offered, {}, "pass", ""),
+    (ssh.test_nothing_old_is_offered, greeting("stoc: aes256-gcm@openssh.com", "stoc: 3des-cbc"), "fail", "3des-cbc"),
+    (ssh.test_nothing_old_is_offered, greeting("MACs stoc", "MACs"), "error", "names no MAC"),
+    (banner.test_a_warning_comes_before_login, {}, "pass", ""),
+    (banner.test_a_warning_comes_before_login, greeting("This system", "Debian 13. Welcome. "), "pass", ""),
+    (banner.test_a_warning_comes_before_login, greeting("authorised", "any"), "fail", "authorised use"),
+    (banner.test_a_warning_comes_before_login, greeting("recorded", "fun"), "fail", "being recorded"),
+    (ssh.test_root_gets_no_session, {}, "pass", ""),
+    (ssh.test_root_gets_no_session, settings("permitrootlogin no", "permitrootlogin yes"), "fail", "yes"),
+    (ssh.test_root_gets_no_session, settings("permitrootlogin no\n", ""), "error", "does not know"),
+    (ssh.test_root_gets_no_session, {"sshd_config": "2000.0 /etc/ssh/x.conf\n"}, "error", "changed after"),
+    (ssh.test_root_gets_no_session, {"systemctl show ssh": "StateChangeTimestamp=\n"}, "error", "not running"),
+    (ssh.test_guessing_is_slow, {}, "pass", ""),
+    (ssh.test_guessing_is_slow, settings("maxauthtries 3", "maxauthtries 6"), "fail", "6 guesses"),
+    (ssh.test_guessing_is_slow, settings("logingracetime 30", "logingracetime 0"), "fail", "for ever"),
+    (ssh.test_guessing_is_slow, settings("10:30:60", "10:30:100"), "fail", "100 unfinished"),
+    (ssh.test_sessions_carry_no_tunnel, {}, "pass", ""),
+    (ssh.test_sessions_carry_no_tunnel, settings("disableforwarding yes", "disableforwarding no"), "fail", "x11"),
+    (ssh.test_sessions_carry_no_tunnel, settings("permittunnel no", "permittunnel yes"), "fail", "permittunnel"),
+    (ssh.test_silent_sessions_end, {}, "pass", ""),
+    (ssh.test_silent_sessions_end, settings("interval 300", "interval 0"), "fail", "stays open"),
+    (ssh.test_silent_sessions_end, settings("countmax 2", "countmax 0"), "fail", "switches"),
+    (ssh.test_silent_sessions_end, settings("countmax 2", "countmax 9"), "fail", "2700 s"),
+    (ssh.test_logins_are_recorded_with_their_key, {}, "pass", ""),
+    (ssh.test_logins_are_recorded_with_their_key, settings("VERBOSE", "INFO"), "fail", "INFO"),
+    (ssh.test_the_server_proves_itself_with_strong_keys, {}, "pass", ""),
+    (
+        ssh.test_the_server_proves_itself_with_strong_keys,
+        {"ssh-keygen": "1024 SHA256:abc root@one (RSA)\n"},
+        "fail",
+        "RSA 1024",
+    ),
+    (
+        ssh.test_the_server_proves_itself_with_strong_keys,
+        {"sshd -T": SETTINGS + "hostkey /w\n", "ssh-keygen -lf /w": "2048 SHA256:abc root@one (RSA)\n"},
+        "fail",
+        "RSA 2048",
+    ),
+    (
+        ssh.test_the_server_proves_itself_with_strong_keys,
+        greeting("host key algorithms: ssh-ed25519", "host key algorithms: ssh-rsa"),
+        "fail",
+        "ssh-rsa",
+    ),
+    (ssh.test_clients_bring_no_settings, {}, "pass", ""),
+    (ssh.test_clients_bring_no_settings, settings("acceptenv LANG", "acceptenv LD_PRELOAD"), "fail", "LD_PRELOAD"),
+    (ssh.test_clients_bring_no_settings, settings("userenvironment no", "userenvironment yes"), "fail", "own file"),
+]
+
+
+@pytest.mark.parametrize(("check", "differently", "status", "words"), SSH_CHECKS)
+def test_ssh(check, differently, status, words):
+    seen = outcome(check, SSH | differently, DECLARED)
+    assert (seen[0], words in seen[1]) == (status, True), seen
