@@ -63,7 +63,8 @@ class Findings:
         """
         kept = [item for item in items if control_of(item) in self.run.controls]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
+        # What looks ahead has the longest to wait, so it is asked last.
+        items[:] = sorted(kept, key=lambda item: hasattr(getattr(item, "module", None), "look_ahead"))
         backend = self.run.host.backend
         for module in dict.fromkeys(item.module for item in kept if isinstance(item, pytest.Function)):
             for question in getattr(module, "ASK_AHEAD", ()):
