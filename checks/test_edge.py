@@ -166,7 +166,7 @@ def test_the_application_learns_the_true_address(finding, host, visits, declared
     host.backend.ask_ahead(question)
     for attempt in range(20):
         # The listener is there a moment after it was asked for, and goes once it has heard: then nobody needs more.
-        visits.ask(finding, Request(f"/_health/?{attempt}", headers=headers))
+        visits.ask(finding, Request(f"/_livez/?{attempt}", headers=headers))
         if host.backend.answered(question):
             break
         time.sleep(0.05)

@@ -48,6 +48,6 @@ SABOTAGE = {
 }
 
 COMPANIONS = {
-    # Services verify the name, and those that connect anew say that they are not well.
-    "postgres.certificate": {"posthog.healthy"},
+    # Services verify the name, and those that connect anew are not well and cannot say who may sign up.
+    "postgres.certificate": {"posthog.healthy", "posthog.sign-up-closed"},
 }
