@@ -21,8 +21,8 @@ from checks.test_edge import closed_at_the_door
 from checks.test_valkey import allowed
 from checks.tls import ended_well
 from hedgerow.checking import Answer, CouldNotAsk, Finder, NotExercised
-from tests.unit.test_host_checks import Told
 from tests.unit.test_verify import sheet_of
+from tests.unit.told import Told
 
 NETWORKS = ("10.90.0.0/24", "127.0.0.1/32")
 
