@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit lab bench lock clean
+.PHONY: test lint unit lab sabotage bench lock clean
 
 test: lint
 	$(PYTHON) -m pytest tests
@@ -23,6 +23,10 @@ unit: $(READY)
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)
 	$(PYTHON) -m pytest tests/lab tests/sabotage
+
+# Every sabotage case there is; `make test` and `make lab` break a choice of them, some in every role.
+sabotage: $(READY)
+	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
 
 bench: $(READY)
 	$(PYTHON) -m bench
