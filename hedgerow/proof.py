@@ -73,7 +73,7 @@ def declared_facts(declaration: Declaration, site: Site, account: str, port: int
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
         app_subnet=APP_SUBNET,
         services=tuple(row.name for row in load_table().services) if declaration.posthog.deploy else (),
-        ca_file=str(ca_file(Deployment(declaration.name), declaration) or ""),
+        ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
