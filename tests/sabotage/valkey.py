@@ -1,6 +1,7 @@
 """Ways in which a hurried administrator undoes Valkey's protection."""
 
-RESTART = "systemctl restart valkey-server.service"
+# One after the other they would be too many for systemd in ten seconds.
+RESTART = "systemctl reset-failed valkey-server.service; systemctl restart valkey-server.service"
 
 
 def line(file: str, expression: str) -> str:
