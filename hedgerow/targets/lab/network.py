@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -34,6 +35,12 @@ def bridge_addresses(network: Network) -> list[str] | None:
     return [own["local"] for link in json.loads(output) for own in link.get("addr_info", [])]
 
 
+def hardware_address(bridge: str) -> str:
+    """Return a locally administered address (IEEE 802, 8.2.2) that no other bridge of ours has."""
+    digits = hashlib.sha256(bridge.encode()).hexdigest()
+    return ":".join(("02", *(digits[at : at + 2] for at in range(0, 10, 2))))
+
+
 def has_bridge(network: Network) -> bool:
     addresses = bridge_addresses(network)
     return addresses is not None and {network.controller, network.stranger} <= set(addresses)
@@ -46,7 +53,8 @@ def forwards(places: Places) -> bool:
 def set_up(network: Network, holder: str, places: Places) -> None:
     """Make what is missing; what is there stays as it is."""
     if bridge_addresses(network) is None:
-        run(["ip", "link", "add", network.bridge, "type", "bridge"])
+        # An address of its own: a bridge that was given none takes a port's, and changes it when hosts come and go.
+        run(["ip", "link", "add", network.bridge, "address", hardware_address(network.bridge), "type", "bridge"])
     for address in (network.controller, network.stranger):
         if address not in (bridge_addresses(network) or []):
             run(["ip", "address", "add", f"{address}/{network.subnet.prefixlen}", "dev", network.bridge])
