@@ -57,6 +57,7 @@ def ask(
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=seconds,
             check=False,
         )
