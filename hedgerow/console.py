@@ -41,8 +41,9 @@ class Reporter:
                 ended = "done"
             finally:
                 self._live = None
-                self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 2)
-                self._close(title, ended, self.seconds[name])
+                took = round(time.monotonic() - started, 2)
+                self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 2)
+                self._close(title, ended, took)
 
     def say(self, text: str) -> None:
         """Show what is being done at this moment."""
