@@ -26,7 +26,13 @@ def main() -> None:
         prepare()
     python = str(ENVIRONMENT / "bin" / "python")
     environment = dict(os.environ, PYTHONPATH=str(HERE), HEDGEROW_COMMAND=sys.argv[0])
-    os.execve(python, [python, "-m", "hedgerow", *sys.argv[1:]], environment)  # noqa: S606 (replacing ourselves is the point)
+    try:
+        os.execve(python, [python, "-m", "hedgerow", *sys.argv[1:]], environment)  # noqa: S606 (replacing ourselves is the point)
+    except OSError as error:
+        stop(
+            f"{python} cannot be run by this account ({error.strerror}). "
+            "Name a place of your own: HEDGEROW_VENV=~/.hedgerow-venv"
+        )
 
 
 def ready() -> bool:
