@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +116,7 @@ def run(
     watcher = Watcher(say)
     started = time.monotonic()
     private = Path(tempfile.mkdtemp(prefix="hedgerow-run-"))
+    handlers = _handlers()
     try:
         runner = run_ansible(
             private_data_dir=str(private),
@@ -142,10 +145,20 @@ def run(
             # Ansible stopped before it reached a task: a syntax error, a vault key that does not fit.
             raise ConvergeError(text.strip()[-2000:] or f"ansible-playbook ended with {runner.rc}", f"Log: {log}")
     finally:
+        # ansible-runner takes these signals for itself and keeps them: what comes after must end at Ctrl-C too.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         shutil.rmtree(private, ignore_errors=True)
     # A failure that a rescue answered is no failure of the run.
     failures = tuple(watcher.failures) if runner.rc else ()
     return Converged(watcher.hosts, tuple(watcher.changes), failures, round(time.monotonic() - started, 2), log)
+
+
+def _handlers() -> dict[signal.Signals, Any]:
+    """Return how Ctrl-C and an end are answered now; only the main thread may change that."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
 
 def diff_text(result: Event) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import pytest
 
-from hedgerow.converge import Converged, Failure, HostRecap, Watcher, diff_text
+from hedgerow.converge import Converged, Failure, HostRecap, Watcher, diff_text, run
 from hedgerow.errors import ConvergeError, UnreachableError
 
 
@@ -92,3 +95,20 @@ def test_each_kind_of_failure_has_its_exit_code(unreachable: bool, error: type[E
     with pytest.raises(error, match="broken"):
         run.raise_for_failure()
     assert Converged({}, (), (), 1.0).raise_for_failure().failures == ()
+
+
+def test_ctrl_c_ends_what_comes_after_a_run(tmp_path: Path) -> None:
+    """ansible-runner keeps the signals it took; a verify after a converge must still be interruptible."""
+    (tmp_path / "site.yml").write_text("- hosts: localhost\n  gather_facts: false\n  tasks: []\n")
+    (tmp_path / "ansible.cfg").write_text("[defaults]\n")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    assert run(tmp_path, lambda _: None).failures == ()
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_a_playbook_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / "site.yml").write_text("- hosts: [localhost\n")
+    (tmp_path / "ansible.cfg").write_text("[defaults]\n")
+    with pytest.raises(ConvergeError, match=r"site\.yml"):
+        run(tmp_path, lambda _: None, log=tmp_path / "log")
+    assert (tmp_path / "log").read_text()
