@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hedgerow import converge, flow, proof, ssh
+from hedgerow import converge, flow, prerequisites, proof, ssh
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
 from hedgerow.deployment import Deployment
@@ -130,6 +130,13 @@ class Lab:
         """Run the deployment's playbook, whole or only what carries these tags."""
         words = ["--tags", ",".join(tags), *arguments] if tags else list(arguments)
         return converge.run(self.deployment.root, lambda _: None, arguments=words)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def system_packages(request: pytest.FixtureRequest) -> None:
+    """Have what the lab needs of the system before its first test, as `install --yes` would get it."""
+    if any(item.get_closest_marker("lab") for item in request.session.items):
+        prerequisites.provide(prerequisites.LAB, yes=True, say=print)
 
 
 @pytest.fixture(scope="session")
