@@ -24,7 +24,7 @@ unit: $(READY)
 lab: $(READY)
 	$(PYTHON) -m pytest tests/lab tests/sabotage
 
-# Every sabotage case there is; `make test` and `make lab` break a choice of them, some in every role.
+# The sabotage cases alone, also any that are broken one by one and too slow for `make test`.
 sabotage: $(READY)
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
 
