@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 SECONDS = 0.7
+TRIES = 50
 forbidden, allowed = ([tuple(place) for place in json.loads(text)] for text in sys.argv[1:3])
 # A PostgreSQL start-up message without a request for TLS, and a question to a name server for ". NS".
 STARTUP = b"user\0hedgerow_nobody\0database\0postgres\0\0"
@@ -32,6 +33,22 @@ running = subprocess.run(
     ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
 ).stdout.decode()
 seen, said, flows, waiting = {}, {}, {}, selectors.DefaultSelector()
+CONNECTIONS = Path("/proc/1/net/nf_conntrack")  # the host's, also while this process is in a container's network
+
+
+def tracked():
+    """Return the connections that the kernel knows, each as (protocol, source, port, destination, port)."""
+    found = set()
+    for line in CONNECTIONS.read_text().splitlines() if CONNECTIONS.exists() else ():
+        words = line.split()
+        flow = {}
+        for name, _, value in (word.partition("=") for word in words if "=" in word):
+            flow.setdefault(name, value)
+        found.add((words[2], *(flow.get(part) for part in ("src", "sport", "dst", "dport"))))
+    return found
+
+
+before = tracked()
 
 
 def outcome(code):
@@ -43,10 +60,19 @@ def outcome(code):
 
 def send(name, place, kind):
     key = f"{name}: {kind} {place[0]}:{place[1]}"
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
-    sender.setblocking(False)
-    code = sender.connect_ex(place)
-    flows[kind, *map(str, (*sender.getsockname(), *place))] = key
+    # The kernel remembers a connection for minutes after its end, and a port comes round again: what was sent
+    # while the way was open must not be taken for something sent now.
+    for _ in range(TRIES):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+        sender.setblocking(False)
+        code = sender.connect_ex(place)
+        flow = (kind, *map(str, (*sender.getsockname(), *place)))
+        if flow not in before:
+            break
+        sender.close()
+    else:
+        sys.exit(f"{key}: no port that has not been used lately")
+    flows[flow] = key
     if kind == "udp" and code == 0:
         with contextlib.suppress(OSError):
             sender.send(DNS)
@@ -93,13 +119,7 @@ end = time.monotonic() + SECONDS
 while waiting.get_map() and (left := end - time.monotonic()) > 0:
     for ready, _ in waiting.select(left):
         hear(ready.fileobj, *ready.data)
-tracked = Path("/proc/1/net/nf_conntrack")  # the host's: this process is in a container's network now
-for line in tracked.read_text().splitlines() if tracked.exists() else ():
-    words = line.split()
-    flow = {}
-    for name, _, value in (word.partition("=") for word in words if "=" in word):
-        flow.setdefault(name, value)
-    key = flows.get((words[2], *(flow.get(part) for part in ("src", "sport", "dst", "dport"))))
-    if key and seen[key] == "silent":
-        seen[key] = "sent"
+for flow in tracked() & flows.keys():
+    if seen[flows[flow]] == "silent":
+        seen[flows[flow]] = "sent"
 print(json.dumps({"containers": len(running.splitlines()), "seen": seen, "said": said}))
