@@ -110,8 +110,8 @@ def shared_namespaces(container: Container, others: Iterable[Container], found: 
 
 
 def stores(declared: Declared) -> list[tuple[str, int]]:
-    """Return where PostgreSQL and Valkey are for the containers."""
-    return [(peer.private_address, port) for peer in declared.hosts if "data" in peer.roles for port in (5432, 6379)]
+    """Return where the stores are for the containers of this host."""
+    return list(dict.fromkeys((address, port) for _, _, address, port in declared.hops))
 
 
 def trial(sheet: Sheet) -> str:
@@ -121,7 +121,10 @@ def trial(sheet: Sheet) -> str:
     doors = [(address, declared.ssh_port) for address in (gateway, *(peer.private_address for peer in declared.hosts))]
     ours = [(sheet.controller, 22), (sheet.controller, 443)]
     forbidden = [place for place in (*ours, METADATA, *doors) if not _declared(place, declared.outbound_to)]
-    return program("from_inside", json.dumps(forbidden), json.dumps(stores(declared)))
+    ways: dict[str, list[tuple[str, int]]] = {}
+    for service, _, address, port in declared.hops:
+        ways.setdefault(OURS + service, []).append((address, port))
+    return program("from_inside", json.dumps(forbidden), json.dumps(ways))
 
 
 def _declared(place: tuple[str, int], outbound_to: Sequence[str]) -> bool:

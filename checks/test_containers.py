@@ -258,3 +258,15 @@ def test_data_cannot_be_carried_away(finding, host, sheet, running):
     assert not reached, f"reached from a container: {', '.join(reached)}"
     if not all(words.endswith("open") for words in known):
         raise CouldNotAsk(f"not even the stores can be reached: {', '.join(known)}")
+
+
+@pytest.mark.control("containers.kept-apart")
+def test_services_are_strangers_to_one_another(finding, host, sheet, running):
+    """From each container, what every other one listens on and the stores that only others use."""
+    finding.expect("no container reaches another, nor a store that it is not declared to use")
+    between = json.loads(finding.ask(host, inside.trial(sheet)).stdout)["between"]
+    reached = [f"{way} {how}" for way, how in between.items() if how != "silent"]
+    finding.observe("; ".join(reached) or f"{len(between)} ways tried between {len(running)} containers and the stores")
+    assert not reached, f"reached from a container: {', '.join(reached)}"
+    if not between:
+        raise NotExercised("one container alone, and no store but its own: there is nobody to keep it apart from")

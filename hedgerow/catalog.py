@@ -26,7 +26,7 @@ CONCERNS = {
     "updates": EVERY_HOST,
     "postgres": ("data",),
     "valkey": ("data",),
-    "containers": ("app",),
+    "containers": ("app", "data"),
     "posthog": ("app",),
     "edge": ("edge",),
 }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROLES = ("edge", "app", "data")
+CONTAINER_NETWORKS = "10.90.0.0/16"
+"""Where containers have their addresses, on every host; no host and no lab may lie in it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from hedgerow import stand_in
 from hedgerow.declaration import Declaration
 from hedgerow.hosts import Site
-from hedgerow.services import Table, load_table
+from hedgerow.services import NO_SERVICES, Table, load_table
 from hedgerow.stack import LockedImage, Stack
 
 
@@ -37,7 +37,7 @@ def images_for(
 
 def stack_for(declaration: Declaration, site: Site, say: Callable[[str], None]) -> Stack:
     """Return what the table of services means for this deployment; without PostHog, a stack of no services."""
-    table = load_table() if declaration.posthog.deploy else Table({}, {}, {}, (), (), "")
+    table = load_table() if declaration.posthog.deploy else NO_SERVICES
     images = images_for(declaration, site, table, say)
     ours = any(image.archive for image in images.values())
     return Stack(table, declaration.domain, site.hosts, images, stand_in=ours)

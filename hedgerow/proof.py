@@ -9,15 +9,16 @@ from pathlib import Path
 
 from hedgerow import __version__, smoke
 from hedgerow.catalog import Catalog, load_catalog
-from hedgerow.declaration import APP_SUBNET, Declaration, resolve_sources
+from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
 from hedgerow.errors import CallError
 from hedgerow.evidence import Evidence, html, json_, junit
 from hedgerow.findings import Finding
 from hedgerow.flow import Reporter, Work
-from hedgerow.hosts import Site
+from hedgerow.hops import hops
+from hedgerow.hosts import Host, Site
 from hedgerow.secrets import Vault
-from hedgerow.services import load_table
+from hedgerow.services import NO_SERVICES, load_table
 from hedgerow.sheet import Declared, Peer, Sheet
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
@@ -49,30 +50,42 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
 
 def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
     """Return what a verify run is told about each host."""
-    declared = {host.name: declared_facts(work.declaration, site, host.user, host.port) for host in site.hosts}
     return tuple(
-        Sheet(host, work.deployment.known_hosts, declared[host.name], site.controller, site.stranger)
+        Sheet(
+            host,
+            work.deployment.known_hosts,
+            declared_facts(work.declaration, site, host),
+            site.controller,
+            site.stranger,
+        )
         for host in site.hosts
     )
 
 
-def declared_facts(declaration: Declaration, site: Site, account: str, port: int) -> Declared:
-    """Return the facts of the declaration that checks may know."""
+def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared:
+    """Return the facts of the declaration that checks of one host may know."""
     access = declaration.access
+    table = load_table() if declaration.posthog.deploy else NO_SERVICES
+    running = [row for row in table.services if row.tier in host.roles]
     return Declared(
         name=declaration.name,
         domain=declaration.domain,
         stand_in=site.stand_ins,
         posthog=declaration.posthog.deploy,
         administrators=tuple(person.name for person in access.administrators),
-        installer_account=account,
-        ssh_port=port,
+        installer_account=host.user,
+        ssh_port=host.port,
         ssh_from=resolve_sources(access.ssh_from, site.controller),
         interface_from=resolve_sources(access.interface_from, site.controller),
         ingest_from=resolve_sources(access.ingest_from, site.controller),
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
-        app_subnet=APP_SUBNET,
-        services=tuple(row.name for row in load_table().services) if declaration.posthog.deploy else (),
+        app_subnet=load_table().networks["app"],
+        services=tuple(row.name for row in running),
+        hops=tuple(
+            (hop.service, hop.store, hop.address, hop.port)
+            for hop in hops(table, site.hosts)
+            if hop.service in {row.name for row in running}
+        ),
         ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),

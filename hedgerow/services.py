@@ -5,6 +5,9 @@ Pure: text in, a whole valid table or every problem of it out. What a table mean
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
@@ -16,11 +19,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from hedgerow.errors import CallError
+from hedgerow.hosts import CONTAINER_NETWORKS
 from hedgerow.secrets import LENGTHS
 
 TABLE = Path(__file__).with_name("services.yml")
 PLACEHOLDERS = ("domain", "subnet", "gateway", "ca_file")
 ACCESS = ("ingest", "interface")
+TIERS = ("app", "data")
+CONTAINERS = ipaddress.IPv4Network(CONTAINER_NETWORKS)
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 MEMORY = re.compile(r"[1-9][0-9]*[kmg]")
@@ -77,7 +83,11 @@ class Valkey:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Service:
-    """One row. `stand_in_command` is what the lab's image is started with; `port` is 0 where nothing listens."""
+    """One row. `stand_in_command` is what the lab's image is started with; `port` is 0 where nothing listens.
+
+    `tier` says which hosts run it. `serves` are the ports of a store that other services may use, and they say so by
+    its name in `uses`; no other way between two services is open.
+    """
 
     name: str
     image: str
@@ -92,6 +102,10 @@ class Service:
     postgres: Postgres | None = None
     valkey: Valkey | None = None
     port: int = 0
+    tier: str = "app"
+    network: str = "app"
+    uses: tuple[str, ...] = ()
+    serves: tuple[int, ...] = ()
     tmpfs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -110,8 +124,13 @@ class Route:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Table:
-    """The whole table. `environments` are blocks that rows share by name; `default` takes what no route takes."""
+    """The whole table. `environments` are blocks that rows share by name; `default` takes what no route takes.
 
+    `networks` are the bridges between containers and their host, each with its subnet. Containers on one do not see
+    each other: the bridge leads to the host alone.
+    """
+
+    networks: Mapping[str, str]
     images: Mapping[str, Image]
     secrets: Environment
     environments: Mapping[str, Environment]
@@ -129,6 +148,10 @@ class Table:
         for block in row.environments:
             merged.update(self.environments[block])
         return {**merged, **row.environment}
+
+
+NO_SERVICES = Table({}, {}, {}, {}, (), (), "")
+"""Where PostHog itself is not deployed."""
 
 
 def load_table(path: Path = TABLE) -> Table:
@@ -159,7 +182,8 @@ def problems(table: Table) -> Iterator[str]:
     """Yield what contradicts itself or leads nowhere in a table whose types are right."""
     yield from _images(table)
     yield from _repeats([row.name for row in table.services], "services", "name")
-    yield from _repeats([row.ip_offset for row in table.services], "services", "ip_offset")
+    yield from _repeats([(row.network, row.ip_offset) for row in table.services], "services", "network and ip_offset")
+    yield from _networks(table)
     yield from _repeats([path for route in table.routes for path in route.paths], "routes", "path")
     for key, kind in table.secrets.items():
         if kind not in LENGTHS:
@@ -170,6 +194,23 @@ def problems(table: Table) -> Iterator[str]:
         yield from _row(table, row)
     yield from _order(table.services)
     yield from _routes(table)
+
+
+def _networks(table: Table) -> Iterator[str]:
+    for key, subnet in table.networks.items():
+        # With "hedgerow-" before it, it is the name of an interface: 15 characters, no more.
+        if not re.fullmatch(r"[a-z]{1,6}", key):
+            yield f'networks.{key}: "{key}" is not one to six small letters'
+        try:
+            inside = ipaddress.IPv4Network(subnet).subnet_of(CONTAINERS)
+        except ValueError:
+            inside = False
+        if not inside:
+            yield f"networks.{key}: {subnet} is no network within {CONTAINERS}, which is kept for containers"
+    for one, other in itertools.combinations(table.networks.items(), 2):
+        with contextlib.suppress(ValueError):
+            if ipaddress.IPv4Network(one[1]).overlaps(ipaddress.IPv4Network(other[1])):
+                yield f"networks.{other[0]}: {other[1]} overlaps {one[0]}"
 
 
 def _images(table: Table) -> Iterator[str]:
@@ -187,12 +228,9 @@ def _row(table: Table, row: Service) -> Iterator[str]:
         yield f"{at}.name: small letters, digits and hyphens, beginning with a letter"
     if row.image not in table.images:
         yield f'{at}.image: there is no image "{row.image}"'
-    if not 2 <= row.ip_offset <= 254:
-        yield f"{at}.ip_offset: {row.ip_offset} is not between 2 and 254; 1 is the gateway's"
+    yield from _ways(table, row, at)
     if not MEMORY.fullmatch(row.memory):
         yield f'{at}.memory: "{row.memory}" is not a size like 512m'
-    if not 0 <= row.port <= 65535:
-        yield f"{at}.port: {row.port} is no port"
     if bool(row.health.path) == bool(row.health.command):
         yield f"{at}.health: one of path and command"
     if row.health.path and not row.port:
@@ -205,6 +243,22 @@ def _row(table: Table, row: Service) -> Iterator[str]:
             yield f'{at}.tmpfs: "{mount}" is not an absolute path'
     yield from _environment(row.environment, f"{at}.environment")
     yield from _secrets(table, row, at)
+
+
+def _ways(table: Table, row: Service, at: str) -> Iterator[str]:
+    if row.tier not in TIERS:
+        yield f'{at}.tier: "{row.tier}" is neither of {", ".join(TIERS)}'
+    if row.network not in table.networks:
+        yield f'{at}.network: there is no network "{row.network}"'
+    for name in row.uses:
+        if name not in {each.name for each in table.services if each.serves}:
+            yield f'{at}.uses: no service "{name}" serves others'
+    if row.serves and row.tier != "data":
+        yield f"{at}.serves: only a store of the data tier is passed on to others"
+    if not 2 <= row.ip_offset <= 254:
+        yield f"{at}.ip_offset: {row.ip_offset} is not between 2 and 254; 1 is the gateway's"
+    if not 0 <= row.port <= 65535:
+        yield f"{at}.port: {row.port} is no port"
 
 
 def _secrets(table: Table, row: Service, at: str) -> Iterator[str]:

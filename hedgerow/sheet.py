@@ -24,7 +24,8 @@ class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
     `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
-    itself is not deployed, `stand_in` true when stand-in images run in its place.
+    itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
+    host, `hops` every way that they are declared to need: service, store, address, port.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Declared:
     ca_file: str
     tls: str
     own_kernel: bool
+    hops: tuple[tuple[str, str, str, int], ...] = ()
     outbound_to: tuple[str, ...] = ()
     public_sharing: bool = False
 
@@ -70,6 +72,7 @@ def from_json(text: str) -> Sheet:
     host["identity_file"] = Path(host["identity_file"]) if host["identity_file"] else None
     declared = said["declared"]
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
+    declared["hops"] = [tuple(hop) for hop in declared["hops"]]
     return Sheet(
         host=_with_tuples(Host, host),
         known_hosts=Path(said["known_hosts"]) if said["known_hosts"] else None,

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Any
 
+from hedgerow import hops
 from hedgerow.hosts import Host
 from hedgerow.services import Health, Service, Table
 
 INSIDE = "hedgerow.internal"
-NETWORK = "hedgerow-app"
 CA_FILE = "/etc/hedgerow/ca.crt"
-POSTGRES_PORT = 5432
-VALKEY_PORT = 6379
-DATA_PORTS = [POSTGRES_PORT, VALKEY_PORT]
-EDGE_USER = "www-data"
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -35,24 +31,14 @@ class LockedImage:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What the firewall of one host must let through for the stack, as rows of the `firewall` role."""
-
-    inbound: Rows
-    outbound: Rows
-    forward: Rows
-
-
-@dataclass(frozen=True)
 class Stack:
-    """The services of one deployment. `images` is keyed as in the table; `subnet` is the containers' own network."""
+    """The services of one deployment. `images` is keyed as in the table."""
 
     table: Table
     domain: str
     hosts: tuple[Host, ...]
     images: Mapping[str, LockedImage]
     stand_in: bool
-    subnet: str = "10.90.0.0/24"
 
     @property
     def services(self) -> list[str]:
@@ -70,35 +56,38 @@ class Stack:
                 places[f"valkey.{_account(row)}"] = "password"
         return places
 
-    @property
-    def containers_networks(self) -> Rows:
-        """The one bridge of the application tier. No name service: a container is told the names that it may know."""
-        network = {"name": NETWORK, "subnet": self.subnet, "gateway": str(self._gateway), "dns": False}
-        return [network] if self.table.services else []
+    def containers_networks(self, host: Host) -> Rows:
+        """The bridges of the services that run on a host. No name service: a container is told what it may know."""
+        used = dict.fromkeys(row.network for row in self._running(host))
+        return [
+            {
+                "name": hops.bridge(name),
+                "subnet": self.table.networks[name],
+                "gateway": self._gateway(name),
+                "dns": False,
+            }
+            for name in used
+        ]
 
-    @property
-    def containers_repositories(self) -> list[str]:
+    def containers_repositories(self, host: Host) -> list[str]:
         """Repositories that images may be pulled from; none where every image comes from an archive."""
-        pulled = (locked.reference for locked in self.images.values() if not locked.archive)
+        pulled = (locked.reference for locked in self._images(host) if not locked.archive)
         return sorted({reference.partition("@")[0] for reference in pulled})
 
-    @property
-    def posthog_services(self) -> Rows:
-        """One finished row for each service."""
-        return [self._service(row) for row in self.table.services]
+    def posthog_services(self, host: Host) -> Rows:
+        """One finished row for each service that runs on a host."""
+        return [self._service(row) for row in self._running(host)]
 
-    @property
-    def posthog_images(self) -> Rows:
-        """Each image once, as the lock has it."""
-        locked = {each.reference: each.archive for each in self.images.values()}
+    def posthog_images(self, host: Host) -> Rows:
+        """Each image that a host runs once, as the lock has it."""
+        locked = {each.reference: each.archive for each in self._images(host)}
         return [{"reference": reference, "archive": archive} for reference, archive in locked.items()]
 
-    @property
-    def posthog_secrets(self) -> dict[str, str]:
+    def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
         return {
             _secret(row, variable): _source(row, source)
-            for row in self.table.services
+            for row in self._running(host)
             for variable, source in row.secrets.items()
         }
 
@@ -178,53 +167,44 @@ class Stack:
         From its own containers the address is theirs. From another host it is that host's: what a host forwards for
         its containers leaves under the host's address.
         """
-        own = [self.subnet] if "app" in host.roles else []
+        own = [self.app_subnet] if self.app_subnet and "app" in host.roles else []
         others = [f"{each.private_address}/32" for each in self._playing("app") if each.name != host.name]
         return own + others
 
-    def needs(self, host: Host) -> Needs:
+    def needs(self, host: Host) -> hops.Needs:
         """Return what the host's firewall must let through for the stack."""
-        if not self.table.services:
-            return Needs([], [], [])
-        inbound: Rows = []
-        outbound: Rows = []
-        forward: Rows = []
-        if "data" in host.roles:
-            why = "services reach PostgreSQL and Valkey"
-            for client in self.data_clients(host):
-                interface = NETWORK if client == self.subnet else ""
-                inbound.append({**_tcp(DATA_PORTS, why), "from": [client], "interface": interface})
-        if "app" in host.roles:
-            ports = sorted({row.port for row in self.table.services if row.port})
-            why = "the edge passes requests to the services; the first sign-up is made directly"
-            outbound.append({**_tcp(ports, why), "to": [self.subnet], "users": ["root", EDGE_USER]})
-            others = [f"{each.private_address}/32" for each in self._playing("data") if each.name != host.name]
-            if others:
-                why = "services reach PostgreSQL and Valkey on the data host, and nothing else"
-                forward.append({**_tcp(DATA_PORTS, why), "from": [self.subnet], "to": others})
-        return Needs(inbound, outbound, forward)
+        return hops.needs(self.table, self.hosts, host)
 
     @property
-    def _gateway(self) -> IPv4Address:
-        return IPv4Network(self.subnet)[1]
+    def app_subnet(self) -> str:
+        """Where the containers of the application have their addresses."""
+        return self.table.networks.get("app", "")
+
+    def _running(self, host: Host) -> list[Service]:
+        return [row for row in self.table.services if row.tier in host.roles]
+
+    def _images(self, host: Host) -> list[LockedImage]:
+        return [self.images[key] for key in dict.fromkeys(row.image for row in self._running(host))]
+
+    def _gateway(self, network: str) -> str:
+        return str(IPv4Network(self.table.networks[network])[1])
 
     def _playing(self, role: str) -> list[Host]:
-        return [host for host in self.hosts if role in host.roles]
+        return hops.playing(self.hosts, role)
 
     def _address(self, row: Service) -> str:
-        return str(IPv4Network(self.subnet)[row.ip_offset])
+        return hops.address(self.table, row)
 
     def _upstream(self, name: str) -> str:
         row = self.table.service(name)
         return f"{self._address(row)}:{row.port}"
 
     def _service(self, row: Service) -> Row:
-        data = self._playing("data")[0].private_address
-        listening = {f"{each.name}.{INSIDE}": self._address(each) for each in self.table.services if each.port}
+        ways = [hop for hop in hops.hops(self.table, self.hosts) if hop.service == row.name]
         values = {
             "domain": self.domain,
-            "subnet": self.subnet,
-            "gateway": str(self._gateway),
+            "subnet": self.table.networks[row.network],
+            "gateway": self._gateway(row.network),
             "ca_file": CA_FILE,
         }
         environment = self.table.environment(row)
@@ -235,10 +215,10 @@ class Stack:
             "user": self.table.images[row.image].user,
             "environment": {name: value.format(**values) for name, value in sorted(environment.items())},
             "secrets": {name: _secret(row, name) for name in sorted(row.secrets)},
-            "network": NETWORK,
+            "network": hops.bridge(row.network),
             "ip": self._address(row),
             "port": row.port,
-            "hosts": {f"postgres.{INSIDE}": data, f"valkey.{INSIDE}": data} | listening,
+            "hosts": {f"{hop.store}.{INSIDE}": hop.address for hop in ways},
             "health": {
                 "command": list(self._question(row, row.health)),
                 "interval": row.health.interval,
@@ -263,10 +243,6 @@ class Stack:
         return ("python3", "-c", program)
 
 
-def _tcp(ports: list[int], why: str) -> Row:
-    return {"proto": "tcp", "ports": ports, "why": why}
-
-
 def _account(row: Service) -> str:
     """Name of a service's own role in PostgreSQL and user in Valkey."""
     return f"posthog_{row.name.replace('-', '_')}"
@@ -285,12 +261,12 @@ def _source(row: Service, source: str) -> str:
     if source == "postgres" and row.postgres:
         # libpq: verify-full is the one mode that also checks the name in the certificate.
         return (
-            f"postgres://{account}:{_vault(f'postgres.{account}')}@postgres.{INSIDE}:{POSTGRES_PORT}"
+            f"postgres://{account}:{_vault(f'postgres.{account}')}@postgres.{INSIDE}:{hops.POSTGRES_PORT}"
             f"/{row.postgres.database}?sslmode=verify-full&sslrootcert={CA_FILE}"
         )
     if source == "valkey":
         return (
-            f"rediss://{account}:{_vault(f'valkey.{account}')}@valkey.{INSIDE}:{VALKEY_PORT}"
+            f"rediss://{account}:{_vault(f'valkey.{account}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
             f"/0?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={CA_FILE}"
         )
     return _vault(source)

@@ -22,7 +22,11 @@ Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
 HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall")
-TIER_ROLES = {"data": ("postgres", "valkey"), "app": ("containers", "posthog"), "edge": ("edge",)}
+TIER_ROLES = {
+    "data": ("postgres", "valkey", "containers", "posthog"),
+    "app": ("containers", "posthog"),
+    "edge": ("edge",),
+}
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
 SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
 LOGIN_USERS = "hedgerow-ssh"
@@ -65,13 +69,13 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         },
         ("group_vars/data", "postgres"): _postgres(site, credentials, stack),
         ("group_vars/data", "valkey"): _valkey(site, credentials, stack),
-        ("group_vars/app", "containers"): _containers(site, stack),
-        ("group_vars/app", "posthog"): _posthog(declaration, site, stack),
         ("group_vars/edge", "edge"): _edge(declaration, site, credentials, stack),
     }
     for host in site.hosts:
         found[f"host_vars/{host.name}", "base"] = _base(declaration, site, host)
         found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
+        found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
+        found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
         found[f"host_vars/{host.name}", "firewall"] = _firewall(declaration, site, host, stack)
     return found
 
@@ -122,21 +126,22 @@ def _valkey(site: Site, credentials: Credentials, stack: Stack) -> Values:
     }
 
 
-def _containers(site: Site, stack: Stack) -> Values:
+def _containers(host: Host, stack: Stack) -> Values:
     return {
-        "containers_networks": stack.containers_networks,
-        "containers_repositories": stack.containers_repositories,
-        "containers_limits": all(host.machine != "container" for host in site.hosts),
+        "containers_networks": stack.containers_networks(host),
+        "containers_repositories": stack.containers_repositories(host),
+        "containers_limits": host.machine != "container",
     }
 
 
-def _posthog(declaration: Declaration, site: Site, stack: Stack) -> Values:
+def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> Values:
+    first = stack.posthog_bootstrap(declaration.owner, declaration.organization) if "app" in host.roles else {}
     return {
-        "posthog_services": stack.posthog_services,
-        "posthog_secrets": stack.posthog_secrets,
-        "posthog_images": stack.posthog_images,
+        "posthog_services": stack.posthog_services(host),
+        "posthog_secrets": stack.posthog_secrets(host),
+        "posthog_images": stack.posthog_images(host),
         "posthog_stand_in": site.stand_ins,
-        "posthog_bootstrap": stack.posthog_bootstrap(declaration.owner, declaration.organization),
+        "posthog_bootstrap": first,
     }
 
 
@@ -162,6 +167,7 @@ def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) ->
         "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
         "firewall_outbound": [*_outbound(declaration), *needs.outbound],
         "firewall_forward": [*needs.forward, *_declared_outbound(declaration, host, stack)],
+        "firewall_published": needs.published,
     }
 
 
@@ -190,14 +196,15 @@ def _outbound(declaration: Declaration) -> list[Values]:
 
 
 def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
-    if "app" not in host.roles:
+    if "app" not in host.roles or not stack.app_subnet:
         return []
     return [
         {
             "proto": "tcp",
             "ports": [allowed.port],
-            "from": [stack.subnet],
+            "from": [stack.app_subnet],
             "to": [allowed.to],
+            "keep_source": False,
             "why": allowed.why or "declared in access.outbound_to",
         }
         for allowed in declaration.access.outbound_to

@@ -1,5 +1,6 @@
-# Connections tried from inside every container's own network. Arguments: JSON lists of [address, port] that may
-# not be reached (to which this host's name servers and gateway are added), and that must be.
+# Connections tried from inside every container's own network. Arguments, as JSON: a list of [address, port] that may
+# not be reached (to which this host's name servers and gateway are added), and for each container those it must reach.
+# The stores of other containers and whatever they themselves listen on may not be reached either: those are `others`.
 # Prints, for each container and place, "open", "refused", "silent", or "sent" where no answer came but the packet
 # left (only then the kernel tracks its connection), and what the stores answer to a client that speaks in the clear.
 import contextlib
@@ -16,7 +17,8 @@ from pathlib import Path
 
 SECONDS = 0.7
 TRIES = 50
-forbidden, allowed = ([tuple(place) for place in json.loads(text)] for text in sys.argv[1:3])
+forbidden = [tuple(place) for place in json.loads(sys.argv[1])]
+allowed = {name: [tuple(place) for place in places] for name, places in json.loads(sys.argv[2]).items()}
 # A PostgreSQL start-up message without a request for TLS, and a question to a name server for ". NS".
 STARTUP = b"user\0hedgerow_nobody\0database\0postgres\0\0"
 PLAIN = {5432: struct.pack("!ii", len(STARTUP) + 8, 196608) + STARTUP, 6379: b"PING\r\n"}
@@ -32,7 +34,7 @@ forbidden = list(dict.fromkeys(forbidden))
 running = subprocess.run(
     ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
 ).stdout.decode()
-seen, said, flows, waiting = {}, {}, {}, selectors.DefaultSelector()
+seen, others, said, flows, waiting = {}, {}, {}, {}, selectors.DefaultSelector()
 CONNECTIONS = Path("/proc/1/net/nf_conntrack")  # the host's, also while this process is in a container's network
 
 
@@ -86,7 +88,7 @@ def send(name, place, kind):
 def hear(sender, key, place, kind):
     if kind == "tcp":
         seen[key] = outcome(sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-        if seen[key] == "open" and place in allowed and place[1] in PLAIN:
+        if seen[key] == "open" and place in stores and place[1] in PLAIN:
             said[key] = "nothing"
             sender.send(PLAIN[place[1]])
             waiting.modify(sender, selectors.EVENT_READ, (key, place, "words"))
@@ -107,11 +109,33 @@ def hear(sender, key, place, kind):
     sender.close()
 
 
-for line in running.splitlines():
-    pid, name = line.split()
+def enter(pid):
     with Path("/proc", pid, "ns/net").open() as network:
         os.setns(network.fileno(), os.CLONE_NEWNET)
-    for place in (*allowed, *forbidden):
+
+
+def doors(pid):
+    """Return where a container listens for others: its address, and the ports of /proc/PID/net/tcp in state LISTEN."""
+    enter(pid)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.connect(("192.0.2.1", 9))  # sends nothing; the kernel says from which address it would
+        own = asker.getsockname()[0]
+    rows = [
+        line.split() for kind in ("tcp", "tcp6") for line in Path("/proc", pid, "net", kind).read_text().splitlines()
+    ]
+    ports = [row[1].rpartition(":") for row in rows if row[3] == "0A"]
+    return {(own, int(port, 16)) for where, _, port in ports if not where.endswith(("0100007F", "01000000"))}
+
+
+pids = {name: pid for pid, name in (line.split() for line in running.splitlines())}
+listening = {name: doors(pid) for name, pid in pids.items()}
+stores = {place for places in allowed.values() for place in places}
+for name, pid in pids.items():
+    enter(pid)
+    mine = allowed.get(name, [])
+    strange = (stores | {place for other in pids if other != name for place in listening[other]}) - {*mine}
+    others.update((f"{name}: tcp {place[0]}:{place[1]}", place) for place in strange)
+    for place in dict.fromkeys((*mine, *forbidden, *sorted(strange))):
         send(name, place, "tcp")
         if place[1] == 53:
             send(name, place, "udp")
@@ -122,4 +146,5 @@ while waiting.get_map() and (left := end - time.monotonic()) > 0:
 for flow in tracked() & flows.keys():
     if seen[flows[flow]] == "silent":
         seen[flows[flow]] = "sent"
-print(json.dumps({"containers": len(running.splitlines()), "seen": seen, "said": said}))
+between = {key: seen.pop(key) for key in others}
+print(json.dumps({"containers": len(pids), "seen": seen, "between": between, "said": said}))

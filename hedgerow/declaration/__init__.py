@@ -27,7 +27,7 @@ from hedgerow.declaration.models import (
     Outbound,
     Waiver,
 )
-from hedgerow.declaration.networks import ANY, APP_SUBNET, CONTROLLER, covers, resolve_sources
+from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
 from hedgerow.declaration.problems import NO_VALUE, explain
 from hedgerow.declaration.vocabulary import RENAMED, Renamed
@@ -36,7 +36,6 @@ from hedgerow.errors import DeclarationError, Problem
 
 __all__ = [
     "ANY",
-    "APP_SUBNET",
     "CONTROLLER",
     "Administrator",
     "Agreement",

@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from hedgerow.declaration.words import RefusedError, meant, shown
+from hedgerow.hosts import CONTAINER_NETWORKS
 
 CONTROLLER = "controller"
 ANY = "any"
-APP_SUBNET = "10.90.0.0/24"
-"""Containers live here, on a bridge inside the app host."""
-
 WIDEST_PUBLIC = {4: 8, 6: 16}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -109,8 +107,10 @@ def ipv4(text: str) -> str:
         ) from None
     if address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
         raise RefusedError(f"{text} is an address that no other host can reach", "Write the one its peers use.")
-    if address in ipaddress.ip_network(APP_SUBNET):
-        raise RefusedError(f"{text} lies in {APP_SUBNET}, where the containers live", "Give the host another address.")
+    if address in ipaddress.ip_network(CONTAINER_NETWORKS):
+        raise RefusedError(
+            f"{text} lies in {CONTAINER_NETWORKS}, where the containers live", "Give the host another address."
+        )
     return str(address)
 
 
@@ -119,8 +119,10 @@ def lab_subnet(text: str) -> str:
     found = network(text)
     if found.version != 4 or not found.is_private or found.prefixlen != 24:
         raise RefusedError(f"{text} cannot be a lab's network", "Write a private IPv4 network of /24: 10.77.5.0/24.")
-    if found.overlaps(ipaddress.ip_network(APP_SUBNET)):
-        raise RefusedError(f"{text} overlaps {APP_SUBNET}, where the containers live", "Write another: 10.77.5.0/24.")
+    if found.overlaps(ipaddress.ip_network(CONTAINER_NETWORKS)):
+        raise RefusedError(
+            f"{text} overlaps {CONTAINER_NETWORKS}, where the containers live", "Write another: 10.77.5.0/24."
+        )
     return str(found)
 
 

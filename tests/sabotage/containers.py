@@ -35,6 +35,11 @@ SABOTAGE = {
     "containers.no-published-ports": add("PublishPort=3001:3000"),
     "containers.own-namespaces": unit("s/--ipc=private/--ipc=host/"),
     "containers.no-egress": "nft insert rule inet hedgerow forward ip saddr 10.90.0.0/24 accept",
+    # Where br_netfilter is loaded the other table still sees what passes a bridge, so both have to give way.
+    "containers.kept-apart": (
+        "nft flush table bridge hedgerow; nft delete chain bridge hedgerow forward;"
+        " nft insert rule inet hedgerow forward ip saddr 10.90.0.0/24 ip daddr 10.90.0.0/24 tcp dport 1-65535 accept"
+    ),
     "containers.no-api-socket": "systemctl unmask podman.socket; systemctl enable --now podman.socket",
     "containers.secrets-not-inspectable": (
         "value=$(podman secret inspect --showsecret -f '{{.SecretData}}' hedgerow-web-license-secret-key); "

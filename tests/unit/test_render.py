@@ -14,7 +14,7 @@ from hedgerow import render
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, parse
 from hedgerow.hosts import Host, Site
-from hedgerow.services import Table, load_table
+from hedgerow.services import NO_SERVICES, load_table
 from hedgerow.stack import LockedImage, Stack
 from hedgerow.variables import variables
 
@@ -79,7 +79,7 @@ CREDENTIALS = Credentials(
 
 
 def stack(declaration: Declaration, site: Site) -> Stack:
-    table = load_table() if declaration.posthog.deploy else Table({}, {}, {}, (), (), "")
+    table = load_table() if declaration.posthog.deploy else NO_SERVICES
     images = {
         key: LockedImage(f"{row.stand_in}@sha256:{'c' * 64}", "/cache/stand-in.tar")
         if site.stand_ins
@@ -118,7 +118,7 @@ def test_every_variable_belongs_to_its_role(case: str) -> None:
 
 
 def test_what_an_operator_wrote_never_becomes_a_template() -> None:
-    text = rendered("two-hosts")["group_vars/app/posthog.yml"]
+    text = rendered("two-hosts")["host_vars/edge-1/posthog.yml"]
     line = next(line for line in text.splitlines() if "lookup" in line)
     assert "!unsafe" in line
 
@@ -145,7 +145,7 @@ def test_a_second_write_touches_nothing_and_leftovers_go(tmp_path: Path) -> None
 
 def test_without_posthog_nothing_of_it_is_asked_for() -> None:
     files = rendered("prepared")
-    assert yaml.safe_load(files["group_vars/app/posthog.yml"])["posthog_services"] == []
+    assert yaml.safe_load(files["host_vars/hedge-1/posthog.yml"])["posthog_services"] == []
     assert yaml.safe_load(files["group_vars/edge/edge.yml"])["edge_default_upstream"] == ""
 
 

@@ -13,6 +13,7 @@ from hedgerow.errors import CallError
 from hedgerow.services import TABLE, load_table, parse_table
 
 SMALL: dict[str, Any] = {
+    "networks": {"app": "10.90.0.0/24"},
     "images": {"app": {"repository": "registry.example/app", "stand_in": "localhost/app"}},
     "secrets": {"key": "secret_key"},
     "environments": {"shared": {"SITE_URL": "https://{domain}"}},
@@ -67,8 +68,27 @@ REFUSED = {
     "a number for a text": (web(environment={"AGE": 8}), "services.0.environment.AGE: Input should be a valid string"),
     "no mapping at all": (lambda t: (t.clear(), t.update({"x": 1})), "x: Unexpected keyword argument"),
     "a name twice": (worker(name="web"), "services: name web is there more than once"),
-    "an address twice": (worker(ip_offset=10), "services: ip_offset 10 is there more than once"),
+    "an address twice": (worker(ip_offset=10), "services: network and ip_offset ('app', 10) is there more than once"),
     "the gateway's address": (worker(ip_offset=1), "services.worker.ip_offset: 1 is not between 2 and 254"),
+    "a network nobody described": (worker(network="gone"), 'services.worker.network: there is no network "gone"'),
+    "a network with too long a name": (
+        lambda t: t["networks"].update(analytics="10.90.1.0/24"),
+        'networks.analytics: "analytics" is not one to six small letters',
+    ),
+    "a network of somebody else's": (
+        lambda t: t["networks"].update(log="192.0.2.0/24"),
+        "networks.log: 192.0.2.0/24 is no network within 10.90.0.0/16",
+    ),
+    "a network within another": (
+        lambda t: t["networks"].update(log="10.90.0.128/25"),
+        "networks.log: 10.90.0.128/25 overlaps app",
+    ),
+    "a tier that is none": (worker(tier="edge"), 'services.worker.tier: "edge" is neither of app, data'),
+    "use of what serves nobody": (worker(uses=["web"]), 'services.worker.uses: no service "web" serves others'),
+    "a store in the application tier": (
+        worker(serves=[9000]),
+        "services.worker.serves: only a store of the data tier is passed on to others",
+    ),
     "an image nobody described": (web(image="gone"), 'services.web.image: there is no image "gone"'),
     "a block nobody described": (web(environments=["gone"]), 'services.web.environments: there is no block "gone"'),
     "root": (

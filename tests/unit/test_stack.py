@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from hedgerow.hosts import Host
-from hedgerow.services import Table, load_table
+from hedgerow.services import NO_SERVICES, load_table
 from hedgerow.stack import LockedImage, Stack
 
 TABLE = load_table()
@@ -27,17 +27,17 @@ def stack(hosts=ONE, table=TABLE, images=PULLED, stand_in=False) -> Stack:
 
 
 def row(name: str, of: Stack) -> dict:
-    return {each["name"]: each for each in of.posthog_services}[name]
+    return {each["name"]: each for host in of.hosts for each in of.posthog_services(host)}[name]
 
 
 def test_every_service_runs_a_digest_as_nobody_special() -> None:
-    for each in stack().posthog_services:
+    for each in stack().posthog_services(ONE[0]):
         assert each["image"].endswith(DIGEST)
         assert int(each["user"].split(":")[0]) > 0
 
 
 def test_addresses_are_of_the_network_and_nobody_s_twice() -> None:
-    found = [ipaddress.ip_address(each["ip"]) for each in stack().posthog_services]
+    found = [ipaddress.ip_address(each["ip"]) for each in stack().posthog_services(ONE[0])]
     assert len(set(found)) == len(found)
     assert all(address in ipaddress.ip_network("10.90.0.0/24") for address in found)
 
@@ -59,7 +59,7 @@ def test_hardened_settings_reach_the_web_service() -> None:
 
 
 def test_stores_are_reached_by_verified_name_and_own_account() -> None:
-    secrets = stack().posthog_secrets
+    secrets = stack().posthog_secrets(ONE[0])
     assert secrets["hedgerow-worker-database-url"] == (
         "postgres://posthog_worker:{{ vault.postgres.posthog_worker }}@postgres.hedgerow.internal:5432/posthog"
         "?sslmode=verify-full&sslrootcert=/etc/hedgerow/ca.crt"
@@ -72,9 +72,9 @@ def test_stores_are_reached_by_verified_name_and_own_account() -> None:
 
 def test_every_secret_a_service_asks_for_is_there_and_generated() -> None:
     made = stack()
-    for each in made.posthog_services:
-        assert set(each["secrets"].values()) <= made.posthog_secrets.keys()
-    for value in made.posthog_secrets.values():
+    for each in made.posthog_services(ONE[0]):
+        assert set(each["secrets"].values()) <= made.posthog_secrets(ONE[0]).keys()
+    for value in made.posthog_secrets(ONE[0]).values():
         place = value.partition("{{ vault.")[2].partition(" }}")[0]
         assert place in made.wanted
 
@@ -107,25 +107,26 @@ def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
 
 def test_the_lab_runs_stand_ins_without_limits() -> None:
     made = stack(LAB, images=LOADED, stand_in=True)
-    assert [each["command"] for each in made.posthog_services] == [["web"], ["worker"], ["capture"]]
-    assert {each["memory"] for each in made.posthog_services} == {""}
-    assert made.containers_repositories == []
+    assert [each["command"] for each in made.posthog_services(LAB[0])] == [["web"], ["worker"], ["capture"]]
+    assert {each["memory"] for each in made.posthog_services(LAB[0])} == {""}
+    assert made.containers_repositories(LAB[0]) == []
 
 
 def test_real_hosts_have_limits_and_pull_from_declared_places() -> None:
     made = stack()
     assert row("web", made)["memory"] == "2g"
-    assert made.containers_repositories == ["docker.io/posthog/posthog", "ghcr.io/posthog/posthog/capture"]
+    assert made.containers_repositories(ONE[0]) == ["docker.io/posthog/posthog", "ghcr.io/posthog/posthog/capture"]
 
 
 def test_an_archive_of_several_images_is_one_row_an_image() -> None:
-    assert [each["archive"] for each in stack(images=LOADED).posthog_images] == ["/images.tar", "/images.tar"]
+    assert [each["archive"] for each in stack(images=LOADED).posthog_images(ONE[0])] == ["/images.tar", "/images.tar"]
 
 
 def test_on_one_host_services_come_in_by_the_bridge_and_nothing_is_forwarded() -> None:
     needs = stack().needs(ONE[0])
     assert [(rule["from"], rule["interface"], rule["ports"]) for rule in needs.inbound] == [
-        (["10.90.0.0/24"], "hedgerow-app", [5432, 6379])
+        (["10.90.0.10/32", "10.90.0.11/32"], "hedgerow-app", [5432]),
+        (["10.90.0.10/32", "10.90.0.11/32", "10.90.0.12/32"], "hedgerow-app", [6379]),
     ]
     assert needs.forward == []
     assert [(rule["to"], rule["ports"]) for rule in needs.outbound] == [(["10.90.0.0/24"], [3000, 8000])]
@@ -136,22 +137,26 @@ def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
     front, store = (made.needs(host) for host in TWO)
     assert front.inbound == []
     assert [(rule["from"], rule["to"], rule["ports"]) for rule in front.forward] == [
-        (["10.90.0.0/24"], ["192.0.2.11/32"], [5432, 6379])
+        (["10.90.0.10/32", "10.90.0.11/32"], ["192.0.2.11/32"], [5432]),
+        (["10.90.0.10/32", "10.90.0.11/32", "10.90.0.12/32"], ["192.0.2.11/32"], [6379]),
     ]
-    assert [(rule["from"], rule["interface"]) for rule in store.inbound] == [(["192.0.2.10/32"], "")]
+    assert [(rule["from"], rule["interface"], rule["ports"]) for rule in store.inbound] == [
+        (["192.0.2.10/32"], "", [5432]),
+        (["192.0.2.10/32"], "", [6379]),
+    ]
     assert (store.outbound, store.forward) == ([], [])
     assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
 
 
 def test_without_posthog_nothing_is_asked_for() -> None:
-    made = stack(table=Table({}, {}, {}, (), (), ""), images={})
+    made = stack(table=NO_SERVICES, images={})
     needs = made.needs(ONE[0])
-    assert (made.services, made.wanted, made.posthog_services, made.posthog_secrets) == ([], {}, [], {})
-    assert (made.containers_networks, made.edge_routes, made.edge_default_upstream) == ([], [], "")
+    assert (made.services, made.wanted, made.posthog_services(ONE[0]), made.posthog_secrets(ONE[0])) == ([], {}, [], {})
+    assert (made.containers_networks(ONE[0]), made.edge_routes, made.edge_default_upstream) == ([], [], "")
     assert made.posthog_bootstrap("jane@acme.example", "acme") == {}
-    assert (needs.inbound, needs.outbound, needs.forward) == ([], [], [])
+    assert (needs.inbound, needs.outbound, needs.forward, needs.published) == ([], [], [], [])
 
 
 @pytest.mark.parametrize("hosts", [ONE, TWO, LAB], ids=["one", "two", "lab"])
 def test_the_same_input_gives_the_same_values(hosts: tuple[Host, ...]) -> None:
-    assert stack(hosts).posthog_services == stack(hosts).posthog_services
+    assert stack(hosts).posthog_services(hosts[0]) == stack(hosts).posthog_services(hosts[0])
