@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,12 +35,14 @@ def ensure(
     wanted: Wanted,
     servers: Mapping[str, Names],
     provided: Provided | None = None,
+    clients: Sequence[str] = (),
     at: datetime | None = None,
 ) -> Credentials:
     """Generate what is missing, renew what is about to end, and return the certificates.
 
-    `wanted` are the secrets, `servers` the names each service's certificate must carry. With `provided`, the edge uses
-    the operator's own certificate instead of one from the private CA. Raises CallError when the vault cannot be opened.
+    `wanted` are the secrets, `servers` the names each service's certificate must carry, `clients` the accounts that
+    show a certificate themselves. With `provided`, the edge uses the operator's own certificate instead of one from the
+    private CA. Raises CallError when the vault cannot be opened.
     """
     moment = at or datetime.now(UTC)
     vault = Vault.of(deployment)
@@ -48,8 +50,11 @@ def ensure(
     authority = _authority(deployment, vault, moment)
     certificates: dict[str, str] = {}
     for service, names in servers.items():
-        certificate, tree = _certificate(deployment, tree, authority, service, names, moment)
-        certificates[service] = certificate
+        certificates[service], tree = _certificate(deployment, tree, authority, service, names, moment)
+    for account in clients:
+        certificates[account], tree = _certificate(
+            deployment, tree, authority, account, (account,), moment, client=True
+        )
     if provided is not None:
         certificates["edge"] = provided.certificate.read_text()
         tree = place(tree, "tls.edge", provided.key.read_text())
@@ -57,14 +62,14 @@ def ensure(
     return Credentials(authority.certificate, certificates)
 
 
-def drafted(deployment: Deployment, servers: Mapping[str, Names]) -> Credentials:
+def drafted(deployment: Deployment, owners: Iterable[str]) -> Credentials:
     """Return the certificates as they are, with placeholders for those an install would issue. Nothing is kept."""
 
     def text(name: str) -> str:
         path = deployment.authority / f"{name}.crt"
         return path.read_text() if path.exists() else f"(install would issue the certificate of {name})\n"
 
-    return Credentials(text("ca"), {service: text(service) for service in servers})
+    return Credentials(text("ca"), {owner: text(owner) for owner in owners})
 
 
 def _authority(deployment: Deployment, vault: Vault, at: datetime) -> pki.Pair:
@@ -79,7 +84,14 @@ def _authority(deployment: Deployment, vault: Vault, at: datetime) -> pki.Pair:
 
 
 def _certificate(
-    deployment: Deployment, tree: Tree, authority: pki.Pair, service: str, names: Names, at: datetime
+    deployment: Deployment,
+    tree: Tree,
+    authority: pki.Pair,
+    service: str,
+    names: Names,
+    at: datetime,
+    *,
+    client: bool = False,
 ) -> tuple[str, Tree]:
     path = deployment.authority / f"{service}.crt"
     kept = path.read_text() if path.exists() else ""
@@ -87,7 +99,7 @@ def _certificate(
     whole = kept and key and pki.belong_together(pki.Pair(kept, key))
     if whole and not pki.must_renew(kept, authority.certificate, names, at):
         return kept, tree
-    made = pki.issue(authority, names, at)
+    made = pki.issue(authority, names, at, client=client)
     tree = place(tree, f"tls.{service}", made.key)
     Vault.of(deployment).write(deployment.secrets, tree)
     write_file(path, made.certificate)

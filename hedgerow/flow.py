@@ -152,8 +152,9 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
     with report.phase("provision", "prepare: images, secrets, certificates"):
         stack = stack_for(work.declaration, site, report.say)
         report.say("secrets and certificates")
-        servers = server_names(work.declaration, site)
-        return ensure(work.deployment, stack.wanted, servers, provided(work.declaration)), stack
+        servers = server_names(work.declaration, site, stack)
+        made = ensure(work.deployment, stack.wanted, servers, provided(work.declaration), stack.clients)
+        return made, stack
 
 
 def provided(declaration: Declaration) -> Provided | None:

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from hedgerow.hosts import Host
-from hedgerow.services import Service, Table
+from hedgerow.service_rows import Service, Table
 
 POSTGRES_PORT = 5432
 VALKEY_PORT = 6379
@@ -71,6 +71,16 @@ def hops(table: Table, hosts: Sequence[Host]) -> list[Hop]:
         ports += [(name, port) for name in row.uses for port in table.service(name).serves]
         found += [Hop(row.name, address(table, row), store, data, port) for store, port in ports]
     return found
+
+
+def origins(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> list[str]:
+    """Return from where a data host sees a service come.
+
+    From its own containers the address is theirs. From another host it is that host's: what a host forwards for its
+    containers leaves under the host's address.
+    """
+    own = address(table, row)
+    return [f"{own if each.name == host.name else each.private_address}/32" for each in playing(hosts, row.tier)]
 
 
 def needs(table: Table, hosts: Sequence[Host], host: Host) -> Needs:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from hedgerow import stand_in
 from hedgerow.declaration import Declaration
 from hedgerow.hosts import Site
-from hedgerow.services import NO_SERVICES, Table, load_table
+from hedgerow.service_rows import Table
+from hedgerow.services import NO_SERVICES, load_table
 from hedgerow.stack import LockedImage, Stack
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hedgerow.console import Reporter
 from hedgerow.declaration import parse, read_file
+from hedgerow.declaration.models import Images
 from hedgerow.declaration.writing import Answers, text
 from hedgerow.deployment import write_file
 from hedgerow.errors import EXIT_DONE, CallError, DeclarationError
@@ -40,6 +41,9 @@ class Question:
         """The option that answers it."""
         return f"--{self.name}"
 
+
+OTHER_IMAGES = {key: f"{key}-image" for key in Images.model_fields if key != "posthog"}
+"""Images that are asked for where PostHog's own is named -> the option."""
 
 QUESTIONS = (
     Question("name", "Name of the deployment", "acme", ("analytics",)),
@@ -69,7 +73,10 @@ QUESTIONS = (
         (),
         kinds=("onprem",),
     ),
-    Question("capture-image", "The image of capture by digest", "REGISTRY/NAME@sha256:DIGEST", (), kinds=("onprem",)),
+    *(
+        Question(name, f"The image of {key} by digest", "REGISTRY/NAME@sha256:DIGEST", (), kinds=("onprem",))
+        for key, name in OTHER_IMAGES.items()
+    ),
 )
 
 ANY_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPZw8Zb6c3THTz8GycTPXbKu78nIfJ39zK8MvWwOwKpC"
@@ -89,7 +96,7 @@ def wanted(answers: Answers) -> tuple[Question, ...]:
         question
         for question in QUESTIONS
         if (kind in question.kinds or kind not in ("lab", "onprem"))
-        and (question.name != "capture-image" or answers.get("posthog-image"))
+        and (question.name not in OTHER_IMAGES.values() or answers.get("posthog-image"))
     )
 
 
@@ -97,7 +104,7 @@ def complaint(question: Question, answer: tuple[str, ...], answers: Answers) -> 
     """Say what is wrong with one answer beside these right ones, with the fix, or "" where nothing is."""
     trial = {**RIGHT, **answers, question.name: answer}
     if question.name.endswith("-image"):
-        trial |= {"posthog-image": answer, "capture-image": answer}
+        trial |= dict.fromkeys(("posthog-image", *OTHER_IMAGES.values()), answer)
     return _problems(trial)
 
 

@@ -42,8 +42,12 @@ def new_authority(name: str, at: datetime) -> Pair:
     return _pair(builder.sign(key, hashes.SHA384()), key)
 
 
-def issue(authority: Pair, names: tuple[str, ...], at: datetime) -> Pair:
-    """Return a server certificate for these DNS names and IP addresses; the first is its common name."""
+def issue(authority: Pair, names: tuple[str, ...], at: datetime, *, client: bool = False) -> Pair:
+    """Return a certificate for these DNS names and IP addresses; the first is its common name.
+
+    It is a server's, or with `client` one that a client shows; neither can be used as the other.
+    """
+    purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     ca = x509.load_pem_x509_certificate(authority.certificate.encode())
     ca_key = serialization.load_pem_private_key(authority.key.encode(), password=None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
@@ -54,7 +58,7 @@ def issue(authority: Pair, names: tuple[str, ...], at: datetime) -> Pair:
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
     )
     return _pair(builder.sign(ca_key, hashes.SHA384()), key)

@@ -38,11 +38,11 @@ def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
     with tempfile.TemporaryDirectory(prefix="hedgerow-plan-") as folder:
         scratch = Path(folder)
         stack = stack_for(work.declaration, site, report.say)
-        servers = server_names(work.declaration, site)
+        owners = [*server_names(work.declaration, site, stack), *stack.clients]
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
-        wanted = {**stack.wanted, **{f"tls.{service}": "password" for service in servers}}
-        render.write(scratch, rendered(work, site, drafted(work.deployment, servers), stack, key_file=key_file))
+        wanted = {**stack.wanted, **{f"tls.{owner}": "password" for owner in owners}}
+        render.write(scratch, rendered(work, site, drafted(work.deployment, owners), stack, key_file=key_file))
         vault.write(scratch / render.KEPT, complete(known, wanted))
         return converge.run(scratch, report.say, arguments=("--check", "--diff")).raise_for_failure()
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from hedgerow import hops
 from hedgerow.hosts import Host
-from hedgerow.services import Health, Service, Table
+from hedgerow.service_rows import Health, Service, Table
 
 INSIDE = "hedgerow.internal"
+LOOPBACK = "127.0.0.1"
 CA_FILE = "/etc/hedgerow/ca.crt"
 
 Row = dict[str, Any]
@@ -46,6 +47,11 @@ class Stack:
         return [row.name for row in self.table.services]
 
     @property
+    def stores(self) -> list[str]:
+        """Names of the stores that run in containers; each has a certificate."""
+        return [row.name for row in self.table.services if row.serves]
+
+    @property
     def wanted(self) -> dict[str, str]:
         """Every secret that the stack needs: its place in the vault -> its kind."""
         places = {f"posthog.{key}": kind for key, kind in self.table.secrets.items()}
@@ -54,6 +60,8 @@ class Stack:
                 places[f"postgres.{_account(row)}"] = "password"
             if row.valkey:
                 places[f"valkey.{_account(row)}"] = "password"
+            if row.clickhouse:
+                places[f"clickhouse.{_account(row)}"] = "password"
         return places
 
     def containers_networks(self, host: Host) -> Rows:
@@ -161,6 +169,58 @@ class Stack:
             if row.valkey
         ]
 
+    def clickhouse_users(self, host: Host) -> Rows:
+        """One user for each service that asks ClickHouse, and from where this data host sees it come."""
+        return [
+            {
+                "name": _account(row),
+                "password": _vault(f"clickhouse.{_account(row)}"),
+                "from": hops.origins(self.table, self.hosts, host, row),
+            }
+            for row in self.table.services
+            if row.clickhouse
+        ]
+
+    @property
+    def clickhouse_owner(self) -> str:
+        """The service that makes ClickHouse's tables: the one whose role owns the database in PostgreSQL too."""
+        owners = [row for row in self.table.services if row.clickhouse and row.postgres and row.postgres.owner]
+        return _account(owners[0]) if owners else ""
+
+    def sidecars(self, host: Host) -> dict[str, Rows]:
+        """Services of a host that a side-car speaks for, each with where it leads."""
+        ways: dict[str, Rows] = {row.name: [] for row in self._running(host)}
+        for hop in hops.hops(self.table, self.hosts):
+            if hop.service in ways and self._by_sidecar(hop.store):
+                name = f"{hop.store}.{INSIDE}"
+                ways[hop.service].append({"store": hop.store, "name": name, "address": hop.address, "port": hop.port})
+        return {name: rows for name, rows in ways.items() if rows}
+
+    @property
+    def clients(self) -> list[str]:
+        """Accounts that need a certificate to show."""
+        return [_account(row) for row in self.table.services if any(self._by_sidecar(name) for name in row.uses)]
+
+    def account(self, name: str) -> str:
+        """Return what a service is called in the stores it uses."""
+        return _account(self.table.service(name))
+
+    @property
+    def eventlog_clients(self) -> Rows:
+        """What each service may do in the event log."""
+        return [
+            {"name": _account(row), "writes": list(row.topics.writes), "reads": list(row.topics.reads)}
+            for row in self.table.services
+            if row.topics
+        ]
+
+    def _by_sidecar(self, store: str) -> bool:
+        return store in self.stores and self.table.service(store).certificates
+
+    def runs(self, host: Host, name: str) -> bool:
+        """Tell whether a host runs a service."""
+        return name in {row.name for row in self._running(host)}
+
     def data_clients(self, host: Host) -> list[str]:
         """Return the networks from which a data host sees the services come.
 
@@ -206,6 +266,7 @@ class Stack:
             "subnet": self.table.networks[row.network],
             "gateway": self._gateway(row.network),
             "ca_file": CA_FILE,
+            "account": _account(row),
         }
         environment = self.table.environment(row)
         return {
@@ -218,7 +279,9 @@ class Stack:
             "network": hops.bridge(row.network),
             "ip": self._address(row),
             "port": row.port,
-            "hosts": {f"{hop.store}.{INSIDE}": hop.address for hop in ways},
+            # A store knows itself by the name in its certificate, on its own loopback.
+            "hosts": {f"{hop.store}.{INSIDE}": LOOPBACK if self._by_sidecar(hop.store) else hop.address for hop in ways}
+            | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {}),
             "health": {
                 "command": list(self._question(row, row.health)),
                 "interval": row.health.interval,
@@ -228,7 +291,10 @@ class Stack:
             # A container of the lab has no cgroup controllers to enforce it with; Podman refuses to start then.
             "memory": "" if any(host.machine == "container" for host in self.hosts) else row.memory,
             "tmpfs": list(row.tmpfs),
-            "mounts": [CA_FILE],
+            "mounts": [{"source": CA_FILE, "target": CA_FILE}]
+            + [{"source": each.source, "target": each.target} for each in row.mounts],
+            "volume": row.volume,
+            "sidecar": any(self._by_sidecar(name) for name in row.uses),
             "after": list(row.after),
         }
 
@@ -236,11 +302,21 @@ class Stack:
         """Return the command that asks a service, inside its container, whether it is well."""
         if health.command:
             return health.stand_in_command if self.stand_in and health.stand_in_command else health.command
+        if row.serves:
+            return _verified(f"https://{row.name}.{INSIDE}:{row.port}{health.path}", self.stand_in)
         # As the edge would ask: Django refuses other host names and redirects what did not come over TLS.
         headers = {"Host": self.domain, "X-Forwarded-Proto": "https"}
         url = f"http://127.0.0.1:{row.port}{health.path}"
         program = f"import urllib.request as u; u.urlopen(u.Request('{url}', headers={headers}), timeout=4)"
         return ("python3", "-c", program)
+
+
+def _verified(url: str, stand_in: bool) -> tuple[str, ...]:
+    """Return how a store is asked over TLS, its name verified; stand-ins have no wget, and upstream's no Python."""
+    if stand_in:
+        program = f"import ssl, urllib.request as u; c = ssl.create_default_context(cafile='{CA_FILE}')"
+        return ("python3", "-c", f"{program}; u.urlopen('{url}', timeout=4, context=c)")
+    return ("wget", "--quiet", "--spider", f"--ca-certificate={CA_FILE}", url)
 
 
 def _account(row: Service) -> str:
@@ -269,4 +345,6 @@ def _source(row: Service, source: str) -> str:
             f"rediss://{account}:{_vault(f'valkey.{account}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
             f"/0?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={CA_FILE}"
         )
+    if source == "clickhouse":
+        return _vault(f"clickhouse.{account}")
     return _vault(source)

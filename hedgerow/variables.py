@@ -15,7 +15,7 @@ from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
 from hedgerow.hosts import Host, Site
-from hedgerow.stack import Stack
+from hedgerow.stack import INSIDE, Stack
 
 Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
@@ -23,8 +23,8 @@ Variables = Mapping[tuple[str, str], Values]
 
 HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall")
 TIER_ROLES = {
-    "data": ("postgres", "valkey", "containers", "posthog"),
-    "app": ("containers", "posthog"),
+    "data": ("postgres", "valkey", "clickhouse", "eventlog", "containers", "sidecars", "posthog"),
+    "app": ("containers", "sidecars", "posthog"),
     "edge": ("edge",),
 }
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
@@ -34,18 +34,15 @@ SYSTEM = ["root", "_apt"]
 TIME = "_chrony"
 
 
-def server_names(declaration: Declaration, site: Site) -> dict[str, tuple[str, ...]]:
+def server_names(declaration: Declaration, site: Site, stack: Stack) -> dict[str, tuple[str, ...]]:
     """Return the names each service's certificate from the private CA carries.
 
     The edge can also be reached by address, so that a deployment can be tried before its DNS name exists.
     """
     edge = edge_host(site)
     addresses = tuple(dict.fromkeys((edge.private_address, *_ip(edge.address))))
-    return {
-        "edge": (declaration.domain, *addresses),
-        "postgres": ("postgres.hedgerow.internal",),
-        "valkey": ("valkey.hedgerow.internal",),
-    }
+    stores = ("postgres", "valkey", *stack.stores)
+    return {"edge": (declaration.domain, *addresses)} | {name: (f"{name}.{INSIDE}",) for name in stores}
 
 
 def edge_host(site: Site) -> Host:
@@ -74,6 +71,10 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     for host in site.hosts:
         found[f"host_vars/{host.name}", "base"] = _base(declaration, site, host)
         found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
+        if "data" in host.roles:
+            found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
+            found[f"host_vars/{host.name}", "eventlog"] = _eventlog(host, credentials, stack)
+        found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
         found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
         found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
         found[f"host_vars/{host.name}", "firewall"] = _firewall(declaration, site, host, stack)
@@ -126,6 +127,41 @@ def _valkey(site: Site, credentials: Credentials, stack: Stack) -> Values:
     }
 
 
+def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
+    if not stack.runs(host, "clickhouse"):
+        return {"clickhouse_enabled": False}
+    return {
+        "clickhouse_enabled": True,
+        "clickhouse_owner": stack.clickhouse_owner,
+        "clickhouse_users": stack.clickhouse_users(host),
+        "clickhouse_certificate": credentials.certificates["clickhouse"],
+        "clickhouse_key": "{{ vault.tls.clickhouse }}",
+        "clickhouse_cluster_secret": "{{ vault.posthog.clickhouse_cluster_secret }}",
+    }
+
+
+def _eventlog(host: Host, credentials: Credentials, stack: Stack) -> Values:
+    if not stack.runs(host, "kafka"):
+        return {"eventlog_enabled": False}
+    return {
+        "eventlog_enabled": True,
+        "eventlog_clients": stack.eventlog_clients,
+        "eventlog_certificate": credentials.certificates["kafka"],
+        "eventlog_key": "{{ vault.tls.kafka }}",
+    }
+
+
+def _sidecars(host: Host, credentials: Credentials, stack: Stack) -> Values:
+    found = stack.sidecars(host)
+    return {
+        "sidecars_services": [
+            {"name": name, "ways": ways, "certificate": credentials.certificates[stack.account(name)]}
+            for name, ways in found.items()
+        ],
+        "sidecars_keys": {name: f"{{{{ vault.tls.{stack.account(name)} }}}}" for name in found},
+    }
+
+
 def _containers(host: Host, stack: Stack) -> Values:
     return {
         "containers_networks": stack.containers_networks(host),
@@ -150,7 +186,7 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
     private = declaration.tls.certificate == "private"
     return {
         "edge_domain": declaration.domain,
-        "edge_aliases": list(server_names(declaration, site)["edge"][1:]) if private else [],
+        "edge_aliases": list(server_names(declaration, site, stack)["edge"][1:]) if private else [],
         "edge_certificate": credentials.certificates["edge"],
         "edge_key": "{{ vault.tls.edge }}",
         "edge_interface_from": list(resolve_sources(declaration.access.interface_from, site.controller)),

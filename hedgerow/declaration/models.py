@@ -185,6 +185,9 @@ class Images(Model):
 
     posthog: Image | None = Field(default=None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
     capture: Image | None = Field(default=None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
+    node: Image | None = Field(default=None, description="The image of ingestion, REGISTRY/NAME@sha256:DIGEST.")
+    clickhouse: Image | None = Field(default=None, description="The image of ClickHouse, REGISTRY/NAME@sha256:DIGEST.")
+    kafka: Image | None = Field(default=None, description="The image of the event log, REGISTRY/NAME@sha256:DIGEST.")
 
 
 class PostHog(Model):

@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from hedgerow.declaration.models import Images
 from hedgerow.declaration.words import Path, Wrong, meant, shown
 from hedgerow.hosts import ROLES
 
@@ -162,7 +163,7 @@ def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
     wanted = kind == "onprem" and _get(value, "posthog", "deploy") is not False
     place = ("posthog", "images")
     missing = []
-    for name in ("posthog", "capture"):
+    for name in Images.model_fields:
         image = _get(value, *place, name)
         if isinstance(image, str) and STAND_IN in image:
             yield Wrong((*place, name), "a stand-in is no PostHog: it is for the lab only", "Name PostHog's own image.")
@@ -174,7 +175,7 @@ def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
             " {deploy: false} to prepare the hosts first."
         )
         where = (*place, missing[0]) if len(missing) == 1 else place
-        yield Wrong(where, f"the image of {' and '.join(missing)} is missing, and PostHog is to be deployed", fix)
+        yield Wrong(where, f"the image of {', '.join(missing)} is missing, and PostHog is to be deployed", fix)
 
 
 def outbound_differs(value: dict[str, Any]) -> Iterator[Wrong]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from hedgerow.declaration.models import Images
 from hedgerow.declaration.places import UnreadableError, read
 
 Answers = Mapping[str, tuple[str, ...]]
@@ -91,7 +92,7 @@ def _access(answers: Answers) -> str:
 
 
 def _posthog(answers: Answers) -> str:
-    images = {name: _one(answers, f"{name}-image", "") for name in ("posthog", "capture")}
+    images = {name: _one(answers, f"{name}-image", "") for name in Images.model_fields}
     if not any(images.values()):
         return "\nposthog:\n  deploy: false # the hosts are prepared; name PostHog's images by digest to deploy it\n"
     named = "".join(f"    {name}: {scalar(image)}\n" for name, image in images.items() if image)

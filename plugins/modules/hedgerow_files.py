@@ -38,7 +38,7 @@ options:
       link: {type: str, description: "Be a symbolic link to this."}
       state: {type: str, default: present, choices: [present, absent, existing], description: "Existing: the content is
         another's; only owner, group and mode are ours, and where there is no such file there is nothing to do."}
-      owner: {type: str, default: root, description: "Owner's name."}
+      owner: {type: str, default: root, description: "Owner's name, or a number where no account has it."}
       group: {type: str, default: root, description: "Group's name."}
       mode: {type: str, default: "0644", description: "Octal, as a string."}
       validate: {type: str, description: "A command that must accept the new file, with %s in place of its path. Not asked in check mode."}
@@ -91,10 +91,11 @@ class Access:
     def apply(self, path: Path) -> None:
         """Raises RefusedError where the host does not know a name."""
         try:
-            ids = pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid
+            owner = int(self.owner) if self.owner.isdigit() else pwd.getpwnam(self.owner).pw_uid
+            group = int(self.group) if self.group.isdigit() else grp.getgrnam(self.group).gr_gid
         except KeyError as unknown:
             raise RefusedError(f"{path}: no such owner or group: {unknown}") from unknown
-        os.chown(path, *ids, follow_symlinks=False)
+        os.chown(path, owner, group, follow_symlinks=False)
         path.chmod(self.mode)  # after chown, which clears set-id bits
 
 

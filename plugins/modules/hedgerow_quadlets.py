@@ -35,6 +35,7 @@ description:
 options:
   services: {description: "Names of the services, without prefix.", type: list, elements: str, required: true}
   networks: {description: "Names of the networks they are on.", type: list, elements: str, required: true}
+  sidecars: {description: "Those of the services that have a TLS side-car.", type: list, elements: str, default: []}
   prefix: {description: "What unit and container names begin with.", type: str, default: hedgerow-}
   folder: {description: "Where Quadlet looks for units.", type: path, default: /etc/containers/systemd}
   timeout: {description: "Seconds that all together have to become well.", type: int, default: 180}
@@ -45,6 +46,7 @@ RETURN = r"""
 restarted: {description: "Services that were started or restarted, each with the reason.", type: dict, returned: always}
 removed: {description: "Units, overrides and containers that nobody declared.", type: list, returned: always}
 """
+SIDECARS = Path("/etc/hedgerow/sidecars")
 # A service that ends so often while it is waited for will not become well by waiting on.
 RESTARTS = 5
 
@@ -143,12 +145,24 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def make_plan(host: Host, names: list[str], networks: list[str]) -> Plan:
+def beside(host: Host, name: str) -> str:
+    """Return the unit of a service's side-car."""
+    return f"{host.prefix}sidecar-{name.removeprefix(host.prefix)}.service"
+
+
+def sidecar_files(host: Host, name: str) -> list[Path]:
+    """Return what a side-car was started with."""
+    parts = [SIDECARS / f"{name.removeprefix(host.prefix)}.{kind}" for kind in ("conf", "crt", "key")]
+    return [*parts, Path("/etc/systemd/system", beside(host, name))]
+
+
+def make_plan(host: Host, names: list[str], networks: list[str], sidecars: list[str]) -> Plan:
     """Compare what runs with what is declared; change nothing."""
     files = {name: host.folder / f"{name}.container" for name in names}
     plans = {name: host.folder / f"{name}.network" for name in networks}
     strangers = host.strangers({path.name for path in (*files.values(), *plans.values())})
-    units = host.units([unit_of(path) for path in (*files.values(), *plans.values())])
+    companions = {name: beside(host, name) for name in sidecars}
+    units = host.units([*(unit_of(path) for path in (*files.values(), *plans.values())), *companions.values()])
     overrides = host.overrides(units)
     overridden = any(path.suffix == ".d" for path in strangers)
     containers = host.containers()
@@ -157,7 +171,12 @@ def make_plan(host: Host, names: list[str], networks: list[str]) -> Plan:
     restarted = {}
     for name, path in files.items():
         unit, container = units[f"{name}.service"], containers.get(name)
-        why = reason(unit, container, sources_of(path, container, secrets))
+        sources = sources_of(path, container, secrets)
+        if name in companions:
+            sources |= {str(each): each.stat().st_ctime for each in sidecar_files(host, name) if each.is_file()}
+        why = reason(unit, container, sources)
+        if name in companions and units[companions[name]]["ActiveState"] != "active":
+            why = why or f"its side-car was {units[companions[name]]['ActiveState'] or 'unknown'}"
         if remade:
             why = why or f"network {', '.join(remade)} changed"
         if overridden or unit["Id"] in overrides.values():
@@ -226,6 +245,7 @@ def main() -> None:
         argument_spec={
             "services": {"type": "list", "elements": "str", "required": True},
             "networks": {"type": "list", "elements": "str", "required": True},
+            "sidecars": {"type": "list", "elements": "str", "default": []},
             "prefix": {"type": "str", "default": "hedgerow-"},
             "folder": {"type": "path", "default": "/etc/containers/systemd"},
             "timeout": {"type": "int", "default": 180},
@@ -235,7 +255,8 @@ def main() -> None:
     host = Host(module)
     names = [module.params["prefix"] + each for each in module.params["services"]]
     if host.podman:
-        plan = make_plan(host, names, module.params["networks"])
+        sidecars = [module.params["prefix"] + each for each in module.params["sidecars"]]
+        plan = make_plan(host, names, module.params["networks"], sidecars)
     elif module.check_mode:
         # Before a first converge Podman is only promised, and so is every service.
         plan = Plan([], [], [], [], dict.fromkeys(names, "is new"), False, [])

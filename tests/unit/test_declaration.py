@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hedgerow.declaration import Around, Declaration, covers, load, parse, resolve_sources, schema
-from hedgerow.declaration.models import EVERY_ROLE
+from hedgerow.declaration.models import EVERY_ROLE, Images
 from hedgerow.declaration.vocabulary import Renamed
 from hedgerow.errors import EXIT_WRONG_CALL, DeclarationError, Problem
 from hedgerow.hosts import ROLES
@@ -68,6 +68,13 @@ class Case:
 def lab(added: str, line: int, key: str, says: str, fix: str) -> Case:
     """Add lines to a lab that is right; they begin in line 4."""
     return Case(LAB + added, line, key, says, fix)
+
+
+def images(missing: str) -> str:
+    """Return the line that names every image but one."""
+    return (
+        f"images: {{{', '.join(f'{key}: r.example/{key}@{DIGEST}' for key in Images.model_fields if key != missing)}}}"
+    )
 
 
 def onprem(old: str, new: str, line: int, key: str, says: str, fix: str) -> Case:
@@ -387,11 +394,16 @@ HOSTS = {
         "IPv4 address",
     ),
     "no images": onprem(
-        "deploy: false", "deploy: true", 3, "posthog.images", "posthog and capture is missing", "deploy: false"
+        "deploy: false",
+        "deploy: true",
+        3,
+        "posthog.images",
+        f"the image of {', '.join(Images.model_fields)} is missing",
+        "deploy: false",
     ),
     "one image": onprem(
         "deploy: false",
-        f"images: {{posthog: 'docker.io/posthog/posthog@{DIGEST}'}}",
+        images("capture"),
         3,
         "posthog.images.capture",
         "capture is missing",
@@ -399,7 +411,7 @@ HOSTS = {
     ),
     "a stand-in on a real machine": onprem(
         "deploy: false",
-        f"images: {{posthog: 'localhost/hedgerow-stand-in/posthog@{DIGEST}', capture: 'r.example/capture@{DIGEST}'}}",
+        images("posthog").replace("}", f", posthog: 'localhost/hedgerow-stand-in/posthog@{DIGEST}'}}"),
         3,
         "posthog.images.posthog",
         "for the lab only",

@@ -6,7 +6,7 @@ import pytest
 
 from hedgerow.hops import hops, needs
 from hedgerow.hosts import Host
-from hedgerow.services import Health, Image, Postgres, Service, Table, Valkey
+from hedgerow.service_rows import Health, Image, Postgres, Service, Table, Valkey
 
 ONE = (Host("one", "203.0.113.10", "192.0.2.10", "debian"),)
 THREE = (

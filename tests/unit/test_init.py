@@ -59,7 +59,9 @@ def test_a_second_host_takes_the_data() -> None:
 
 def test_images_deploy_posthog() -> None:
     image = "registry.acme.example/posthog/posthog@sha256:" + "a" * 64
-    declaration = parse(text(init.complete({**ONPREM, "posthog-image": (image,), "capture-image": (image,)})))
+    declaration = parse(
+        text(init.complete({**ONPREM, **dict.fromkeys(("posthog-image", *init.OTHER_IMAGES.values()), (image,))}))
+    )
     assert declaration.posthog.deploy
     assert declaration.posthog.images.capture == image
 

@@ -48,6 +48,9 @@ posthog:
   images:
     posthog: registry.acme.example/posthog@sha256:{"a" * 64}
     capture: registry.acme.example/capture@sha256:{"b" * 64}
+    node: registry.acme.example/node@sha256:{"c" * 64}
+    clickhouse: registry.acme.example/clickhouse@sha256:{"d" * 64}
+    kafka: registry.acme.example/redpanda@sha256:{"e" * 64}
 time_servers: [time.acme.example]
 updates: {{reboot: true, reboot_time: "04:15"}}
 """,
@@ -73,7 +76,10 @@ CREDENTIALS = Credentials(
     "-----BEGIN CERTIFICATE-----\nca\n-----END CERTIFICATE-----\n",
     {
         name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
-        for name in ("edge", "postgres", "valkey")
+        for name in (
+            *("edge", "postgres", "valkey", "clickhouse", "kafka"),
+            *(f"posthog_{row.name.replace('-', '_')}" for row in load_table().services),
+        )
     },
 )
 

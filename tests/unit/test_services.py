@@ -54,7 +54,9 @@ def worker(**values: Any) -> Callable[[dict[str, Any]], object]:
 
 def test_the_table_of_this_release_holds() -> None:
     table = load_table(TABLE)
-    assert [row.name for row in table.services] == ["web", "worker", "capture"]
+    assert {"web", "worker", "capture", "ingestion-general", "clickhouse", "kafka"} <= {
+        row.name for row in table.services
+    }
 
 
 def test_own_variables_win_over_shared_ones() -> None:
@@ -89,6 +91,16 @@ REFUSED = {
         worker(serves=[9000]),
         "services.worker.serves: only a store of the data tier is passed on to others",
     ),
+    "topics without a way": (
+        worker(topics={"reads": ["x"]}),
+        "services.worker.topics: topics without a way to the event log",
+    ),
+    "a user without a way": (worker(clickhouse=True), "services.worker.clickhouse: a user without a way there"),
+    "a user's password without a user": (
+        worker(secrets={"CLICKHOUSE_PASSWORD": "clickhouse"}),
+        "services.worker.secrets.CLICKHOUSE_PASSWORD: the row has no `clickhouse`",
+    ),
+    "data in a folder that is none": (worker(volume="data"), 'services.worker.volume: "data" is not an absolute path'),
     "an image nobody described": (web(image="gone"), 'services.web.image: there is no image "gone"'),
     "a block nobody described": (web(environments=["gone"]), 'services.web.environments: there is no block "gone"'),
     "root": (
@@ -114,7 +126,7 @@ REFUSED = {
     ),
     "a secret from nowhere": (
         worker(secrets={"TOKEN": "posthog.gone"}),
-        'services.worker.secrets.TOKEN: "posthog.gone" is neither postgres, valkey nor posthog.KEY',
+        'services.worker.secrets.TOKEN: "posthog.gone" is neither postgres, valkey, clickhouse nor posthog.KEY',
     ),
     "a database URL without a database": (
         worker(secrets={"DATABASE_URL": "postgres"}),

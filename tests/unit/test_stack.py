@@ -39,7 +39,7 @@ def test_every_service_runs_a_digest_as_nobody_special() -> None:
 def test_addresses_are_of_the_network_and_nobody_s_twice() -> None:
     found = [ipaddress.ip_address(each["ip"]) for each in stack().posthog_services(ONE[0])]
     assert len(set(found)) == len(found)
-    assert all(address in ipaddress.ip_network("10.90.0.0/24") for address in found)
+    assert all(address in ipaddress.ip_network("10.90.0.0/16") for address in found)
 
 
 def test_hardened_settings_reach_the_web_service() -> None:
@@ -81,8 +81,12 @@ def test_every_secret_a_service_asks_for_is_there_and_generated() -> None:
 
 def test_no_account_is_shared() -> None:
     made = stack()
-    assert [each["name"] for each in made.postgres_roles] == ["posthog_web", "posthog_worker"]
-    assert [each["name"] for each in made.valkey_users] == ["posthog_web", "posthog_worker", "posthog_capture"]
+    for accounts in (made.postgres_roles, made.valkey_users, made.clickhouse_users(ONE[0]), made.eventlog_clients):
+        names = [each["name"] for each in accounts]
+        assert names
+        assert len(set(names)) == len(names)
+        assert set(names) <= {f"posthog_{name.replace('-', '_')}" for name in made.services}
+    assert "posthog_capture" not in {each["name"] for each in made.postgres_roles}
     assert made.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
 
 
@@ -107,7 +111,8 @@ def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
 
 def test_the_lab_runs_stand_ins_without_limits() -> None:
     made = stack(LAB, images=LOADED, stand_in=True)
-    assert [each["command"] for each in made.posthog_services(LAB[0])] == [["web"], ["worker"], ["capture"]]
+    commands = {each["name"]: each["command"] for each in made.posthog_services(LAB[0])}
+    assert (commands["web"], commands["capture"], commands["kafka"]) == (["web"], ["capture"], ["broker"])
     assert {each["memory"] for each in made.posthog_services(LAB[0])} == {""}
     assert made.containers_repositories(LAB[0]) == []
 
@@ -115,37 +120,48 @@ def test_the_lab_runs_stand_ins_without_limits() -> None:
 def test_real_hosts_have_limits_and_pull_from_declared_places() -> None:
     made = stack()
     assert row("web", made)["memory"] == "2g"
-    assert made.containers_repositories(ONE[0]) == ["docker.io/posthog/posthog", "ghcr.io/posthog/posthog/capture"]
+    assert made.containers_repositories(ONE[0]) == sorted(image.repository for image in TABLE.images.values())
 
 
 def test_an_archive_of_several_images_is_one_row_an_image() -> None:
-    assert [each["archive"] for each in stack(images=LOADED).posthog_images(ONE[0])] == ["/images.tar", "/images.tar"]
+    rows = stack(images=LOADED).posthog_images(ONE[0])
+    assert {each["archive"] for each in rows} == {"/images.tar"}
+    assert len({each["reference"] for each in rows}) == len(rows) == len(LOADED)
 
 
-def test_on_one_host_services_come_in_by_the_bridge_and_nothing_is_forwarded() -> None:
+def test_on_one_host_each_store_lets_in_its_own_clients() -> None:
     needs = stack().needs(ONE[0])
-    assert [(rule["from"], rule["interface"], rule["ports"]) for rule in needs.inbound] == [
-        (["10.90.0.10/32", "10.90.0.11/32"], "hedgerow-app", [5432]),
-        (["10.90.0.10/32", "10.90.0.11/32", "10.90.0.12/32"], "hedgerow-app", [6379]),
-    ]
-    assert needs.forward == []
-    assert [(rule["to"], rule["ports"]) for rule in needs.outbound] == [(["10.90.0.0/24"], [3000, 8000])]
+    inbound = {tuple(rule["ports"]): rule["from"] for rule in needs.inbound}
+    assert "10.90.0.12/32" not in inbound[(5432,)], "capture has no business in PostgreSQL"
+    assert "10.90.0.12/32" in inbound[(6379,)]
+    published = {tuple(rule["ports"]): rule["from"] for rule in needs.published}
+    assert "10.90.0.12/32" not in published[(8443, 9440)], "nor in ClickHouse"
+    assert {"10.90.0.12/32", "10.90.1.10/32"} <= set(published[(9092,)])
+    assert {rule["keep_source"] for rule in needs.forward} == {True}
 
 
 def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
     made = stack(TWO)
     front, store = (made.needs(host) for host in TWO)
-    assert front.inbound == []
-    assert [(rule["from"], rule["to"], rule["ports"]) for rule in front.forward] == [
-        (["10.90.0.10/32", "10.90.0.11/32"], ["192.0.2.11/32"], [5432]),
-        (["10.90.0.10/32", "10.90.0.11/32", "10.90.0.12/32"], ["192.0.2.11/32"], [6379]),
-    ]
-    assert [(rule["from"], rule["interface"], rule["ports"]) for rule in store.inbound] == [
-        (["192.0.2.10/32"], "", [5432]),
-        (["192.0.2.10/32"], "", [6379]),
-    ]
-    assert (store.outbound, store.forward) == ([], [])
+    assert front.inbound == front.published == []
+    assert {tuple(rule["to"]) for rule in front.forward} == {("192.0.2.11/32",)}
+    assert {port for rule in front.forward for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092}
+    assert {(tuple(rule["from"]), rule["interface"]) for rule in store.inbound} == {(("192.0.2.10/32",), "")}
     assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
+    assert [each["name"] for each in made.posthog_services(TWO[1])] == ["kafka", "clickhouse"]
+
+
+def test_the_event_log_is_reached_through_a_side_car() -> None:
+    made = stack(TWO)
+    assert row("capture", made)["hosts"]["kafka.hedgerow.internal"] == "127.0.0.1"
+    assert row("capture", made)["sidecar"]
+    assert made.sidecars(TWO[0])["capture"] == [
+        {"store": "kafka", "name": "kafka.hedgerow.internal", "address": "192.0.2.11", "port": 9092}
+    ]
+    assert list(made.sidecars(TWO[1])) == ["clickhouse"]
+    assert "posthog_capture" in made.clients
+    assert row("web", made)["hosts"]["clickhouse.hedgerow.internal"] == "192.0.2.11"
+    assert row("web", made)["environment"]["CLICKHOUSE_USER"] == "posthog_web"
 
 
 def test_without_posthog_nothing_is_asked_for() -> None:

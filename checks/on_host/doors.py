@@ -1,0 +1,91 @@
+# How the stores in containers of this host answer somebody who should not get in. Arguments, as JSON: for each store
+# its name, the name in its certificate, the CA's file, and its ports, each with what to say to it in the clear.
+# Prints for each store, by port: what it said to a client without TLS, how a verified handshake ended, whether it took
+# TLS 1.1, whether it did without a certificate of the client's; and on which ports its container listens for others.
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+SECONDS = 3
+warnings.simplefilter("ignore")  # of TLS 1.1, which is what is tried
+
+
+def said(address, port, words):
+    """Return what comes back to a plain text; "" when the connection is closed without a word."""
+    with socket.create_connection((address, port), SECONDS) as plain:
+        plain.settimeout(SECONDS)
+        plain.sendall(words.encode("latin-1"))
+        try:
+            answer = plain.recv(200)
+        except TimeoutError:
+            return ""
+        except ConnectionError:
+            return ""
+    return "".join(letter for letter in answer.decode("latin-1") if letter.isprintable())
+
+
+def handshake(address, port, name, context, words=""):
+    """Return the version of a handshake, or why it failed. What a server refuses in TLS 1.3 shows at the first read."""
+    try:
+        with (
+            socket.create_connection((address, port), SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            secure.settimeout(SECONDS)
+            version, until = secure.version(), (secure.getpeercert() or {}).get("notAfter", "")
+            if words:
+                secure.sendall(words.encode("latin-1"))
+                with contextlib.suppress(TimeoutError):
+                    if not secure.recv(1):
+                        return {"ok": False, "why": "closed without an answer"}
+            return {"ok": True, "version": version, "until": until}
+    except ssl.SSLError as wrong:
+        return {"ok": False, "why": wrong.reason or str(wrong)}
+    except OSError as wrong:
+        return {"ok": False, "why": str(wrong)}
+
+
+def doors(pid):
+    """Return the ports on which a container listens for others: /proc/PID/net/tcp, state LISTEN, not its loopback."""
+    rows = [
+        line.split() for kind in ("tcp", "tcp6") for line in Path("/proc", pid, "net", kind).read_text().splitlines()
+    ]
+    ports = [row[1].rpartition(":") for row in rows if row[3] == "0A"]
+    return sorted({int(port, 16) for where, _, port in ports if not where.endswith(("0100007F", "01000000"))})
+
+
+found = {}
+for store in json.loads(sys.argv[1]):
+    shown = json.loads(
+        subprocess.run(
+            ["podman", "container", "inspect", f"hedgerow-{store['name']}"],
+            capture_output=True,
+            check=False,
+            timeout=20,
+        ).stdout
+        or "[]"
+    )
+    if not shown or not shown[0]["State"]["Pid"]:
+        found[store["name"]] = None
+        continue
+    address = next(each["IPAddress"] for each in shown[0]["NetworkSettings"]["Networks"].values())
+    trusting = ssl.create_default_context(cafile=store["ca"])
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    ports = {}
+    for port, words in store["ports"].items():
+        ports[port] = {
+            "plain": said(address, int(port), words["plain"]),
+            "verified": handshake(address, int(port), store["certificate"], trusting),
+            "old": handshake(address, int(port), store["certificate"], old)["ok"],
+            "nameless": handshake(address, int(port), store["certificate"], trusting, words["secure"]),
+        }
+    found[store["name"]] = {"ports": ports, "listening": doors(str(shown[0]["State"]["Pid"]))}
+print(json.dumps(found))

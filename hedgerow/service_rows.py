@@ -1,0 +1,153 @@
+"""The rows of the table of services: which services the stack has, and what each is given.
+
+Frozen values; service_rules.py says what a table must not say, stack.py what it means for one deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+KNOWN_KEYS = ConfigDict(extra="forbid")
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Image:
+    """Where an image comes from: upstream's repository, and what takes its place in the lab.
+
+    `user` is "uid:gid". Containers share the host's user ids, so it is one that no account of a host should have.
+    """
+
+    repository: str
+    stand_in: str
+    user: str = "10001:10001"
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Health:
+    """How a container is asked whether it is well: by HTTP on its own port (`path`), or by a command inside it.
+
+    Times are seconds; failures in the first `start` of them do not count.
+    """
+
+    path: str = ""
+    command: tuple[str, ...] = ()
+    stand_in_command: tuple[str, ...] = ()
+    interval: int = 30
+    retries: int = 3
+    start: int = 60
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Postgres:
+    """The database a service's role may enter. The `owner` makes and changes its tables; others use them."""
+
+    database: str
+    connections: int
+    owner: bool = False
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Valkey:
+    """What a service's user may do, as Valkey's ACL rules for commands (`ACL SETUSER`)."""
+
+    rules: tuple[str, ...]
+    keys: tuple[str, ...] = ("~*",)
+    channels: tuple[str, ...] = ("&*",)
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Topics:
+    """The topics of the event log that a service appends to and reads."""
+
+    writes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Mount:
+    """A file or folder of the host that a container reads, and where it sees it."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Service:
+    """One row. `stand_in_command` is what the lab's image is started with; `port` is 0 where nothing listens.
+
+    `tier` says which hosts run it. `serves` are the ports of a store that other services may use, and they say so by
+    its name in `uses`; no other way between two services is open. `volume` is the one folder where it keeps data;
+    `clickhouse` gives it a user of its own there. A store with `certificates` knows its clients by those: a side-car
+    shows them, and `topics` are what a client may do there.
+    """
+
+    name: str
+    image: str
+    ip_offset: int
+    memory: str
+    health: Health
+    command: tuple[str, ...] = ()
+    stand_in_command: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    environment: Environment = field(default_factory=dict)
+    secrets: Environment = field(default_factory=dict)
+    postgres: Postgres | None = None
+    valkey: Valkey | None = None
+    port: int = 0
+    tier: str = "app"
+    network: str = "app"
+    uses: tuple[str, ...] = ()
+    serves: tuple[int, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    volume: str = ""
+    clickhouse: bool = False
+    certificates: bool = False
+    topics: Topics | None = None
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Route:
+    """Paths that the edge sends to a service, and the allow-list they are under."""
+
+    name: str
+    to: str
+    access: str
+    paths: tuple[str, ...]
+    strip_prefix: str = ""
+    streaming: bool = False
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
+class Table:
+    """The whole table. `environments` are blocks that rows share by name; `default` takes what no route takes.
+
+    `networks` are the bridges between containers and their host, each with its subnet. Containers on one do not see
+    each other: the bridge leads to the host alone.
+    """
+
+    networks: Mapping[str, str]
+    images: Mapping[str, Image]
+    secrets: Environment
+    environments: Mapping[str, Environment]
+    services: tuple[Service, ...]
+    routes: tuple[Route, ...]
+    default: str
+
+    def service(self, name: str) -> Service:
+        """Return a row by name. Raises KeyError."""
+        return {row.name: row for row in self.services}[name]
+
+    def environment(self, row: Service) -> dict[str, str]:
+        """Return all plain variables of a row, its own last: they win over shared ones."""
+        merged: dict[str, str] = {}
+        for block in row.environments:
+            merged.update(self.environments[block])
+        return {**merged, **row.environment}

@@ -1,0 +1,32 @@
+"""Ways in which a hurried administrator undoes the event log's protection."""
+
+HOME = "/etc/hedgerow/eventlog"
+RESTART = (
+    "systemctl restart hedgerow-kafka.service;"
+    " timeout 60 sh -c 'until podman healthcheck run hedgerow-kafka >/dev/null; do sleep 0.5; done'"
+)
+
+
+def line(file: str, expression: str) -> str:
+    """Return the command that edits one of its files and has it read."""
+    return f"sed -i '{expression}' {HOME}/{file}; {RESTART}"
+
+
+TOGETHER = True
+
+SABOTAGE = {
+    # In the clear and without asking who: clients go on over their side-cars in vain.
+    "eventlog.tls-only": (
+        f"sed -i 's/enabled: true/enabled: false/' {HOME}/redpanda.yaml; systemctl restart --no-block"
+        " hedgerow-kafka.service; sleep 8"
+    ),
+    # The neighbour's certificate: of the right authority, for another name.
+    "eventlog.certificate": (
+        f"cd /etc/hedgerow/clickhouse; cat server.crt >{HOME}/server.crt; cat server.key >{HOME}/server.key;"
+        " systemctl restart --no-block hedgerow-kafka.service; sleep 8"
+    ),
+    "eventlog.clients-proven": line("redpanda.yaml", "s/require_client_auth: true/require_client_auth: false/"),
+    "eventlog.least-privilege": line(
+        "access.yaml", "/^posthog_web:/,/reads/s/reads: .*/reads: [events_plugin_ingestion]/"
+    ),
+}
