@@ -101,9 +101,14 @@ def _posthog(answers: Answers) -> str:
 
 def scalar(value: str) -> str:
     """Write a text so that YAML reads the same text: plain where that is so, in quotes elsewhere."""
-    try:
-        document, _ = read(f"[{value}]\n")
-        plain = document.value == [value] and not document.raw
-    except UnreadableError:
-        plain = False
+    # In both styles: a lone hyphen is a text between brackets, and the beginning of a list on a line.
+    plain = all(_reads_as(line, value) for line in (f"[{value}]\n", f"- {value}\n"))
     return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _reads_as(line: str, value: str) -> bool:
+    try:
+        document, _ = read(line)
+    except UnreadableError:
+        return False
+    return bool(document.value == [value] and not document.raw)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hedgerow import init
@@ -155,6 +155,7 @@ def test_leaving_the_questions_writes_nothing(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
+@example("-")
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=30))
 def test_any_text_is_read_back_as_it_was(value: str) -> None:
     document, _ = read(f"key: {scalar(value)} # a comment\nlist:\n  - {scalar(value)}\nflow: [{scalar(value)}]\n")
