@@ -153,7 +153,7 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
         stack = stack_for(work.declaration, site, report.say)
         report.say("secrets and certificates")
         servers = server_names(work.declaration, site, stack)
-        made = ensure(work.deployment, stack.wanted, servers, provided(work.declaration), stack.clients)
+        made = ensure(work.deployment, stack.wanted, servers, provided(work.declaration), stack.stores.clients)
         return made, stack
 
 

@@ -38,7 +38,7 @@ def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
     with tempfile.TemporaryDirectory(prefix="hedgerow-plan-") as folder:
         scratch = Path(folder)
         stack = stack_for(work.declaration, site, report.say)
-        owners = [*server_names(work.declaration, site, stack), *stack.clients]
+        owners = [*server_names(work.declaration, site, stack), *stack.stores.clients]
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
         wanted = {**stack.wanted, **{f"tls.{owner}": "password" for owner in owners}}

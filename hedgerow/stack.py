@@ -14,6 +14,7 @@ from typing import Any
 from hedgerow import hops
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Health, Service, Table
+from hedgerow.stores import Stores, account, vault
 
 INSIDE = "hedgerow.internal"
 LOOPBACK = "127.0.0.1"
@@ -47,9 +48,9 @@ class Stack:
         return [row.name for row in self.table.services]
 
     @property
-    def stores(self) -> list[str]:
-        """Names of the stores that run in containers; each has a certificate."""
-        return [row.name for row in self.table.services if row.serves]
+    def stores(self) -> Stores:
+        """Who the services are in the stores."""
+        return Stores(self.table, self.hosts)
 
     @property
     def wanted(self) -> dict[str, str]:
@@ -57,11 +58,11 @@ class Stack:
         places = {f"posthog.{key}": kind for key, kind in self.table.secrets.items()}
         for row in self.table.services:
             if row.postgres:
-                places[f"postgres.{_account(row)}"] = "password"
+                places[f"postgres.{account(row)}"] = "password"
             if row.valkey:
-                places[f"valkey.{_account(row)}"] = "password"
+                places[f"valkey.{account(row)}"] = "password"
             if row.clickhouse:
-                places[f"clickhouse.{_account(row)}"] = "password"
+                places[f"clickhouse.{account(row)}"] = "password"
         return places
 
     def containers_networks(self, host: Host) -> Rows:
@@ -108,7 +109,7 @@ class Stack:
             "url": f"http://{self._address(row)}:{row.port}",
             "domain": self.domain,
             "email": email,
-            "password": _vault("posthog.owner_password"),
+            "password": vault("posthog.owner_password"),
             "organization": organization,
         }
 
@@ -134,102 +135,22 @@ class Stack:
             return ""
         return self._upstream(self.table.default)
 
-    @property
-    def postgres_databases(self) -> Rows:
-        """Databases, each with the one role that owns what is in it."""
-        owners = {
-            row.postgres.database: _account(row) for row in self.table.services if row.postgres and row.postgres.owner
-        }
-        return [{"name": name, "owner": owner} for name, owner in owners.items()]
-
-    @property
-    def postgres_roles(self) -> Rows:
-        """One role for each service that has a database."""
-        return [
-            {
-                "name": _account(row),
-                "password": _vault(f"postgres.{_account(row)}"),
-                "databases": [row.postgres.database],
-                "connection_limit": row.postgres.connections,
-            }
-            for row in self.table.services
-            if row.postgres
-        ]
-
-    @property
-    def valkey_users(self) -> Rows:
-        """One user for each service that uses Valkey."""
-        return [
-            {
-                "name": _account(row),
-                "password": _vault(f"valkey.{_account(row)}"),
-                "rules": " ".join((*row.valkey.keys, *row.valkey.channels, *row.valkey.rules)),
-            }
-            for row in self.table.services
-            if row.valkey
-        ]
-
-    def clickhouse_users(self, host: Host) -> Rows:
-        """One user for each service that asks ClickHouse, and from where this data host sees it come."""
-        return [
-            {
-                "name": _account(row),
-                "password": _vault(f"clickhouse.{_account(row)}"),
-                "from": hops.origins(self.table, self.hosts, host, row),
-            }
-            for row in self.table.services
-            if row.clickhouse
-        ]
-
-    @property
-    def clickhouse_owner(self) -> str:
-        """The service that makes ClickHouse's tables: the one whose role owns the database in PostgreSQL too."""
-        owners = [row for row in self.table.services if row.clickhouse and row.postgres and row.postgres.owner]
-        return _account(owners[0]) if owners else ""
-
     def sidecars(self, host: Host) -> dict[str, Rows]:
         """Services of a host that a side-car speaks for, each with where it leads."""
         ways: dict[str, Rows] = {row.name: [] for row in self._running(host)}
         for hop in hops.hops(self.table, self.hosts):
-            if hop.service in ways and self._by_sidecar(hop.store):
+            if hop.service in ways and self.stores.by_certificate(hop.store):
                 name = f"{hop.store}.{INSIDE}"
                 ways[hop.service].append({"store": hop.store, "name": name, "address": hop.address, "port": hop.port})
         return {name: rows for name, rows in ways.items() if rows}
 
-    @property
-    def clients(self) -> list[str]:
-        """Accounts that need a certificate to show."""
-        return [_account(row) for row in self.table.services if any(self._by_sidecar(name) for name in row.uses)]
-
     def account(self, name: str) -> str:
         """Return what a service is called in the stores it uses."""
-        return _account(self.table.service(name))
-
-    @property
-    def eventlog_clients(self) -> Rows:
-        """What each service may do in the event log."""
-        return [
-            {"name": _account(row), "writes": list(row.topics.writes), "reads": list(row.topics.reads)}
-            for row in self.table.services
-            if row.topics
-        ]
-
-    def _by_sidecar(self, store: str) -> bool:
-        return store in self.stores and self.table.service(store).certificates
+        return account(self.table.service(name))
 
     def runs(self, host: Host, name: str) -> bool:
         """Tell whether a host runs a service."""
         return name in {row.name for row in self._running(host)}
-
-    def data_clients(self, host: Host) -> list[str]:
-        """Return the networks from which a data host sees the services come.
-
-        From its own containers the address is theirs. From another host it is that host's: what a host forwards for
-        its containers leaves under the host's address.
-        """
-        own = [self.app_subnet] if self.app_subnet and "app" in host.roles else []
-        others = [f"{each.private_address}/32" for each in self._playing("app") if each.name != host.name]
-        return own + others
 
     def needs(self, host: Host) -> hops.Needs:
         """Return what the host's firewall must let through for the stack."""
@@ -266,7 +187,7 @@ class Stack:
             "subnet": self.table.networks[row.network],
             "gateway": self._gateway(row.network),
             "ca_file": CA_FILE,
-            "account": _account(row),
+            "account": account(row),
         }
         environment = self.table.environment(row)
         return {
@@ -280,7 +201,10 @@ class Stack:
             "ip": self._address(row),
             "port": row.port,
             # A store knows itself by the name in its certificate, on its own loopback.
-            "hosts": {f"{hop.store}.{INSIDE}": LOOPBACK if self._by_sidecar(hop.store) else hop.address for hop in ways}
+            "hosts": {
+                f"{hop.store}.{INSIDE}": LOOPBACK if self.stores.by_certificate(hop.store) else hop.address
+                for hop in ways
+            }
             | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {}),
             "health": {
                 "command": list(self._question(row, row.health)),
@@ -294,7 +218,7 @@ class Stack:
             "mounts": [{"source": CA_FILE, "target": CA_FILE}]
             + [{"source": each.source, "target": each.target} for each in row.mounts],
             "volume": row.volume,
-            "sidecar": any(self._by_sidecar(name) for name in row.uses),
+            "sidecar": any(self.stores.by_certificate(name) for name in row.uses),
             "after": list(row.after),
         }
 
@@ -319,32 +243,23 @@ def _verified(url: str, stand_in: bool) -> tuple[str, ...]:
     return ("wget", "--quiet", "--spider", f"--ca-certificate={CA_FILE}", url)
 
 
-def _account(row: Service) -> str:
-    """Name of a service's own role in PostgreSQL and user in Valkey."""
-    return f"posthog_{row.name.replace('-', '_')}"
-
-
 def _secret(row: Service, variable: str) -> str:
     return f"hedgerow-{row.name}-{variable.lower().replace('_', '-')}"
 
 
-def _vault(place: str) -> str:
-    return f"{{{{ vault.{place} }}}}"
-
-
 def _source(row: Service, source: str) -> str:
-    account = _account(row)
+    name = account(row)
     if source == "postgres" and row.postgres:
         # libpq: verify-full is the one mode that also checks the name in the certificate.
         return (
-            f"postgres://{account}:{_vault(f'postgres.{account}')}@postgres.{INSIDE}:{hops.POSTGRES_PORT}"
+            f"postgres://{name}:{vault(f'postgres.{name}')}@postgres.{INSIDE}:{hops.POSTGRES_PORT}"
             f"/{row.postgres.database}?sslmode=verify-full&sslrootcert={CA_FILE}"
         )
     if source == "valkey":
         return (
-            f"rediss://{account}:{_vault(f'valkey.{account}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
+            f"rediss://{name}:{vault(f'valkey.{name}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
             f"/0?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={CA_FILE}"
         )
     if source == "clickhouse":
-        return _vault(f"clickhouse.{account}")
-    return _vault(source)
+        return vault(f"clickhouse.{name}")
+    return vault(source)

@@ -41,7 +41,7 @@ def server_names(declaration: Declaration, site: Site, stack: Stack) -> dict[str
     """
     edge = edge_host(site)
     addresses = tuple(dict.fromkeys((edge.private_address, *_ip(edge.address))))
-    stores = ("postgres", "valkey", *stack.stores)
+    stores = ("postgres", "valkey", *stack.stores.names)
     return {"edge": (declaration.domain, *addresses)} | {name: (f"{name}.{INSIDE}",) for name in stores}
 
 
@@ -110,9 +110,9 @@ def packages(host: Host) -> dict[str, list[str]]:
 def _postgres(site: Site, credentials: Credentials, stack: Stack) -> Values:
     return {
         "postgres_listen": ["127.0.0.1", data_host(site).private_address],
-        "postgres_clients": stack.data_clients(data_host(site)),
-        "postgres_databases": stack.postgres_databases,
-        "postgres_roles": stack.postgres_roles,
+        "postgres_clients": stack.stores.data_clients(data_host(site)),
+        "postgres_databases": stack.stores.postgres_databases,
+        "postgres_roles": stack.stores.postgres_roles,
         "postgres_certificate": credentials.certificates["postgres"],
         "postgres_key": "{{ vault.tls.postgres }}",
     }
@@ -121,7 +121,7 @@ def _postgres(site: Site, credentials: Credentials, stack: Stack) -> Values:
 def _valkey(site: Site, credentials: Credentials, stack: Stack) -> Values:
     return {
         "valkey_listen": ["127.0.0.1", data_host(site).private_address],
-        "valkey_users": stack.valkey_users,
+        "valkey_users": stack.stores.valkey_users,
         "valkey_certificate": credentials.certificates["valkey"],
         "valkey_key": "{{ vault.tls.valkey }}",
     }
@@ -132,8 +132,8 @@ def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
         return {"clickhouse_enabled": False}
     return {
         "clickhouse_enabled": True,
-        "clickhouse_owner": stack.clickhouse_owner,
-        "clickhouse_users": stack.clickhouse_users(host),
+        "clickhouse_owner": stack.stores.clickhouse_owner,
+        "clickhouse_users": stack.stores.clickhouse_users(host),
         "clickhouse_certificate": credentials.certificates["clickhouse"],
         "clickhouse_key": "{{ vault.tls.clickhouse }}",
         "clickhouse_cluster_secret": "{{ vault.posthog.clickhouse_cluster_secret }}",
@@ -145,7 +145,7 @@ def _eventlog(host: Host, credentials: Credentials, stack: Stack) -> Values:
         return {"eventlog_enabled": False}
     return {
         "eventlog_enabled": True,
-        "eventlog_clients": stack.eventlog_clients,
+        "eventlog_clients": stack.stores.eventlog_clients,
         "eventlog_certificate": credentials.certificates["kafka"],
         "eventlog_key": "{{ vault.tls.kafka }}",
     }

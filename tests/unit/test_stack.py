@@ -81,17 +81,22 @@ def test_every_secret_a_service_asks_for_is_there_and_generated() -> None:
 
 def test_no_account_is_shared() -> None:
     made = stack()
-    for accounts in (made.postgres_roles, made.valkey_users, made.clickhouse_users(ONE[0]), made.eventlog_clients):
+    for accounts in (
+        made.stores.postgres_roles,
+        made.stores.valkey_users,
+        made.stores.clickhouse_users(ONE[0]),
+        made.stores.eventlog_clients,
+    ):
         names = [each["name"] for each in accounts]
         assert names
         assert len(set(names)) == len(names)
         assert set(names) <= {f"posthog_{name.replace('-', '_')}" for name in made.services}
-    assert "posthog_capture" not in {each["name"] for each in made.postgres_roles}
-    assert made.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
+    assert "posthog_capture" not in {each["name"] for each in made.stores.postgres_roles}
+    assert made.stores.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
 
 
 def test_capture_may_neither_administer_nor_listen() -> None:
-    rules = {each["name"]: each["rules"] for each in stack().valkey_users}["posthog_capture"].split()
+    rules = {each["name"]: each["rules"] for each in stack().stores.valkey_users}["posthog_capture"].split()
     assert {"resetchannels", "-@admin", "-@dangerous"} <= set(rules)
     assert "&*" not in rules
 
@@ -159,7 +164,7 @@ def test_the_event_log_is_reached_through_a_side_car() -> None:
         {"store": "kafka", "name": "kafka.hedgerow.internal", "address": "192.0.2.11", "port": 9092}
     ]
     assert list(made.sidecars(TWO[1])) == ["clickhouse"]
-    assert "posthog_capture" in made.clients
+    assert "posthog_capture" in made.stores.clients
     assert row("web", made)["hosts"]["clickhouse.hedgerow.internal"] == "192.0.2.11"
     assert row("web", made)["environment"]["CLICKHOUSE_USER"] == "posthog_web"
 

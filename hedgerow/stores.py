@@ -1,0 +1,115 @@
+"""Who the services are in the stores: databases, accounts, certificates and topics, in the shape of the roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hedgerow import hops
+from hedgerow.hops import Rows
+from hedgerow.hosts import Host
+from hedgerow.service_rows import Service, Table
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores of one deployment. Passwords appear only as references into the vault."""
+
+    table: Table
+    hosts: tuple[Host, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the stores that run in containers; each has a certificate."""
+        return [row.name for row in self.table.services if row.serves]
+
+    @property
+    def postgres_databases(self) -> Rows:
+        """Databases, each with the one role that owns what is in it."""
+        owners = {
+            row.postgres.database: account(row) for row in self.table.services if row.postgres and row.postgres.owner
+        }
+        return [{"name": name, "owner": owner} for name, owner in owners.items()]
+
+    @property
+    def postgres_roles(self) -> Rows:
+        """One role for each service that has a database."""
+        return [
+            {
+                "name": account(row),
+                "password": vault(f"postgres.{account(row)}"),
+                "databases": [row.postgres.database],
+                "connection_limit": row.postgres.connections,
+            }
+            for row in self.table.services
+            if row.postgres
+        ]
+
+    @property
+    def valkey_users(self) -> Rows:
+        """One user for each service that uses Valkey."""
+        return [
+            {
+                "name": account(row),
+                "password": vault(f"valkey.{account(row)}"),
+                "rules": " ".join((*row.valkey.keys, *row.valkey.channels, *row.valkey.rules)),
+            }
+            for row in self.table.services
+            if row.valkey
+        ]
+
+    def clickhouse_users(self, host: Host) -> Rows:
+        """One user for each service that asks ClickHouse, and from where this data host sees it come."""
+        return [
+            {
+                "name": account(row),
+                "password": vault(f"clickhouse.{account(row)}"),
+                "from": hops.origins(self.table, self.hosts, host, row),
+            }
+            for row in self.table.services
+            if row.clickhouse
+        ]
+
+    @property
+    def clickhouse_owner(self) -> str:
+        """The service that makes ClickHouse's tables: the one whose role owns the database in PostgreSQL too."""
+        owners = [row for row in self.table.services if row.clickhouse and row.postgres and row.postgres.owner]
+        return account(owners[0]) if owners else ""
+
+    @property
+    def clients(self) -> list[str]:
+        """Accounts that need a certificate to show."""
+        return [account(row) for row in self.table.services if any(self.by_certificate(name) for name in row.uses)]
+
+    @property
+    def eventlog_clients(self) -> Rows:
+        """What each service may do in the event log."""
+        return [
+            {"name": account(row), "writes": list(row.topics.writes), "reads": list(row.topics.reads)}
+            for row in self.table.services
+            if row.topics
+        ]
+
+    def by_certificate(self, store: str) -> bool:
+        """Tell whether a store in a container knows its clients by certificate: a side-car shows it."""
+        return store in self.names and self.table.service(store).certificates
+
+    def data_clients(self, host: Host) -> list[str]:
+        """Return the networks from which a data host sees the services come.
+
+        From its own containers the address is theirs. From another host it is that host's: what a host forwards for
+        its containers leaves under the host's address.
+        """
+        subnet = self.table.networks.get("app")
+        own = [subnet] if subnet and "app" in host.roles else []
+        others = [f"{each.private_address}/32" for each in hops.playing(self.hosts, "app") if each.name != host.name]
+        return own + others
+
+
+def account(row: Service) -> str:
+    """Name of a service's own role in PostgreSQL and user in Valkey."""
+    return f"posthog_{row.name.replace('-', '_')}"
+
+
+def vault(place: str) -> str:
+    """Return a reference to a place in the vault."""
+    return f"{{{{ vault.{place} }}}}"
