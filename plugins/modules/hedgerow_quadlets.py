@@ -174,9 +174,7 @@ def make_plan(host: Host, names: list[str], networks: list[str], sidecars: list[
         sources = sources_of(path, container, secrets)
         if name in companions:
             sources |= {str(each): each.stat().st_ctime for each in sidecar_files(host, name) if each.is_file()}
-        why = reason(unit, container, sources)
-        if name in companions and units[companions[name]]["ActiveState"] != "active":
-            why = why or f"its side-car was {units[companions[name]]['ActiveState'] or 'unknown'}"
+        why = reason(unit, container, sources, units[companions[name]] if name in companions else None)
         if remade:
             why = why or f"network {', '.join(remade)} changed"
         if overridden or unit["Id"] in overrides.values():

@@ -55,6 +55,20 @@ def test_reason(unit: dict[str, str], found: dict[str, Any] | None, sources: dic
 
 
 @pytest.mark.parametrize(
+    ("unit", "beside", "why"),
+    [
+        (UNIT, {"ActiveState": "active"}, ""),
+        (UNIT, {"ActiveState": "inactive"}, "its side-car was inactive"),
+        (UNIT, {"ActiveState": ""}, "its side-car was unknown"),
+        ({**UNIT, "ActiveState": "activating", "SubState": "start-post"}, {"ActiveState": "inactive"}, ""),
+    ],
+    ids=["both run", "it ended", "new", "starting"],
+)
+def test_a_side_car_starts_with_its_service(unit: dict[str, str], beside: dict[str, str], why: str) -> None:
+    assert plan.reason(unit, container(), {}, beside) == why
+
+
+@pytest.mark.parametrize(
     ("earlier", "later"),
     [
         ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.2Z"),

@@ -39,10 +39,16 @@ def unit_of(path: Path) -> str:
     return f"{path.stem}{SUFFIXES[path.suffix]}.service"
 
 
-def reason(unit: dict[str, str], container: dict[str, Any] | None, sources: dict[str, float]) -> str:
+def reason(
+    unit: dict[str, str],
+    container: dict[str, Any] | None,
+    sources: dict[str, float],
+    beside: dict[str, str] | None = None,
+) -> str:
     """Say why a service must be restarted; empty when it runs as it should.
 
-    `sources` are the things it was made from, by name, each with the time of its last change.
+    `sources` are the things it was made from, by name, each with the time of its last change. `beside` is the unit of
+    its side-car: the two share a network, and so start together.
     """
     # One that is still starting is waited for, not started again: it may be migrating the database.
     if unit["ActiveState"] != "active" and unit["SubState"] not in STARTING:
@@ -51,6 +57,8 @@ def reason(unit: dict[str, str], container: dict[str, Any] | None, sources: dict
         return "had no container"
     if container["Config"]["Labels"].get("PODMAN_SYSTEMD_UNIT") != unit["Id"]:
         return "its container was not started by its unit"
+    if beside and beside["ActiveState"] != "active" and unit["ActiveState"] == "active":
+        return f"its side-car was {beside['ActiveState'] or 'unknown'}"
     created = moment(container["Created"])
     newer = sorted(name for name, changed in sources.items() if changed > created)
     return f"older than {', '.join(newer)}" if newer else ""
