@@ -32,6 +32,9 @@ SESSIONS = sql(
 
 ASK_AHEAD = (inside.trial, inside.INSPECT, ENVIRONMENT)
 
+# Upstream's compose passes on ANTHROPIC_API_KEY and OPENAI_API_KEY; posthog/settings knows more of the kind.
+THIRD_PARTIES = ("_API_KEY", "SENTRY_DSN")
+
 DATABASES = ("postgres", "postgresql", "psql")
 CACHES = ("redis", "rediss", "valkey", "valkeys")
 WEB, WEB_PORT = "web", 8000
@@ -148,6 +151,20 @@ def test_nothing_is_reported_home(finding, started_with):
     told = {name: each.get("OPT_OUT_CAPTURE", "unset") for name, each in applications(started_with).items()}
     finding.observe(", ".join(f"{name}: OPT_OUT_CAPTURE {value}" for name, value in told.items()))
     assert all(value.lower() in ("true", "1", "yes") for value in told.values()), "usage is reported to the vendor"
+
+
+@pytest.mark.control("posthog.no-third-parties")
+def test_no_service_holds_a_key_to_somebody_elses(finding, started_with):
+    """Features that send data to another company need that company's key: without one they cannot."""
+    finding.expect("no API key of another company and no error reporter in what any container was started with")
+    held = [
+        f"{name}: {variable}"
+        for name, each in started_with.items()
+        for variable in (*each["lengths"], *each["urls"])
+        if variable.endswith(THIRD_PARTIES)
+    ]
+    finding.observe(f"{', '.join(started_with)}: {', '.join(held) or 'no such key'}")
+    assert not held, f"a way to another company: {', '.join(held)}"
 
 
 @pytest.mark.control("posthog.sessions-short")

@@ -30,7 +30,7 @@ CONCERNS = {
     "eventlog": ("data", "app"),
     "sidecars": ("app", "data"),
     "containers": ("app", "data"),
-    "posthog": ("app",),
+    "posthog": ("app", "data"),
     "edge": ("edge",),
 }
 """Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it."""

@@ -79,7 +79,8 @@ class Mount:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Service:
-    """One row. `stand_in_command` is what the lab's image is started with; `port` is 0 where nothing listens.
+    """One row. `about` says what it holds or does, for docs/services.md. `stand_in_command` is what the lab's image is
+    started with; `port` is 0 where nothing listens.
 
     `tier` says which hosts run it. `serves` are the ports of a store that other services may use, and they say so by
     its name in `uses`; no other way between two services is open. `volume` is the one folder where it keeps data;
@@ -88,6 +89,7 @@ class Service:
     """
 
     name: str
+    about: str
     image: str
     ip_offset: int
     memory: str

@@ -16,8 +16,12 @@ warnings.simplefilter("ignore")  # of TLS 1.1, which is what is tried
 
 
 def said(address, port, words):
-    """Return what comes back to a plain text; "" when the connection is closed without a word."""
-    with socket.create_connection((address, port), SECONDS) as plain:
+    """Return what comes back to a plain text; "" when the connection is closed without a word, or there is none."""
+    try:
+        plain = socket.create_connection((address, port), SECONDS)
+    except ConnectionRefusedError:
+        return ""
+    with plain:
         plain.settimeout(SECONDS)
         plain.sendall(words.encode("latin-1"))
         try:

@@ -32,7 +32,8 @@ USERS = """
 </clickhouse>
 """
 UNSPOKEN = (
-    *("tcp_port", "tcp_port_secure", "tcp_with_proxy_port", "mysql_port", "postgresql_port", "grpc_port"),
+    # Not tcp_port_secure: a deployment has it for upstream's native driver. It stays closed here.
+    *("tcp_port", "tcp_with_proxy_port", "mysql_port", "postgresql_port", "grpc_port"),
     *("interserver_http_port", "interserver_https_port"),
 )
 TLS = (
@@ -83,7 +84,11 @@ class Config:
 def read_config(folder: Path = FOLDER) -> Config:
     """Return the configuration. Raises ConfigError with everything that is wrong with it."""
     server, people = merged(SERVER, folder / "config.d"), merged(USERS, folder / "users.d")
-    wrong = [f"{port} is open and this stand-in does not speak it: remove it" for port in UNSPOKEN if server.find(port) is not None]
+    wrong = [
+        f"{port} is open and this stand-in does not speak it: remove it"
+        for port in UNSPOKEN
+        if server.find(port) is not None
+    ]
     tls = server.find("openSSL/server")
     https, http = _port(server, "https_port", wrong), _port(server, "http_port", wrong)
     mode = word(server, "openSSL/server/verificationMode", "relaxed")
@@ -93,7 +98,9 @@ def read_config(folder: Path = FOLDER) -> Config:
         wrong.append(f"openSSL/server/verificationMode is none of {', '.join(MODES)}")
     if https is None and http is None:
         wrong.append("neither https_port nor http_port is set")
-    if https is not None and not (word(server, "openSSL/server/certificateFile") and word(server, "openSSL/server/privateKeyFile")):
+    if https is not None and not (
+        word(server, "openSSL/server/certificateFile") and word(server, "openSSL/server/privateKeyFile")
+    ):
         wrong.append("https_port needs openSSL/server/certificateFile and privateKeyFile")
     kafka = _kafka(server, wrong)
     users = _users(people, wrong)
@@ -187,4 +194,6 @@ def _settings(people: ElementTree.Element, profile: str, depth: int = 0) -> dict
 
 
 def _is_grant(query: str) -> bool:
-    return bool(re.fullmatch(r"(?is)\s*(GRANT|REVOKE)\s[^;]+", query)) and not re.search(r"(?i)\s(TO|FROM)\s+\S+\s*$", query)
+    return bool(re.fullmatch(r"(?is)\s*(GRANT|REVOKE)\s[^;]+", query)) and not re.search(
+        r"(?i)\s(TO|FROM)\s+\S+\s*$", query
+    )

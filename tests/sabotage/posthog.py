@@ -30,6 +30,7 @@ SABOTAGE = {
         "runuser -u postgres -- psql -Xqd posthog -c 'truncate posthog_organization cascade' 2>/dev/null"
     ),
     "posthog.telemetry-off": environment("OPT_OUT_CAPTURE", "false"),
+    "posthog.no-third-parties": add(f"Environment=OPENAI_API_KEY={'a1' * 24}"),
     "posthog.sessions-short": environment("SESSION_COOKIE_AGE", "1209600"),
     "posthog.database-over-tls": add(
         "Environment=READER_URL=postgres://postgres.hedgerow.internal:5432/posthog?sslmode=require"

@@ -16,7 +16,9 @@ THREE = (
 
 
 def service(name: str, offset: int, **values: object) -> Service:
-    return Service(name=name, image="app", ip_offset=offset, memory="64m", health=Health(command=("true",)), **values)  # type: ignore[arg-type]
+    return Service(
+        name=name, about=name, image="app", ip_offset=offset, memory="64m", health=Health(command=("true",)), **values
+    )  # type: ignore[arg-type]
 
 
 TABLE = Table(

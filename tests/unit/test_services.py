@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
     "services": [
         {
             "name": "web",
+            "about": "The pages.",
             "image": "app",
             "environments": ["shared"],
             "environment": {"DEBUG": "0"},
@@ -31,7 +32,14 @@ SMALL: dict[str, Any] = {
             "health": {"path": "/up"},
             "memory": "64m",
         },
-        {"name": "worker", "image": "app", "ip_offset": 11, "health": {"command": ["true"]}, "memory": "64m"},
+        {
+            "name": "worker",
+            "about": "Tasks.",
+            "image": "app",
+            "ip_offset": 11,
+            "health": {"command": ["true"]},
+            "memory": "64m",
+        },
     ],
     "routes": [{"name": "in", "to": "web", "access": "ingest", "paths": ["/e"]}],
     "default": "web",

@@ -1,0 +1,99 @@
+"""docs/services.md: what each service holds, who may talk to it, and how.
+
+`python -m hedgerow.service_pages` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hedgerow.deployment import REPOSITORY, write_file
+from hedgerow.hops import Hop, hops
+from hedgerow.hosts import Host
+from hedgerow.service_rows import Service, Table
+from hedgerow.services import load_table
+from hedgerow.stores import Stores, account
+
+PAGE = REPOSITORY / "docs" / "services.md"
+HOST = (Host("host", "192.0.2.10", "192.0.2.10", "debian"),)
+NATIVE = {
+    "postgres": ("PostgreSQL", "TLS, the name verified; SCRAM password"),
+    "valkey": ("Valkey", "TLS, the name verified; password"),
+}
+HEAD = """\
+# Services
+
+Written by `python -m hedgerow.service_pages` from `hedgerow/services.yml`; a test holds the two together. PostgreSQL,
+Valkey and nginx come from the distribution, everything else is a container. A way that is not listed here is closed by
+the firewall.
+"""
+
+
+def page(table: Table) -> str:
+    """Return the whole page."""
+    ways = hops(table, HOST)
+    return "\n".join(
+        [HEAD, *_picture(table, ways), *(line for row in table.services for line in _service(table, row, ways))]
+    )
+
+
+def _picture(table: Table, ways: list[Hop]) -> Iterator[str]:
+    yield from (
+        "## Who talks to whom",
+        "",
+        "```mermaid",
+        "flowchart LR",
+        "  clients([browsers and SDKs]) -->|TLS 1.2+| edge[nginx]",
+    )
+    for name in dict.fromkeys([*(route.to for route in table.routes), table.default]):
+        yield f"  edge -->|plain, inside the host| {name}"
+    stores = Stores(table, HOST)
+    for service, store in dict.fromkeys((way.service, way.store) for way in ways):
+        yield f"  {service} -->|{'mutual TLS' if stores.by_certificate(store) else 'TLS'}| {store}[({store})]"
+    yield from ("```", "")
+
+
+def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
+    routes = [path for route in table.routes if route.to == row.name for path in route.paths]
+    clients = list(dict.fromkeys(way.service for way in ways if way.store == row.name))
+    yield from (f"## {row.name}", "", row.about, "")
+    yield f"- **image**: `{table.images[row.image].repository}`, by digest; in the lab a stand-in"
+    if row.volume:
+        yield f"- **keeps data in**: the volume `hedgerow-{row.name}` (`{row.volume}`); the rest of it is read-only"
+    else:
+        yield "- **keeps data in**: nothing; its root is read-only, and what it writes is in memory"
+    if row.name == table.default:
+        yield "- **asked by**: nginx, for every page that no other service has"
+    if routes:
+        yield f"- **asked by**: nginx, for {', '.join(f'`{path}`' for path in routes)}"
+    if clients:
+        yield f"- **asked by**: {', '.join(clients)}, on {', '.join(map(str, row.serves))}"
+    for store in dict.fromkeys(way.store for way in ways if way.service == row.name):
+        yield f"- **asks**: {_way(table, row, store)}"
+    yield ""
+
+
+def _way(table: Table, row: Service, store: str) -> str:
+    if store in NATIVE:
+        return f"{NATIVE[store][0]} as `{account(row)}` ({NATIVE[store][1]})"
+    if Stores(table, HOST).by_certificate(store):
+        done = [
+            f"{verb} {', '.join(f'`{topic}`' for topic in topics)}"
+            for verb, topics in (
+                ("writes", row.topics.writes if row.topics else ()),
+                ("reads", row.topics.reads if row.topics else ()),
+            )
+            if topics
+        ]
+        return f"{store} as `{account(row)}` (mutual TLS by its side-car); {'; '.join(done) or 'no topic'}"
+    return f"{store} as `{account(row)}` (TLS, the name verified; password)"
+
+
+def write(path: Path = PAGE) -> None:
+    """Write the page anew."""
+    write_file(path, page(load_table()))
+
+
+if __name__ == "__main__":
+    write()
