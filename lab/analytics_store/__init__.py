@@ -11,4 +11,8 @@ catalog, with these differences:
 - it does not replicate, and it keeps no `system.query_log`: a query is a line on standard output instead.
 """
 
-HEADERS = (("Server", "hedgerow-stand-in"), ("X-Hedgerow-Stand-In", "1"), ("X-ClickHouse-Server-Display-Name", "stand-in"))
+HEADERS = (
+    ("Server", "hedgerow-stand-in"),
+    ("X-Hedgerow-Stand-In", "1"),
+    ("X-ClickHouse-Server-Display-Name", "stand-in"),
+)

@@ -40,7 +40,13 @@ class Runs(Protocol):
         """Return 0 for a statement that only reads."""
 
     def query(
-        self, user: User, statement: str, form: str, database: str, values: Mapping[str, str], settings: Mapping[str, str]
+        self,
+        user: User,
+        statement: str,
+        form: str,
+        database: str,
+        values: Mapping[str, str],
+        settings: Mapping[str, str],
     ) -> bytes:
         """Run a statement."""
 
@@ -78,7 +84,9 @@ class RefusedError(Exception):
 def answer(request: Request, users: Mapping[str, User], engine: Runs) -> Answer:
     """Answer one request."""
     url = urlsplit(request.target)
-    if url.path in ("/ping", "/replicas_status") or (url.path == "/" and not url.query and not request.body and request.method == "GET"):
+    if url.path in ("/ping", "/replicas_status") or (
+        url.path == "/" and not url.query and not request.body and request.method == "GET"
+    ):
         return Answer(200, b"Ok.\n", (("Content-Type", "text/plain; charset=UTF-8"),))
     if url.path not in ("/", "/query"):
         return Answer(404, b"There is no handle %s\n" % url.path.encode(), said="no such path")
@@ -99,7 +107,11 @@ def answer(request: Request, users: Mapping[str, User], engine: Runs) -> Answer:
         return Answer(
             STATUS.get(code, 500),
             f"Code: {code}. DB::Exception: {words} (version {engine.version} (Hedgerow stand-in))\n".encode(),
-            (("Content-Type", "text/plain; charset=UTF-8"), ("X-ClickHouse-Exception-Code", str(code)), ("X-ClickHouse-Query-Id", number)),
+            (
+                ("Content-Type", "text/plain; charset=UTF-8"),
+                ("X-ClickHouse-Exception-Code", str(code)),
+                ("X-ClickHouse-Query-Id", number),
+            ),
             f"{who or '-'} refused {code}",
         )
 
@@ -125,14 +137,18 @@ def _credentials(request: Request, query: Mapping[str, str]) -> tuple[str, str]:
         try:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            raise RefusedError(516, "Invalid authentication: the Authorization header cannot be read. (AUTHENTICATION_FAILED)") from None
+            raise RefusedError(
+                516, "Invalid authentication: the Authorization header cannot be read. (AUTHENTICATION_FAILED)"
+            ) from None
         if kind.lower() != "basic":
             raise RefusedError(516, "Invalid authentication: only Basic is taken. (AUTHENTICATION_FAILED)")
         ways.append((name, password))
     if "user" in query or "password" in query:
         ways.append((query.get("user", "default"), query.get("password", "")))
     if len(ways) > 1:
-        raise RefusedError(516, "Invalid authentication: more than one way of signing in was used. (AUTHENTICATION_FAILED)")
+        raise RefusedError(
+            516, "Invalid authentication: more than one way of signing in was used. (AUTHENTICATION_FAILED)"
+        )
     return ways[0] if ways else ("default", "")
 
 

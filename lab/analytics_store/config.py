@@ -1,4 +1,4 @@
-"""ClickHouse's own configuration files, read into what this server does: config.d and users.d, merged over its defaults.
+"""ClickHouse's own configuration files, config.d and users.d over its defaults, read into what this server does.
 
 The defaults are upstream's, the dangerous ones too: plain ports are open and `default` needs no password until a file
 says otherwise. So a file that forgets to close them is seen here as it would be with the real server. Keys come from
@@ -83,7 +83,11 @@ class Config:
 def read_config(folder: Path = FOLDER) -> Config:
     """Return the configuration. Raises ConfigError with everything that is wrong with it."""
     server, people = merged(SERVER, folder / "config.d"), merged(USERS, folder / "users.d")
-    wrong = [f"{port} is open and this stand-in does not speak it: remove it" for port in UNSPOKEN if server.find(port) is not None]
+    wrong = [
+        f"{port} is open and this stand-in does not speak it: remove it"
+        for port in UNSPOKEN
+        if server.find(port) is not None
+    ]
     tls = server.find("openSSL/server")
     https, http = _port(server, "https_port", wrong), _port(server, "http_port", wrong)
     mode = word(server, "openSSL/server/verificationMode", "relaxed")
@@ -93,7 +97,9 @@ def read_config(folder: Path = FOLDER) -> Config:
         wrong.append(f"openSSL/server/verificationMode is none of {', '.join(MODES)}")
     if https is None and http is None:
         wrong.append("neither https_port nor http_port is set")
-    if https is not None and not (word(server, "openSSL/server/certificateFile") and word(server, "openSSL/server/privateKeyFile")):
+    if https is not None and not (
+        word(server, "openSSL/server/certificateFile") and word(server, "openSSL/server/privateKeyFile")
+    ):
         wrong.append("https_port needs openSSL/server/certificateFile and privateKeyFile")
     kafka = _kafka(server, wrong)
     users = _users(people, wrong)
@@ -187,4 +193,6 @@ def _settings(people: ElementTree.Element, profile: str, depth: int = 0) -> dict
 
 
 def _is_grant(query: str) -> bool:
-    return bool(re.fullmatch(r"(?is)\s*(GRANT|REVOKE)\s[^;]+", query)) and not re.search(r"(?i)\s(TO|FROM)\s+\S+\s*$", query)
+    return bool(re.fullmatch(r"(?is)\s*(GRANT|REVOKE)\s[^;]+", query)) and not re.search(
+        r"(?i)\s(TO|FROM)\s+\S+\s*$", query
+    )

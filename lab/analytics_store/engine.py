@@ -22,7 +22,7 @@ from analytics_store.config import Config, User
 LIBRARY = "/usr/lib/hedgerow-stand-in/chdb"
 DEEPBIND = 0x8  # RTLD_DEEPBIND: the library brings its own allocator, and everything in it must use that one
 EVENTS = User("events_consumer", "", (), "default", ("GRANT SELECT, INSERT ON posthog.*",))
-"""Who inserts what comes from the event log. The real server's Kafka tables have no user; nobody signs in as this one."""
+"""Who inserts what the event log brings. The real server's Kafka tables have no user; nobody signs in as this one."""
 READ, WRITE = 0, 1
 
 
@@ -70,11 +70,19 @@ class Engine:
         if count > 1:
             raise QueryError(62, "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)")
         if kind not in (READ, WRITE) or re.search(r"(?i)\bFROM\s+INFILE\b", statement[:4096]):
-            raise QueryError(497, "Not enough privileges. The stand-in runs no statement that controls the server. (ACCESS_DENIED)")
+            raise QueryError(
+                497, "Not enough privileges. The stand-in runs no statement that controls the server. (ACCESS_DENIED)"
+            )
         return kind
 
     def query(
-        self, user: User, statement: str, form: str, database: str, values: Mapping[str, str], settings: Mapping[str, str]
+        self,
+        user: User,
+        statement: str,
+        form: str,
+        database: str,
+        values: Mapping[str, str],
+        settings: Mapping[str, str],
     ) -> bytes:
         """Run one statement, which `kind` has seen, as a user. Raises QueryError."""
         seat = self._seat(user)
@@ -151,10 +159,7 @@ def _role(user: str) -> str:
 def _write(config: Config, scratch: Path) -> Path:
     """Write the engine's own configuration: the users as roles. It holds no secret: passwords stay with the server."""
     users = [*config.users.values(), EVENTS]
-    roles = "".join(
-        f"<user_{user.name}><grants>{_grants(user)}</grants></user_{user.name}>"
-        for user in users
-    )
+    roles = "".join(f"<user_{user.name}><grants>{_grants(user)}</grants></user_{user.name}>" for user in users)
     everyone = ", ".join(_role(user.name) for user in users)
     (scratch / "users.xml").write_text(
         f"<clickhouse>{config.profiles}<quotas><default/></quotas><roles>{roles}</roles><users><default><password/>"

@@ -32,7 +32,9 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext | None, config: Config, engine: Engine) -> None:
+    def __init__(
+        self, address: tuple[str, int], context: ssl.SSLContext | None, config: Config, engine: Engine
+    ) -> None:
         self.address_family = AF_INET6 if ":" in address[0] else self.address_family
         self.context, self.config, self.engine = context, config, engine
         super().__init__(address, Handler)
@@ -60,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Listener
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """Answer."""
         length = self.headers.get("Content-Length", "0")
         if self.headers.get("Transfer-Encoding"):
