@@ -29,7 +29,8 @@ def images_for(
     missing = [key for key in table.images if key not in declared]
     if not missing or not site.stand_ins:
         return declared
-    built = {image.reference.partition("@")[0]: image for image in stand_in.images(say)}
+    wanted = {table.images[key].stand_in for key in missing}
+    built = {image.reference.partition("@")[0]: image for image in stand_in.images(say, wanted=wanted)}
     for key in missing:
         image = built[table.images[key].stand_in]
         declared[key] = LockedImage(image.reference, str(image.archive))

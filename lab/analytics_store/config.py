@@ -1,4 +1,4 @@
-"""ClickHouse's own configuration files, read into what this server does: config.d and users.d, merged over its defaults.
+"""ClickHouse's own configuration files, config.d and users.d over its defaults, read into what this server does.
 
 The defaults are upstream's, the dangerous ones too: plain ports are open and `default` needs no password until a file
 says otherwise. So a file that forgets to close them is seen here as it would be with the real server. Keys come from

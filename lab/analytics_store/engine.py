@@ -22,7 +22,7 @@ from analytics_store.config import Config, User
 LIBRARY = "/usr/lib/hedgerow-stand-in/chdb"
 DEEPBIND = 0x8  # RTLD_DEEPBIND: the library brings its own allocator, and everything in it must use that one
 EVENTS = User("events_consumer", "", (), "default", ("GRANT SELECT, INSERT ON posthog.*",))
-"""Who inserts what comes from the event log. The real server's Kafka tables have no user; nobody signs in as this one."""
+"""Who inserts what the event log brings. The real server's Kafka tables have no user; nobody signs in as this one."""
 READ, WRITE = 0, 1
 
 
