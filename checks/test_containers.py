@@ -256,7 +256,8 @@ def test_data_cannot_be_carried_away(finding, host, sheet, running):
     known = [f"{way} {how}" for way, how in answer["seen"].items() if way.endswith(stores)]
     finding.observe("; ".join(reached) or f"{len(answer['seen']) - len(known)} ways tried in {len(running)} containers")
     assert not reached, f"reached from a container: {', '.join(reached)}"
-    if not all(words.endswith("open") for words in known):
+    # "refused" is an answer: the way there and back is open, and whoever should listen does not.
+    if not all(words.endswith(("open", "refused")) for words in known):
         raise CouldNotAsk(f"not even the stores can be reached: {', '.join(known)}")
 
 

@@ -107,7 +107,7 @@ def needs(table: Table, hosts: Sequence[Host], host: Host) -> Needs:
                 )
                 why = f"services reach {row.name}"
                 forward.append(
-                    {**_tcp(list(row.serves), why), "from": clients, "to": [f"{place}/32"], "keep_source": True}
+                    {**_tcp(list(row.serves), why), "from": clients, "to": [f"{place}/32"], "passed_on": True}
                 )
                 why = f"the checks ask {row.name}"
                 outbound.append({**_tcp(list(row.serves), why), "to": [f"{place}/32"], "users": ["root"]})
@@ -167,7 +167,7 @@ def _to_other_hosts(table: Table, hosts: Sequence[Host], host: Host) -> Rows:
                 **_tcp([port], f"services reach {store} on the data host"),
                 "from": [f"{hop.source}/32" for hop in chosen],
                 "to": [f"{chosen[0].address}/32"],
-                "keep_source": False,
+                "passed_on": False,
             }
         )
     return rules

@@ -240,7 +240,7 @@ def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> li
             "ports": [allowed.port],
             "from": [stack.app_subnet],
             "to": [allowed.to],
-            "keep_source": False,
+            "passed_on": False,
             "why": allowed.why or "declared in access.outbound_to",
         }
         for allowed in declaration.access.outbound_to

@@ -57,7 +57,7 @@ def test_on_one_host_a_store_is_passed_on_to_its_clients_under_their_own_address
         ([8443, 9440], ["10.90.0.10/32"], "192.0.2.10", "10.90.1.10"),
         ([9093], ["10.90.0.12/32", "10.90.1.10/32"], "192.0.2.10", "10.90.2.10"),
     ]
-    assert [(row["from"], row["to"], row["keep_source"]) for row in found.forward] == [
+    assert [(row["from"], row["to"], row["passed_on"]) for row in found.forward] == [
         (["10.90.0.10/32"], ["10.90.1.10/32"], True),
         (["10.90.0.12/32", "10.90.1.10/32"], ["10.90.2.10/32"], True),
     ]
@@ -69,7 +69,7 @@ def test_on_one_host_a_store_is_passed_on_to_its_clients_under_their_own_address
 
 def test_on_two_hosts_each_opens_its_own_half() -> None:
     front, store = (needs(TABLE, THREE, host) for host in THREE)
-    assert [(row["ports"], row["from"], row["to"], row["keep_source"]) for row in front.forward] == [
+    assert [(row["ports"], row["from"], row["to"], row["passed_on"]) for row in front.forward] == [
         ([5432], ["10.90.0.10/32"], ["192.0.2.11/32"], False),
         ([6379], ["10.90.0.10/32", "10.90.0.12/32"], ["192.0.2.11/32"], False),
         ([8443], ["10.90.0.10/32"], ["192.0.2.11/32"], False),

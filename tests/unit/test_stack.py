@@ -142,7 +142,7 @@ def test_on_one_host_each_store_lets_in_its_own_clients() -> None:
     published = {tuple(rule["ports"]): rule["from"] for rule in needs.published}
     assert "10.90.0.12/32" not in published[(8443, 9440)], "nor in ClickHouse"
     assert {"10.90.0.12/32", "10.90.1.10/32"} <= set(published[(9092,)])
-    assert {rule["keep_source"] for rule in needs.forward} == {True}
+    assert {rule["passed_on"] for rule in needs.forward} == {True}
 
 
 def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
