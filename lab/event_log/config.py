@@ -1,0 +1,177 @@
+"""What the broker is told: redpanda.yaml and .bootstrap.yaml as the real one reads them, and the users' file of ours.
+
+The real broker keeps users, access lists and topics in itself and is told of them by `rpk`. Here they are a file, whose
+entries say what the three commands say (`rpk security user create`, `rpk security acl create`, `rpk topic create`):
+
+    users:
+      - {name: posthog_capture, mechanism: SCRAM-SHA-512, password: ...}
+    acls:
+      - {user: posthog_capture, operations: [write], topic: events_plugin_ingestion}
+      - {user: posthog_ingestion, operations: [read], group: ingestion}      # topic_prefix and group_prefix too
+    topics:
+      - {name: events_plugin_ingestion, partitions: 1}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path("/etc/redpanda")
+USERS = Path("/run/secrets/event-log-users.yaml")
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+OPERATIONS = ("read", "write", "describe", "create", "all")
+PLACES = ("topic", "topic_prefix", "group", "group_prefix")
+LISTENER = {"name", "address", "port", "authentication_method"}
+TLS = {"name", "enabled", "cert_file", "key_file", "truststore_file", "require_client_auth"}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be stood by; the message never repeats a secret."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where clients come in. Without `cert` it is plain, and without `sasl` nobody is asked who they are."""
+
+    address: str
+    port: int
+    host: str
+    advertised: int
+    sasl: bool
+    cert: str = ""
+    key: str = ""
+    truststore: str = ""
+    client_certificates: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What somebody may do with the topics or groups of a name, or of names that begin so."""
+
+    user: str
+    operations: frozenset[str]
+    kind: str
+    name: str
+    prefix: bool
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration. `passwords` is by mechanism and name; `topics` gives partitions."""
+
+    listeners: tuple[Listener, ...]
+    data: str
+    passwords: Mapping[tuple[str, str], str]
+    rules: tuple[Rule, ...]
+    topics: Mapping[str, int]
+    superusers: frozenset[str] = frozenset()
+    authorization: bool = True
+
+    def may(self, user: str, operation: str, kind: str, name: str) -> bool:
+        """Say whether a user may do something with a topic or a group; reading and writing include describing."""
+        if not self.authorization or user in self.superusers:
+            return True
+        wanted = {"describe": {"describe", "read", "write", "all"}}.get(operation, {operation, "all"})
+        return any(
+            rule.user == user
+            and rule.kind == kind
+            and (name.startswith(rule.name) if rule.prefix else name == rule.name)
+            and rule.operations & wanted
+            for rule in self.rules
+        )
+
+
+def read_config(folder: Path = FOLDER, users: Path | None = None) -> Config:
+    """Return the configuration. Raises ConfigError with everything that is wrong with it."""
+    node = _yaml(folder / "redpanda.yaml").get("redpanda") or {}
+    bootstrap = folder / ".bootstrap.yaml"
+    cluster = _yaml(bootstrap) if bootstrap.exists() else {}
+    people = _yaml(users or Path(os.environ.get("EVENT_LOG_USERS", str(USERS))))
+    wrong: list[str] = []
+    config = Config(
+        listeners=_listeners(node, bool(cluster.get("enable_sasl")), wrong),
+        data=str(node.get("data_directory", "/var/lib/redpanda/data")),
+        passwords=_passwords(people.get("users") or [], wrong),
+        rules=_rules(people.get("acls") or [], wrong),
+        topics={str(row["name"]): int(row.get("partitions", 1)) for row in people.get("topics") or []},
+        superusers=frozenset(cluster.get("superusers") or ()),
+        authorization=bool(cluster.get("kafka_enable_authorization", True)),
+    )
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return config
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        # A YAML error shows the line it is about, and there may be a password in it.
+        raise ConfigError(f"{path}: {error if isinstance(error, OSError) else 'not YAML'}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: not a mapping")
+    return value
+
+
+def _listeners(node: Mapping[str, Any], sasl: bool, wrong: list[str]) -> tuple[Listener, ...]:
+    tls = {row.get("name", ""): row for row in node.get("kafka_api_tls") or []}
+    told = {row.get("name", ""): row for row in node.get("advertised_kafka_api") or []}
+    found = []
+    for row in node.get("kafka_api") or []:
+        name = row.get("name", "")
+        secure, public = tls.get(name, {}), told.get(name, row)
+        wrong += [f"kafka_api {name}: {key} is not understood" for key in sorted(row.keys() - LISTENER)]
+        wrong += [f"kafka_api_tls {name}: {key} is not understood" for key in sorted(secure.keys() - TLS)]
+        method = row.get("authentication_method", "sasl" if sasl else "none")
+        if method not in ("sasl", "none"):
+            wrong.append(f"kafka_api {name}: authentication_method {method} is not spoken here")
+        on = bool(secure.get("enabled"))
+        if on and not (secure.get("cert_file") and secure.get("key_file")):
+            wrong.append(f"kafka_api_tls {name}: needs cert_file and key_file")
+        found.append(
+            Listener(
+                str(row.get("address", "127.0.0.1")),
+                int(row.get("port", 9092)),
+                str(public.get("address", "127.0.0.1")),
+                int(public.get("port", row.get("port", 9092))),
+                sasl=method == "sasl",
+                cert=str(secure.get("cert_file", "")) if on else "",
+                key=str(secure.get("key_file", "")),
+                truststore=str(secure.get("truststore_file", "")),
+                client_certificates=bool(secure.get("require_client_auth")),
+            )
+        )
+    if not found:
+        wrong.append("redpanda.kafka_api names no listener")
+    return tuple(found)
+
+
+def _passwords(rows: list[dict[str, Any]], wrong: list[str]) -> dict[tuple[str, str], str]:
+    found = {}
+    for row in rows:
+        mechanism, name = row.get("mechanism", "SCRAM-SHA-256"), str(row.get("name", ""))
+        if mechanism not in MECHANISMS:
+            wrong.append(f"user {name}: the mechanism is none of {', '.join(MECHANISMS)}")
+        if not name or not row.get("password"):
+            wrong.append(f"user {name or '?'}: needs a name and a password")
+        found[mechanism, name] = str(row.get("password", ""))
+    return found
+
+
+def _rules(rows: list[dict[str, Any]], wrong: list[str]) -> tuple[Rule, ...]:
+    found = []
+    for row in rows:
+        places = [place for place in PLACES if row.get(place)]
+        operations = frozenset(row.get("operations") or ())
+        if len(places) != 1 or not row.get("user") or not operations or operations - set(OPERATIONS):
+            wrong.append(f"acl of {row.get('user', '?')}: needs user, operations and one of {', '.join(PLACES)}")
+            continue
+        kind, _, rest = places[0].partition("_")
+        found.append(Rule(str(row["user"]), operations, kind, str(row[places[0]]), prefix=bool(rest)))
+    return tuple(found)
