@@ -88,8 +88,6 @@ def _row(table: Table, row: Service) -> Iterator[str]:
             yield f'{at}: "{path}" is not an absolute path'
     if row.volume and not row.volume.startswith("/"):
         yield f'{at}.volume: "{row.volume}" is not an absolute path'
-    if row.topics and "kafka" not in row.uses:
-        yield f"{at}.topics: topics without a way to the event log; name kafka in `uses`"
     if row.clickhouse and "clickhouse" not in row.uses:
         yield f"{at}.clickhouse: a user without a way there; name it in `uses`"
     yield from _environment(row.environment, f"{at}.environment")
@@ -104,6 +102,10 @@ def _ways(table: Table, row: Service, at: str) -> Iterator[str]:
     for name in row.uses:
         if name not in {each.name for each in table.services if each.serves}:
             yield f'{at}.uses: no service "{name}" serves others'
+    if row.topics and bool(row.topics.reads) != bool(row.topics.group):
+        yield f"{at}.topics: who reads has a group, and nobody else"
+    if row.topics and "kafka" not in row.uses:
+        yield f"{at}.topics: topics without a way to the event log; name kafka in `uses`"
     if row.serves and row.tier != "data":
         yield f"{at}.serves: only a store of the data tier is passed on to others"
     if not 2 <= row.ip_offset <= 254:

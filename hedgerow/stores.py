@@ -84,10 +84,21 @@ class Stores:
     def eventlog_clients(self) -> Rows:
         """What each service may do in the event log."""
         return [
-            {"name": account(row), "writes": list(row.topics.writes), "reads": list(row.topics.reads)}
+            {
+                "name": account(row),
+                "writes": list(row.topics.writes),
+                "reads": list(row.topics.reads),
+                "group": row.topics.group,
+            }
             for row in self.table.services
             if row.topics
         ]
+
+    @property
+    def eventlog_topics(self) -> list[str]:
+        """Every topic that a service writes or reads."""
+        used = [topic for row in self.table.services if row.topics for topic in (*row.topics.writes, *row.topics.reads)]
+        return sorted(set(used))
 
     def by_certificate(self, store: str) -> bool:
         """Tell whether a store in a container knows its clients by certificate: a side-car shows it."""

@@ -146,6 +146,7 @@ def _eventlog(host: Host, credentials: Credentials, stack: Stack) -> Values:
     return {
         "eventlog_enabled": True,
         "eventlog_clients": stack.stores.eventlog_clients,
+        "eventlog_topics": stack.stores.eventlog_topics,
         "eventlog_certificate": credentials.certificates["kafka"],
         "eventlog_key": "{{ vault.tls.kafka }}",
     }

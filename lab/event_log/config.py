@@ -37,13 +37,17 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """Where clients come in. Without `cert` it is plain, and without `sasl` nobody is asked who they are."""
+    """Where clients come in. Without `cert` it is plain; without `sasl` or `mtls` nobody is asked who they are.
+
+    With `mtls` a client is who its certificate's common name says.
+    """
 
     address: str
     port: int
     host: str
     advertised: int
     sasl: bool
+    mtls: bool = False
     cert: str = ""
     key: str = ""
     truststore: str = ""
@@ -129,7 +133,7 @@ def _listeners(node: Mapping[str, Any], sasl: bool, wrong: list[str]) -> tuple[L
         wrong += [f"kafka_api {name}: {key} is not understood" for key in sorted(row.keys() - LISTENER)]
         wrong += [f"kafka_api_tls {name}: {key} is not understood" for key in sorted(secure.keys() - TLS)]
         method = row.get("authentication_method", "sasl" if sasl else "none")
-        if method not in ("sasl", "none"):
+        if method not in ("sasl", "mtls_identity", "none"):
             wrong.append(f"kafka_api {name}: authentication_method {method} is not spoken here")
         on = bool(secure.get("enabled"))
         if on and not (secure.get("cert_file") and secure.get("key_file")):
@@ -141,6 +145,7 @@ def _listeners(node: Mapping[str, Any], sasl: bool, wrong: list[str]) -> tuple[L
                 str(public.get("address", "127.0.0.1")),
                 int(public.get("port", row.get("port", 9092))),
                 sasl=method == "sasl",
+                mtls=method == "mtls_identity",
                 cert=str(secure.get("cert_file", "")) if on else "",
                 key=str(secure.get("key_file", "")),
                 truststore=str(secure.get("truststore_file", "")),

@@ -24,6 +24,12 @@ def ask(config: Config) -> int:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             with context.wrap_socket(plain) as secure:
                 return _answered(secure)
+    except ssl.SSLError as error:
+        # It asks everybody for a certificate, and this question shows none: that it says so is an answer.
+        if listener.client_certificates and "CERTIFICATE_REQUIRED" in (error.reason or ""):
+            return 0
+        print(f"event-log: {error.reason}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"event-log: {error}", file=sys.stderr)
         return 1

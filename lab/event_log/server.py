@@ -75,6 +75,8 @@ def _serve(
                 _talk(connection, session, broker)
             else:
                 with context.wrap_socket(connection, server_side=True) as wrapped:
+                    if listener.mtls:
+                        session.user = _shown(wrapped)
                     _talk(wrapped, session, broker)
     except (HangUpError, WireError) as error:
         print(f"event-log: {peer} {session.user or '-'}: hung up: {error}", file=sys.stderr)
@@ -82,6 +84,12 @@ def _serve(
         print(f"event-log: {peer}: {error.reason}", file=sys.stderr)
     except OSError:
         return  # the client went
+
+
+def _shown(connection: ssl.SSLSocket) -> str:
+    """Return the common name of the certificate that a client showed, "" where it showed none."""
+    subject = (connection.getpeercert() or {}).get("subject", ())
+    return next((str(value) for part in subject for name, value in part if name == "commonName"), "")  # type: ignore[misc]
 
 
 def _talk(connection: socket.socket, session: Session, broker: Broker) -> None:

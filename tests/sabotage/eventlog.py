@@ -27,6 +27,6 @@ SABOTAGE = {
     ),
     "eventlog.clients-proven": line("redpanda.yaml", "s/require_client_auth: true/require_client_auth: false/"),
     "eventlog.least-privilege": line(
-        "access.yaml", "/^posthog_web:/,/reads/s/reads: .*/reads: [events_plugin_ingestion]/"
+        "access.yaml", "/^acls:/a \\  - {user: posthog_web, operations: [read], topic: events_plugin_ingestion}"
     ),
 }

@@ -100,8 +100,12 @@ REFUSED = {
         "services.worker.serves: only a store of the data tier is passed on to others",
     ),
     "topics without a way": (
-        worker(topics={"reads": ["x"]}),
+        worker(topics={"writes": ["x"]}),
         "services.worker.topics: topics without a way to the event log",
+    ),
+    "a reader without a group": (
+        worker(topics={"reads": ["x"]}),
+        "services.worker.topics: who reads has a group, and nobody else",
     ),
     "a user without a way": (worker(clickhouse=True), "services.worker.clickhouse: a user without a way there"),
     "a user's password without a user": (

@@ -117,7 +117,7 @@ def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
 def test_the_lab_runs_stand_ins_without_limits() -> None:
     made = stack(LAB, images=LOADED, stand_in=True)
     commands = {each["name"]: each["command"] for each in made.posthog_services(LAB[0])}
-    assert (commands["web"], commands["capture"], commands["kafka"]) == (["web"], ["capture"], ["broker"])
+    assert (commands["web"], commands["capture"], commands["kafka"]) == (["web"], ["capture"], ["serve"])
     assert {each["memory"] for each in made.posthog_services(LAB[0])} == {""}
     assert made.containers_repositories(LAB[0]) == []
 
