@@ -21,7 +21,8 @@ PORTS = {HTTPS_PORT, 9440}
 MOST_SECONDS = 600
 MOST_BYTES = 2_000_000_000
 # What a service needs of the database, and what its owner needs beside, to make tables on clusters and to look at them.
-OWN = re.compile(r"GRANT [A-Z, ]+ ON posthog\.\* TO \S+")
+# Every server adds that a user may see that there is a database `default`.
+OWN = re.compile(r"GRANT ([A-Za-z ,]+ ON posthog\.\*|SHOW DATABASES ON default\.\*) TO \S+")
 OWNERS = re.compile(r"GRANT (SELECT ON system\.\*|(CLUSTER|REMOTE|NAMED COLLECTION|, )+ ON \*(\.\*)?) TO \S+")
 OWNER = "posthog_web"
 

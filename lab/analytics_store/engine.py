@@ -24,6 +24,7 @@ DEEPBIND = 0x8  # RTLD_DEEPBIND: the library brings its own allocator, and every
 EVENTS = User("events_consumer", "", (), "default", ("GRANT SELECT, INSERT ON posthog.*",))
 """Who inserts what the event log brings. The real server's Kafka tables have no user; nobody signs in as this one."""
 READ, WRITE = 0, 1
+OWN_GRANTS = re.compile(r"(?i)SHOW\s+GRANTS(\s+FOR\s+CURRENT_USER)?\s*;?")
 
 
 class QueryError(Exception):
@@ -93,6 +94,8 @@ class Engine:
                     _run(seat, f"SET param_{key} = {_quoted(value)}")
                 for key, value in settings.items():
                     _run(seat, f"SET {key} = {_quoted(value)}")
+                if OWN_GRANTS.fullmatch(statement.strip()):
+                    return _own_grants(seat, user, form)
                 return _run(seat, statement, form)
             except QueryError as error:
                 error.words = error.words.replace("default: ", f"{user.name}: ", 1)
@@ -135,6 +138,13 @@ def _run(seat: _Seat, statement: str, form: str = "TSV") -> bytes:
         words = text[found.end() :] if found else text
         raise QueryError(code, re.sub(rf"^(Code: {code}\. DB::Exception: )+", "", words).strip()) from None
     return b"" if result is None else bytes(result.bytes())
+
+
+def _own_grants(seat: _Seat, user: User, form: str) -> bytes:
+    """Answer what a user may do: what its role was granted, in the user's own name."""
+    role = f"user_{user.name}"
+    told = _run(seat, f"SHOW GRANTS FOR {_name(role)}", form).decode()
+    return told.replace(f"TO `{role}`", f"TO {user.name}").replace(f"TO {role}", f"TO {user.name}").encode()
 
 
 def _restore(seat: _Seat, key: str, value: str | None) -> None:
