@@ -1,4 +1,4 @@
-"""Kafka's wire format, the versions before "flexible" ones: big-endian numbers; strings and arrays after their length."""
+"""Kafka's wire format before "flexible" versions: big-endian numbers; strings and arrays after their length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python3 -m stand_in web|worker|capture`, and `health` with one of them for the container's health command."""
+"""`python3 -m stand_in web|worker|capture|ingestion`; with `health` before it, the container's health command."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from stand_in.settings import SettingsError, read_settings
 def main(words: list[str]) -> int:
     """Run one command until SIGTERM; return its exit code."""
     match words:
-        case ["health", ("web" | "worker" | "capture") as service]:
+        case ["health", ("web" | "worker" | "capture" | "ingestion") as service]:
             return health.ask(service, os.environ)
-        case [("web" | "worker" | "capture") as service]:
+        case [("web" | "worker" | "capture" | "ingestion") as service]:
             try:
                 settings = read_settings(service, os.environ)
             except SettingsError as error:

@@ -17,18 +17,18 @@ PATHS = {"web": "/_health", "capture": "/_readiness"}
 
 def ask(service: str, environment: Mapping[str, str]) -> int:
     """Return 0 when the service is well; else say what it said and return 1."""
-    said = _worker() if service == "worker" else _http(service, environment)
+    said = _beating() if service in ("worker", "ingestion") else _http(service, environment)
     if said:
         print(f"stand-in {service}: {said}", file=sys.stderr)
     return 1 if said else 0
 
 
 def beat() -> None:
-    """Leave a sign of life: PostgreSQL and Valkey answered just now."""
+    """Leave a sign of life: everything the service needs answered just now."""
     HEARTBEAT.touch()
 
 
-def _worker() -> str:
+def _beating() -> str:
     try:
         age = time.time() - HEARTBEAT.stat().st_mtime
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +15,11 @@ NEEDS = {
     "web": ("SITE_URL", "SECRET_KEY", "DATABASE_URL", "REDIS_URL"),
     "worker": ("DATABASE_URL", "REDIS_URL"),
     "capture": ("REDIS_URL",),
+    "ingestion": ("DATABASE_URL", "KAFKA_HOSTS"),
 }
+LOG = ("KAFKA_SASL_USER", "KAFKA_SASL_PASSWORD")
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+ANALYTICS = ("CLICKHOUSE_HOST", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
 
 
 class SettingsError(Exception):
@@ -25,7 +30,7 @@ class SettingsError(Exception):
 class Settings:
     """One service's settings. `session_seconds` and `ca_file` have upstream's or the deployment's defaults."""
 
-    redis_url: str
+    redis_url: str = ""
     database_url: str = ""
     secret_key: str = ""
     site_url: str = ""
@@ -35,9 +40,18 @@ class Settings:
     https_only: bool = True
     session_seconds: int = TWO_WEEKS
     opted_out: bool = False
-    worker_role: str = ""
+    worker_roles: tuple[str, ...] = ()
     address: str = ""
     ca_file: str = CA_FILE
+    kafka_hosts: str = ""
+    kafka_mechanism: str = ""
+    kafka_user: str = ""
+    kafka_password: str = ""
+    clickhouse_host: str = ""
+    clickhouse_user: str = ""
+    clickhouse_password: str = ""
+    clickhouse_database: str = "default"
+    clickhouse_ca: str = CA_FILE
 
 
 def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
@@ -48,11 +62,16 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         wrong += [f"DATABASE_URL: {fault}" for fault in database_faults(environment.get("DATABASE_URL", ""))]
     if service == "web" and len(environment.get("SECRET_KEY", "")) < 50:
         wrong.append("SECRET_KEY has fewer than 50 characters")
+    if service in ("capture", "ingestion"):
+        wrong += log_faults(environment)
+    if service == "web":
+        wrong += analytics_faults(environment)
     if wrong:
         raise SettingsError("; ".join(wrong))
+    ca = environment.get("SSL_CERT_FILE", CA_FILE)
     secure = _flag(environment, "SECURE_COOKIES", True)
     return Settings(
-        redis_url=environment["REDIS_URL"],
+        redis_url=environment.get("REDIS_URL", ""),
         database_url=environment.get("DATABASE_URL", ""),
         secret_key=environment.get("SECRET_KEY", ""),
         site_url=environment.get("SITE_URL", "").rstrip("/"),
@@ -62,9 +81,18 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         https_only=secure and not _flag(environment, "DISABLE_SECURE_SSL_REDIRECT", False),
         session_seconds=int(environment.get("SESSION_COOKIE_AGE", TWO_WEEKS)),
         opted_out=_flag(environment, "OPT_OUT_CAPTURE", False),
-        worker_role=environment.get("HEDGEROW_WORKER_ROLE", ""),
+        worker_roles=tuple(_words(environment.get("HEDGEROW_WORKER_ROLE", ""))),
         address=environment.get("ADDRESS", ADDRESSES.get(service, "")),
-        ca_file=environment.get("SSL_CERT_FILE", CA_FILE),
+        ca_file=ca,
+        kafka_hosts=environment.get("KAFKA_HOSTS", ""),
+        kafka_mechanism=environment.get("KAFKA_SASL_MECHANISM", ""),
+        kafka_user=environment.get("KAFKA_SASL_USER", ""),
+        kafka_password=environment.get("KAFKA_SASL_PASSWORD", ""),
+        clickhouse_host=environment.get("CLICKHOUSE_HOST", ""),
+        clickhouse_user=environment.get("CLICKHOUSE_USER", ""),
+        clickhouse_password=environment.get("CLICKHOUSE_PASSWORD", ""),
+        clickhouse_database=environment.get("CLICKHOUSE_DATABASE", "default"),
+        clickhouse_ca=environment.get("CLICKHOUSE_CA") or ca,
     )
 
 
@@ -90,6 +118,33 @@ def database_faults(url: str) -> list[str]:
         return []
     mode = parse_qs(urlsplit(url).query).get("sslmode", [""])[0]
     return [] if mode == "verify-full" else ["sslmode is not verify-full"]
+
+
+def log_faults(environment: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with the way to the event log: a named user, by SCRAM, over TLS; or nothing, or none at all."""
+    if not environment.get("KAFKA_HOSTS"):
+        return []
+    wrong = [f"{name} is not set" for name in LOG if not environment.get(name)]
+    if environment.get("KAFKA_SECURITY_PROTOCOL") != "SASL_SSL":
+        wrong.append("KAFKA_SECURITY_PROTOCOL is not SASL_SSL")
+    if environment.get("KAFKA_SASL_MECHANISM") not in MECHANISMS:
+        wrong.append(f"KAFKA_SASL_MECHANISM is none of {', '.join(MECHANISMS)}")
+    return wrong
+
+
+def analytics_faults(environment: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with the way to the analytics store: a named user over verified TLS; or none at all."""
+    if not environment.get("CLICKHOUSE_HOST"):
+        return []
+    wrong = [f"{name} is not set" for name in ANALYTICS if not environment.get(name)]
+    wrong += [
+        f"{name} is not true"
+        for name in ("CLICKHOUSE_SECURE", "CLICKHOUSE_VERIFY")
+        if not _flag(environment, name, True)
+    ]
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", environment.get("CLICKHOUSE_DATABASE", "default")):
+        wrong.append("CLICKHOUSE_DATABASE is not a name")
+    return wrong
 
 
 def _words(text: str) -> list[str]:

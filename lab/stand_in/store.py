@@ -63,7 +63,7 @@ class Store:
     """The tables, over verified TLS. Every method raises psycopg.Error."""
 
     def __init__(self, settings: Settings, connections: int = 4) -> None:
-        self.role = settings.worker_role
+        self.roles = settings.worker_roles
         self.pool = ConnectionPool(
             settings.database_url,
             kwargs={"row_factory": dict_row, "connect_timeout": 5, "application_name": "stand-in"},
@@ -83,8 +83,8 @@ class Store:
         with self.pool.connection() as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             db.execute(SCHEMA)
-            if self.role:
-                db.execute(sql.SQL(GRANTS).format(role=sql.Identifier(self.role)))
+            for role in self.roles:
+                db.execute(sql.SQL(GRANTS).format(role=sql.Identifier(role)))
 
     def alive(self) -> bool:
         """Say whether it answers."""
@@ -96,7 +96,11 @@ class Store:
 
     def tokens(self) -> list[str]:
         """Return the token of every project."""
-        return [row["api_token"] for row in self._all("SELECT api_token FROM posthog_team")]
+        return list(self.teams())
+
+    def teams(self) -> dict[str, int]:
+        """Return the number of every project by its token."""
+        return {row["api_token"]: row["id"] for row in self._all("SELECT api_token, id FROM posthog_team")}
 
     def sign_up(self, who: Newcomer) -> None:
         """Make the first organisation, its project and its owner. Raises TakenError when there is one."""

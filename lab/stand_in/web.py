@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from redis import RedisError
 
 from stand_in import accounts, pages
+from stand_in.analytics import AnalyticsError, StoreWithAnalytics
 from stand_in.api import Api
 from stand_in.asgi import Reply, Request, as_json, text
 from stand_in.cache import Cache, connect
@@ -29,7 +30,8 @@ SHOWN = 20
 
 def run(settings: Settings) -> None:
     """Make the tables, then serve until SIGTERM."""
-    store, cache = Store(settings), Cache(connect(settings))
+    store = StoreWithAnalytics(settings) if settings.clickhouse_host else Store(settings)
+    cache = Cache(connect(settings))
     web = Web(settings, store, cache)
     web.start()
     serve(web.answer, settings.address)
@@ -54,7 +56,7 @@ class Web:
                 if tokens := self.store.tokens():
                     self.cache.know(tokens)
                 return
-            except (psycopg.OperationalError, PoolTimeout, RedisError) as error:
+            except (psycopg.OperationalError, PoolTimeout, RedisError, AnalyticsError) as error:
                 if time.monotonic() > until:
                     raise
                 print(f"stand-in web: {type(error).__name__}: {error}; trying again", file=sys.stderr)
@@ -104,8 +106,10 @@ class Web:
         }
 
     def health(self, *, alone: bool) -> Reply:
-        """GET /_health and its like: 503 where PostgreSQL or Valkey does not answer; /_livez asks nobody."""
+        """GET /_health and its like: 503 where a store does not answer; /_livez asks nobody."""
         checks = {} if alone else {"postgres": self._postgres(), "valkey": self._valkey()}
+        if not alone and self.settings.clickhouse_host:
+            checks["clickhouse"] = self._clickhouse()
         well = all(checks.values())
         return as_json(200 if well else 503, {"status": "ok" if well else "failed", "stand_in": True, **checks})
 
@@ -121,6 +125,12 @@ class Web:
         except RedisError:
             return False
 
+    def _clickhouse(self) -> bool:
+        try:
+            return isinstance(self.store, StoreWithAnalytics) and self.store.analytics.alive()
+        except AnalyticsError:
+            return False
+
     def preflight(self, request: Request) -> Reply:
         """GET /_preflight: upstream's fields; what the stand-in does not have is false, and `django` is who answers."""
         initiated = self.store.initiated()
@@ -129,7 +139,7 @@ class Web:
             "redis": self._valkey(),
             "plugins": False,
             "celery": False,
-            "clickhouse": False,
+            "clickhouse": self._clickhouse(),
             "kafka": False,
             "db": self._postgres(),
             "initiated": initiated,

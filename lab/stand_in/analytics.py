@@ -1,0 +1,121 @@
+"""The analytics store: events as `web` reads them, over ClickHouse's HTTPS interface with its own user.
+
+The table is a part of upstream's `events` under its names and types. Rows of one uuid fold into one, when the engine
+gets to it, so that whoever reads says FINAL.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http.client import HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlencode
+
+from stand_in.records import Row, Wanted
+from stand_in.settings import Settings
+from stand_in.store import Store
+
+SECONDS = 30
+TABLE = """
+CREATE TABLE IF NOT EXISTS {database}.events (
+    uuid UUID, event String, properties String, timestamp DateTime64(6, 'UTC'), team_id Int64, distinct_id String,
+    elements_chain String, created_at DateTime64(6, 'UTC'))
+ENGINE = ReplacingMergeTree(created_at) PARTITION BY toYYYYMM(timestamp)
+ORDER BY (team_id, toDate(timestamp), event, cityHash64(distinct_id), cityHash64(uuid))
+"""
+EVENTS = """
+SELECT uuid AS id, event, properties, toString(timestamp) AS time, distinct_id FROM {database}.events FINAL
+WHERE team_id = {{team:Int64}} AND timestamp > parseDateTime64BestEffort({{after:String}}, 6, 'UTC')
+AND ({{before:String}} = '' OR timestamp < parseDateTime64BestEffortOrNull({{before:String}}, 6, 'UTC'))
+AND ({{event:String}} = '' OR event = {{event:String}})
+AND ({{distinct_id:String}} = '' OR distinct_id = {{distinct_id:String}})
+ORDER BY timestamp DESC LIMIT {{limit:UInt32}}
+"""
+
+
+class AnalyticsError(Exception):
+    """The analytics store refused, or does not answer."""
+
+
+class Analytics:
+    """A client of the analytics store. Its certificate is held against the deployment's CA and its name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = settings.clickhouse_database
+        self.context = ssl.create_default_context(cafile=settings.clickhouse_ca)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def query(self, statement: str, values: dict[str, object] | None = None) -> list[Row]:
+        """Run one statement and return its rows. Raises AnalyticsError."""
+        host, _, port = self.settings.clickhouse_host.partition(":")
+        query = urlencode(
+            {"default_format": "JSONEachRow", **{f"param_{key}": value for key, value in (values or {}).items()}}
+        )
+        connection = HTTPSConnection(host, int(port or 8443), timeout=SECONDS, context=self.context)
+        try:
+            headers = {
+                "X-ClickHouse-User": self.settings.clickhouse_user,
+                "X-ClickHouse-Key": self.settings.clickhouse_password,
+            }
+            connection.request("POST", f"/?{query}", statement.encode(), headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except (OSError, HTTPException) as error:
+            raise AnalyticsError(f"{type(error).__name__}: {error}") from None
+        finally:
+            connection.close()
+        if answer.status != 200:
+            # Only the number: the words after it may repeat what somebody asked for.
+            raise AnalyticsError(f"{answer.status}, code {answer.headers.get('X-ClickHouse-Exception-Code', '-')}")
+        return [json.loads(line) for line in text.splitlines() if line]
+
+    def prepare(self) -> None:
+        """Make the database and the table where they are missing."""
+        self.query(f"CREATE DATABASE IF NOT EXISTS {self.database}")
+        self.query(TABLE.format(database=self.database))
+
+    def alive(self) -> bool:
+        """Say whether it answers us."""
+        return bool(self.query("SELECT 1 AS yes"))
+
+    def events(self, team: int, wanted: Wanted) -> list[Row]:
+        """Return a project's events, the newest first."""
+        values: dict[str, object] = {key: _text(value) for key, value in asdict(wanted).items()}
+        rows = self.query(EVENTS.format(database=self.database), {**values, "team": team})
+        return [
+            {
+                **row,
+                "properties": json.loads(row["properties"]),
+                "timestamp": datetime.fromisoformat(row["time"]).replace(tzinfo=UTC),
+            }
+            for row in rows
+        ]
+
+
+class StoreWithAnalytics(Store):
+    """The tables, with events where upstream has them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.analytics = Analytics(settings)
+
+    def prepare(self) -> None:
+        """Make the tables that are missing, in both."""
+        super().prepare()
+        self.analytics.prepare()
+
+    def events(self, team: int, wanted: Wanted) -> list[Row]:
+        """Return a project's events, the newest first."""
+        return self.analytics.events(team, wanted)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    # A parameter is written as a field of a TSV file is.
+    plain = "" if value is None else str(value)
+    return plain.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")

@@ -1,0 +1,91 @@
+"""`ingestion`: finds out whose an event is and sends it on to the analytics store (upstream's ingestion-general)."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+import psycopg
+
+from stand_in.event_log import GROUP, INCOMING, MOST, ROWS, LogError, Outgoing, client, opened, row
+from stand_in.health import beat
+from stand_in.settings import Settings
+from stand_in.store import Store
+
+TEAMS_EVERY = 5.0
+PAUSE = 1.0
+
+
+class Stop(BaseException):
+    """SIGTERM came. Not an Exception: nothing between the signal and the loop may swallow it."""
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM. An event is sent on at least once; the analytics store folds those of one uuid together."""
+    from confluent_kafka import Consumer  # noqa: PLC0415 - as in event_log
+
+    signal.signal(signal.SIGTERM, _stop)
+    store, log = Store(settings, connections=1), Outgoing(settings)
+    reader = Consumer(
+        {
+            **client(settings),
+            "group.id": GROUP,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "session.timeout.ms": 10000,
+        }
+    )
+    reader.subscribe([INCOMING])
+    teams, asked, waiting = {}, 0.0, []
+    try:
+        while True:
+            try:
+                if time.monotonic() - asked > TEAMS_EVERY:
+                    teams, asked = store.teams(), time.monotonic()
+                waiting = waiting or reader.consume(MOST, timeout=PAUSE)
+                if fault := next((message.error() for message in waiting if message.error()), None):
+                    waiting = [message for message in waiting if not message.error()]
+                    raise LogError(fault.name())
+                if waiting:
+                    log.put(ROWS, outgoing([message.value() for message in waiting], teams))
+                    reader.commit(asynchronous=False)
+                    waiting = []
+                beat()
+            except Exception as error:
+                if not _passes(error):
+                    raise
+                print(f"stand-in ingestion: {type(error).__name__}: {error}; trying again", file=sys.stderr)
+                time.sleep(PAUSE)
+    except Stop:
+        reader.close()
+        store.close()
+
+
+def outgoing(values: list[bytes | None], teams: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the rows of what was read; what is no event, or of a project that is gone, is dropped and told."""
+    rows = []
+    for value in values:
+        event = opened(value)
+        team = teams.get(event.token) if event else None
+        try:
+            if event is None or team is None:
+                raise ValueError("no event of a project")
+            rows.append((event.uuid, row(event, team)))
+        except ValueError as error:
+            print(f"stand-in ingestion: dropped {event.uuid if event else 'a message'}: {error}", file=sys.stderr)
+    return rows
+
+
+def _passes(error: Exception) -> bool:
+    """Say whether it may pass by itself: PostgreSQL and the event log come and go, and the messages wait."""
+    from confluent_kafka import KafkaException  # noqa: PLC0415
+
+    return isinstance(error, psycopg.Error | LogError | KafkaException)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stop

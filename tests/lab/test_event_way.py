@@ -1,0 +1,346 @@
+"""An event's way through the built images: event log, ingestion, analytics store. The real engine, the real clients.
+
+The images' layers are laid into one folder and their commands run there as their own user. No container engine is
+needed, and no host: what Podman adds (limits, networks, secrets) is the lab's other tests' to see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hedgerow import pki, stand_in
+
+pytestmark = pytest.mark.lab
+
+PASSWORD = "a-password-of-the-test"
+HASH = hashlib.sha256(PASSWORD.encode()).hexdigest()
+ENVIRONMENT = {"PATH": "/usr/bin", "PYTHONPATH": f"/{stand_in.APP}", "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
+REDPANDA = """
+redpanda:
+  data_directory: /data/log
+  kafka_api: [{{name: internal, address: 127.0.0.1, port: {log}, authentication_method: sasl}}]
+  advertised_kafka_api: [{{name: internal, address: localhost, port: {log}}}]
+  kafka_api_tls: [{{name: internal, enabled: true, cert_file: /tls/crt, key_file: /tls/key}}]
+"""
+USERS = {
+    "users": [{"name": name, "mechanism": "SCRAM-SHA-512", "password": PASSWORD} for name in ("in", "on", "store")],
+    "acls": [
+        {"user": "in", "operations": ["write"], "topic": "events_plugin_ingestion"},
+        {"user": "on", "operations": ["read"], "topic": "events_plugin_ingestion"},
+        {"user": "on", "operations": ["read"], "group": "events-ingestion-consumer"},
+        {"user": "on", "operations": ["write"], "topic": "clickhouse_events_json"},
+        {"user": "store", "operations": ["read"], "topic": "clickhouse_events_json"},
+        {"user": "store", "operations": ["read"], "group": "group1"},
+    ],
+    "topics": [{"name": "events_plugin_ingestion"}, {"name": "clickhouse_events_json"}],
+}
+SERVER = """
+<clickhouse>
+  <http_port remove="remove"/><tcp_port remove="remove"/><mysql_port remove="remove"/>
+  <postgresql_port remove="remove"/><interserver_http_port remove="remove"/>
+  <https_port>{store}</https_port><listen_host>127.0.0.1</listen_host><path>/data/store</path>
+  <openSSL><server>
+    <certificateFile>/tls/crt</certificateFile><privateKeyFile>/tls/key</privateKeyFile>
+    <verificationMode>none</verificationMode>
+  </server></openSSL>
+  <kafka>
+    <security_protocol>SASL_SSL</security_protocol><sasl_mechanism>SCRAM-SHA-512</sasl_mechanism>
+    <sasl_username>store</sasl_username><sasl_password>{password}</sasl_password>
+    <ssl_ca_location>/tls/ca</ssl_ca_location>
+  </kafka>
+  <named_collections><msk_cluster>
+    <kafka_broker_list>localhost:{log}</kafka_broker_list>
+  </msk_cluster></named_collections>
+</clickhouse>
+"""
+PEOPLE = f"""
+<clickhouse>
+  <profiles>
+    <reader><readonly>1</readonly><max_execution_time>1</max_execution_time><max_result_rows>10</max_result_rows></reader>
+  </profiles>
+  <users>
+    <default remove="remove"/>
+    <web>
+      <password_sha256_hex>{HASH}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
+      <grants><query>GRANT SELECT, INSERT, CREATE, SHOW ON posthog.*</query></grants>
+    </web>
+    <reader>
+      <password_sha256_hex>{HASH}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
+      <profile>reader</profile><grants><query>GRANT SELECT ON posthog.*</query></grants>
+    </reader>
+    <elsewhere>
+      <password_sha256_hex>{HASH}</password_sha256_hex><networks><ip>192.0.2.0/24</ip></networks>
+    </elsewhere>
+  </users>
+</clickhouse>
+"""
+SETTINGS = """
+from stand_in.settings import Settings
+def settings(user, **more):
+    return Settings(**({{"kafka_hosts": "localhost:{log}", "kafka_mechanism": "SCRAM-SHA-512", "kafka_user": user,
+        "kafka_password": "{password}", "clickhouse_host": "localhost:{store}", "clickhouse_user": user,
+        "clickhouse_password": "{password}", "clickhouse_database": "posthog", "clickhouse_ca": "/tls/ca",
+        "ca_file": "/tls/ca"}} | more))
+"""
+# Teams come from PostgreSQL; here there is one, and all else of ingestion is what it is.
+INGESTION = """
+import stand_in.ingestion as it
+class Teams:
+    def __init__(self, *_, **__): pass
+    def teams(self): return {"phc_known": 7}
+    def close(self): pass
+it.Store = Teams
+it.run(settings("on"))
+"""
+PUT = """
+import sys, json
+from stand_in.event_log import Intake, Outgoing
+from stand_in.ingest import Event
+Intake(None, Outgoing(settings("in"))).put([Event(**row) for row in json.load(sys.stdin)])
+"""
+READ = """
+import sys, json
+from datetime import datetime
+from stand_in.analytics import Analytics
+from stand_in.records import Wanted
+given = json.load(sys.stdin)
+store = Analytics(settings("web"))
+if given.get("prepare"): store.prepare()
+print(json.dumps(store.events(7, Wanted(datetime.fromisoformat("2026-01-01T00:00:00+00:00"), **given["wanted"])), default=str))
+"""
+
+
+@dataclass
+class Stack:
+    """The images in one folder, and what runs there."""
+
+    root: Path
+    ports: dict[str, int]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str, *argv: str) -> None:
+        self.running[name] = subprocess.Popen(self._inside(*argv), env=self._environment(), start_new_session=True)
+
+    def kill(self, name: str) -> None:
+        process = self.running.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+    def ask(self, code: str, given: object = None) -> str:
+        script = SETTINGS.format(password=PASSWORD, **self.ports) + code
+        done = subprocess.run(
+            self._inside("-c", script),
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=self._environment(),
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def well(self, package: str) -> None:
+        until = time.monotonic() + 15
+        argv = self._inside("-m", package, "health")
+        while subprocess.run(argv, capture_output=True, timeout=15, env=self._environment(), check=False).returncode:
+            assert time.monotonic() < until, f"{package} did not start"
+            time.sleep(0.2)
+
+    def query(self, user: str, statement: str, password: str = PASSWORD) -> tuple[int, str]:
+        """Ask as anybody would, with curl and the CA."""
+        url = f"https://localhost:{self.ports['store']}/"
+        argv = ["curl", "-sS", "--cacert", str(self.root / "tls/ca"), "-w", "\n%{http_code}", "--config", "-", url]
+        told = f'user = "{user}:{password}"\n'
+        done = subprocess.run(
+            [*argv, "--data-binary", statement], input=told, capture_output=True, text=True, timeout=30, check=True
+        )
+        text, _, status = done.stdout.rpartition("\n")
+        return int(status), text
+
+    def events(self, **wanted: object) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = json.loads(self.ask(READ, {"wanted": wanted}))
+        return rows
+
+    def await_events(self, count: int, **wanted: object) -> list[dict[str, object]]:
+        until = time.monotonic() + 30
+        while len(rows := self.events(**wanted)) < count:
+            assert time.monotonic() < until, f"{len(rows)} of {count} events arrived"
+            time.sleep(0.3)
+        return rows
+
+    def _inside(self, *argv: str) -> list[str]:
+        return [
+            "/usr/sbin/chroot",
+            f"--userspec={stand_in.USER}:{stand_in.USER}",
+            str(self.root),
+            "/usr/bin/python3",
+            *argv,
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        return {**ENVIRONMENT, "EVENT_LOG_USERS": "/etc/redpanda/users.yaml"}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return int(door.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    root = tmp_path_factory.mktemp("images") / "root"
+    lay(root)
+    stack = Stack(root, {"log": free_port(), "store": free_port()})
+    configure(stack)
+    try:
+        stack.start("log", "-m", "event_log", "serve")
+        stack.start("store", "-m", "analytics_store", "serve")
+        stack.well("event_log")
+        stack.well("analytics_store")
+        stack.query("web", "CREATE DATABASE IF NOT EXISTS posthog")
+        stack.ask(READ, {"prepare": True, "wanted": {}})
+        stack.start("ingestion", "-c", SETTINGS.format(password=PASSWORD, **stack.ports) + INGESTION)
+        yield stack
+    finally:
+        for name in list(stack.running):
+            stack.kill(name)
+        shutil.rmtree(root)
+
+
+def lay(root: Path) -> None:
+    """Unpack every layer of every image, each once, as an engine would."""
+    seen: set[str] = set()
+    for image in stand_in.images(lambda _: None):
+        with tarfile.open(image.archive) as archive:
+            index = json.load(archive.extractfile("index.json"))  # type: ignore[arg-type]
+            for entry in index["manifests"]:
+                manifest = json.load(archive.extractfile(blob(entry["digest"])))  # type: ignore[arg-type]
+                for layer in manifest["layers"]:
+                    if layer["digest"] in seen:
+                        continue
+                    seen.add(layer["digest"])
+                    with tarfile.open(fileobj=archive.extractfile(blob(layer["digest"])), mode="r:gz") as content:
+                        content.extractall(root, filter="tar")
+
+
+def blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def configure(stack: Stack) -> None:
+    root, now = stack.root, datetime.now(UTC)
+    authority = pki.new_authority("the test", now)
+    pair = pki.issue(authority, ("localhost",), now)
+    files = {
+        "tls/ca": authority.certificate,
+        "tls/crt": pair.certificate,
+        "tls/key": pair.key,
+        "etc/hosts": "127.0.0.1 localhost\n",
+        "etc/redpanda/redpanda.yaml": REDPANDA.format(**stack.ports),
+        "etc/redpanda/users.yaml": json.dumps(USERS),
+        "etc/clickhouse-server/config.d/test.xml": SERVER.format(password=PASSWORD, **stack.ports),
+        "etc/clickhouse-server/users.d/test.xml": PEOPLE,
+    }
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    for name in ("data/log", "data/store", "dev"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        os.chown(root / name, stand_in.USER, stand_in.USER)
+    (root / "tmp").chmod(0o1777)
+    (root / "dev/urandom").exists() or os.mknod(root / "dev/urandom", 0o666 | 0o020000, os.makedev(1, 9))
+    (root / "dev/null").exists() or os.mknod(root / "dev/null", 0o666 | 0o020000, os.makedev(1, 3))
+
+
+def event(number: int, name: str = "visit", **properties: object) -> dict[str, object]:
+    return {
+        "token": "phc_known",
+        "uuid": f"00000000-0000-4000-8000-{number:012d}",
+        "event": name,
+        "distinct_id": f"who\t{number}'\\",
+        "properties": properties,
+        "timestamp": f"2026-11-25T10:00:{number % 60:02d}.000123+00:00",
+    }
+
+
+def test_an_event_comes_out_as_it_went_in_and_once(stack: Stack) -> None:
+    stack.ask(PUT, [event(1, page="/é\n"), event(1, page="/é\n"), event(2), {**event(3), "token": "phc_unknown"}])
+    rows = stack.await_events(2)
+    assert [row["id"] for row in rows] == [event(2)["uuid"], event(1)["uuid"]]
+    assert rows[1]["properties"] == {"page": "/é\n"}
+    assert rows[1]["timestamp"] == "2026-11-25 10:00:01.000123+00:00"
+    assert [row["id"] for row in stack.events(distinct_id="who\t1'\\")] == [event(1)["uuid"]]
+    stack.ask(PUT, [event(1, page="/é\n"), event(4, "last")])
+    stack.await_events(1, event="last")
+    assert len(stack.events()) == 3
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "statement", "status", "words"),
+    [
+        ("reader", PASSWORD, "SELECT 1", 200, "1"),
+        ("reader", "wrong", "SELECT 1", 403, "Code: 516"),
+        ("nobody", PASSWORD, "SELECT 1", 403, "Code: 516"),
+        ("default", "", "SELECT 1", 403, "Code: 516"),
+        ("elsewhere", PASSWORD, "SELECT 1", 403, "Code: 516"),
+        (
+            "reader",
+            PASSWORD,
+            "INSERT INTO posthog.events (event) VALUES ('x')",
+            403,
+            "Code: 497. DB::Exception: reader:",
+        ),
+        ("reader", PASSWORD, "SET readonly = 0", 403, "Code: 497"),
+        ("reader", PASSWORD, "SET ROLE user_web", 403, "Code: 497"),
+        ("reader", PASSWORD, "SELECT 1; SET ROLE user_web", 400, "Code: 62"),
+        ("reader", PASSWORD, "SELECT 1 SETTINGS max_result_rows = 0", 500, "Code: 164"),
+        ("reader", PASSWORD, "SELECT number FROM numbers(11)", 500, "Code: 396"),
+        ("reader", PASSWORD, "SELECT count(sleepEachRow(0.4)) FROM numbers(5)", 500, "Code: 159"),
+        ("web", PASSWORD, "CREATE DATABASE other", 403, "Code: 497"),
+        ("web", PASSWORD, "SELECT * FROM file('/etc/passwd', 'LineAsString')", 403, "Code: 497"),
+    ],
+)
+def test_who_may_do_what(stack: Stack, user: str, password: str, statement: str, status: int, words: str) -> None:
+    found, text = stack.query(user, statement, password)
+    assert (found, text[: len(words)]) == (status, words)
+
+
+@pytest.mark.parametrize("port", ["log", "store"])
+def test_who_speaks_in_the_clear_gets_nothing(stack: Stack, port: str) -> None:
+    with socket.create_connection(("127.0.0.1", stack.ports[port]), timeout=10) as plain:
+        plain.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try:
+            assert plain.recv(100)[:4] not in (b"HTTP", b"Ok.\n")
+        except ConnectionResetError:
+            pass
+
+
+def test_what_was_acknowledged_outlives_being_killed(stack: Stack) -> None:
+    for name in ("ingestion", "log", "store"):
+        stack.kill(name)
+    stack.start("log", "-m", "event_log", "serve")
+    stack.well("event_log")
+    stack.ask(PUT, [event(100, "late")])
+    stack.kill("log")
+    stack.start("log", "-m", "event_log", "serve")
+    stack.start("store", "-m", "analytics_store", "serve")
+    stack.well("event_log")
+    stack.well("analytics_store")
+    stack.start("ingestion", "-c", SETTINGS.format(password=PASSWORD, **stack.ports) + INGESTION)
+    assert [row["id"] for row in stack.await_events(1, event="late")] == [event(100)["uuid"]]
