@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -121,15 +122,26 @@ def database_faults(url: str) -> list[str]:
 
 
 def log_faults(environment: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with the way to the event log: a named user, by SCRAM, over TLS; or nothing, or none at all."""
-    if not environment.get("KAFKA_HOSTS"):
+    """Say what is wrong with the way to the event log: a side-car on the own loopback, or SCRAM over TLS; or none."""
+    hosts = environment.get("KAFKA_HOSTS", "")
+    if not hosts:
         return []
+    if environment.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") == "PLAINTEXT":
+        far = [host for host in _words(hosts) if not _loopback(host.rpartition(":")[0])]
+        return [f"KAFKA_HOSTS: {host} is not on the own loopback, and plain" for host in far]
     wrong = [f"{name} is not set" for name in LOG if not environment.get(name)]
     if environment.get("KAFKA_SECURITY_PROTOCOL") != "SASL_SSL":
         wrong.append("KAFKA_SECURITY_PROTOCOL is not SASL_SSL")
     if environment.get("KAFKA_SASL_MECHANISM") not in MECHANISMS:
         wrong.append(f"KAFKA_SASL_MECHANISM is none of {', '.join(MECHANISMS)}")
     return wrong
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return socket.gethostbyname(host).startswith("127.")
+    except OSError:
+        return False
 
 
 def analytics_faults(environment: Mapping[str, str]) -> list[str]:
