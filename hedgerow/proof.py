@@ -81,6 +81,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
         app_subnet=load_table().networks["app"],
         services=tuple(row.name for row in running),
+        all_services=tuple(row.name for row in table.services),
         hops=tuple(
             (hop.service, hop.store, hop.address, hop.port)
             for hop in hops(table, site.hosts)

@@ -63,7 +63,7 @@ class Valkey:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Topics:
-    """The topics of the event log that a service appends to and reads; its consumer groups' names begin with `group`."""
+    """Topics of the event log that a service appends to and reads; its consumer groups' names begin with `group`."""
 
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ class Declared:
 
     `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
     itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
-    host, `hops` every way that they are declared to need: service, store, address, port.
+    host, `all_services` of the whole deployment, `hops` every way that they are declared to need: service, store, address, port.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Declared:
     ca_file: str
     tls: str
     own_kernel: bool
+    all_services: tuple[str, ...] = ()
     hops: tuple[tuple[str, str, str, int], ...] = ()
     outbound_to: tuple[str, ...] = ()
     public_sharing: bool = False
