@@ -25,7 +25,8 @@ class Declared:
 
     `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
     itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
-    host, `all_services` of the whole deployment, `hops` every way that they are declared to need: service, store, address, port.
+    host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
+    service, store, address, port.
     """
 
     name: str
