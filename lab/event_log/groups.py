@@ -68,7 +68,6 @@ class Group:
             while self.state == GATHERING:
                 self._settle()
                 if self.state == GATHERING:
-                    self.members[name].seen = time.monotonic()
                     self.changed.wait(0.1)
             if name not in self.members:
                 return Joined(UNKNOWN_MEMBER, name)
@@ -134,7 +133,12 @@ class Group:
     def _bury(self) -> None:
         """Let go of those who have been silent for longer than they said they would be."""
         now = time.monotonic()
-        silent = [name for name, member in self.members.items() if now - member.seen > member.session]
+        waits = self.state == GATHERING  # who has come to a gathering is there, and cannot say so before it ends
+        silent = [
+            name
+            for name, member in self.members.items()
+            if now - member.seen > member.session and not (waits and member.here)
+        ]
         for name in silent:
             del self.members[name]
         if silent:
@@ -153,4 +157,6 @@ class Group:
         self.protocol = next(name for name in self.members[self.leader].protocols if name in common)
         self.generation += 1
         self.state = SHARING
+        for member in self.members.values():
+            member.seen = now
         self.changed.notify_all()

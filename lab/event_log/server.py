@@ -12,7 +12,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from event_log.broker import Broker, HangUpError, Session
+from event_log.answers import HangUpError
+from event_log.broker import Broker, Session
 from event_log.config import Config, Listener
 from event_log.store import Store
 from event_log.wire import WireError

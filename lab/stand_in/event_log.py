@@ -8,8 +8,9 @@ acknowledged it (acks=all), and nothing as read before what came of it is.
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -148,3 +149,18 @@ def row(event: Event, team: int) -> dict[str, Any]:
         "elements_chain": "",
         "created_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
     }
+
+
+def outgoing(values: list[bytes | None], teams: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the rows of what was read; what is no event, or of a project that is gone, is dropped and told."""
+    rows = []
+    for value in values:
+        event = opened(value)
+        team = teams.get(event.token) if event else None
+        try:
+            if event is None or team is None:
+                raise ValueError("no event of a project")
+            rows.append((event.uuid, row(event, team)))
+        except ValueError as error:
+            print(f"stand-in ingestion: dropped {event.uuid if event else 'a message'}: {error}", file=sys.stderr)
+    return rows

@@ -5,13 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from types import FrameType
-from typing import Any
 
 import psycopg
 
-from stand_in.event_log import GROUP, INCOMING, MOST, ROWS, LogError, Outgoing, client, opened, row
+from stand_in.event_log import GROUP, INCOMING, MOST, ROWS, LogError, Outgoing, client, outgoing
 from stand_in.health import beat
 from stand_in.settings import Settings
 from stand_in.store import Store
@@ -63,21 +61,6 @@ def run(settings: Settings) -> None:
     except Stop:
         reader.close()
         store.close()
-
-
-def outgoing(values: list[bytes | None], teams: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the rows of what was read; what is no event, or of a project that is gone, is dropped and told."""
-    rows = []
-    for value in values:
-        event = opened(value)
-        team = teams.get(event.token) if event else None
-        try:
-            if event is None or team is None:
-                raise ValueError("no event of a project")
-            rows.append((event.uuid, row(event, team)))
-        except ValueError as error:
-            print(f"stand-in ingestion: dropped {event.uuid if event else 'a message'}: {error}", file=sys.stderr)
-    return rows
 
 
 def _passes(error: Exception) -> bool:

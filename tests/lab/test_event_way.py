@@ -121,8 +121,22 @@ from stand_in.records import Wanted
 given = json.load(sys.stdin)
 store = Analytics(settings("web"))
 if given.get("prepare"): store.prepare()
-since = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-print(json.dumps(store.events(7, Wanted(since, **given["wanted"])), default=str))
+wanted = Wanted(datetime.fromisoformat("2026-01-01T00:00:00+00:00"), **given["wanted"])
+print(json.dumps(store.events(7, wanted), default=str))
+"""
+
+CAPTURE = """
+import json
+from stand_in.asgi import Request
+from stand_in.capture import answer
+from stand_in.event_log import LogError
+class Down:
+    def knows(self, token): return True
+    def put(self, events): raise LogError("_MSG_TIMED_OUT")
+    def alive(self): raise LogError("no answer")
+body = json.dumps({"api_key": "phc_a", "event": "visit", "distinct_id": "who"}).encode()
+for request in (Request("POST", "/i/v0/e/", body=body), Request("GET", "/_readiness")):
+    print(answer(request, Down()).status)
 """
 
 
@@ -178,12 +192,15 @@ class Stack:
         rows: list[dict[str, object]] = json.loads(self.ask(READ, {"wanted": wanted}))
         return rows
 
-    def await_events(self, count: int, **wanted: object) -> list[dict[str, object]]:
+    def await_events(self, count: int, **wanted: str) -> list[dict[str, object]]:
+        """Wait for events, by curl: the clients of the image take a second to start."""
         until = time.monotonic() + 30
-        while len(rows := self.events(**wanted)) < count:
-            assert time.monotonic() < until, f"{len(rows)} of {count} events arrived"
-            time.sleep(0.3)
-        return rows
+        which = " AND ".join(f"{key} = '{value}'" for key, value in wanted.items()) or "1"
+        asked = f"SELECT count() FROM posthog.events FINAL WHERE {which}"  # noqa: S608 - the test's own words
+        while int((found := self.query("web", asked))[1]) < count:
+            assert time.monotonic() < until, f"{found} of {count} events arrived"
+            time.sleep(0.2)
+        return self.events(**wanted)
 
     def _inside(self, *argv: str) -> list[str]:
         return [
@@ -321,6 +338,10 @@ def test_an_event_comes_out_as_it_went_in_and_once(stack: Stack) -> None:
 def test_who_may_do_what(stack: Stack, user: str, password: str, statement: str, status: int, words: str) -> None:
     found, text = stack.query(user, statement, password)
     assert (found, text[: len(words)]) == (status, words)
+
+
+def test_capture_acknowledges_nothing_that_the_log_has_not(stack: Stack) -> None:
+    assert stack.ask(CAPTURE).split() == ["503", "503"]
 
 
 @pytest.mark.parametrize("port", ["log", "store"])
