@@ -45,6 +45,9 @@ class Declared:
     own_kernel: bool
     outbound_to: tuple[str, ...] = ()
     public_sharing: bool = False
+    discard_ip: bool = True
+    mask_inputs: bool = True
+    mask_text: bool = True
 
 
 @dataclass(frozen=True)
