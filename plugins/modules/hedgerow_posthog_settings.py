@@ -93,6 +93,11 @@ def too_wide_or_old(keys: list[dict[str, Any]], days: int, now: datetime) -> lis
     ]
 
 
+def lines(settings: dict[str, Any]) -> str:
+    """Return settings as text that a diff can show line by line."""
+    return json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n" if settings else ""
+
+
 class Settings:
     """One run: `changes` says what differed, `before` and `after` how."""
 
@@ -204,7 +209,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(settings.changes),
         changes=settings.changes,
-        diff={"before": settings.before, "after": settings.after},
+        diff={"before": lines(settings.before), "after": lines(settings.after)},
     )
 
 

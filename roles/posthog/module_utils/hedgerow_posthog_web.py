@@ -113,6 +113,7 @@ class Owner:
         self.password = password
         self.seed_file = folder / "second-factor"
         self.session_file = folder / "session"
+        self.password_was_enough = False
 
     def sign_in(self) -> None:
         """Take up the kept session, or open one. Raises RefusedError, OSError."""
@@ -120,8 +121,8 @@ class Owner:
             self._open()
 
     def has_second_factor(self) -> bool:
-        """Say whether the seed is here: it is kept exactly when the service has taken it."""
-        return self.seed_file.exists()
+        """Say whether the seed is here, which is kept when the service has taken it, and was not taken off since."""
+        return self.seed_file.exists() and not self.password_was_enough
 
     def enrol(self) -> None:
         """Give the owner a second factor, in the steps of upstream's own page, and keep its seed."""
@@ -133,6 +134,7 @@ class Owner:
         _write(pending, seed)
         self.web.want("POST", VALIDATE, {"token": code(seed, time.time())})
         pending.replace(self.seed_file)
+        self.password_was_enough = False
         self._keep()
 
     def _resume(self) -> bool:
@@ -153,7 +155,8 @@ class Owner:
         if answer.status == 401 and answer.code == "2fa_required":
             self._give_code()
         elif answer.status == 200:
-            # The service knows of no second factor: a seed kept here would be an earlier instance's.
+            # The service knows of no second factor: a seed kept here would be an earlier one's.
+            self.password_was_enough = True
             if self.keep:
                 self.seed_file.unlink(missing_ok=True)
         else:
