@@ -5,6 +5,6 @@ from __future__ import annotations
 import shlex
 
 
-def sql(query: str) -> str:
+def sql(query: str, database: str = "postgres") -> str:
     """Return the command that asks PostgreSQL one question, as the system user it trusts on its socket."""
-    return f"runuser -u postgres -- psql -XAtqwc {shlex.quote(query)}"
+    return f"runuser -u postgres -- psql -XAtqw -d {database} -c {shlex.quote(query)}"

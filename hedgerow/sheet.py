@@ -49,6 +49,9 @@ class Declared:
     hops: tuple[tuple[str, str, str, int], ...] = ()
     outbound_to: tuple[str, ...] = ()
     public_sharing: bool = False
+    discard_ip: bool = True
+    mask_inputs: bool = True
+    mask_text: bool = True
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,26 @@ def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
         "posthog_images": stack.posthog_images(host),
         "posthog_stand_in": site.stand_ins,
         "posthog_bootstrap": first,
+        "posthog_settings": _posthog_settings(declaration) if first else {},
+    }
+
+
+def _posthog_settings(declaration: Declaration) -> Values:
+    """Return PostHog's own settings, in its own words (posthog/api/organization.py, team.py; posthog/models)."""
+    privacy = declaration.privacy
+    hidden = {"maskTextSelector": "*", "blockSelector": "img"} if privacy.mask_text else {}
+    return {
+        "organization": {
+            "enforce_2fa": True,
+            "allow_publicly_shared_resources": declaration.access.public_sharing,
+            "is_ai_data_processing_approved": False,
+        },
+        "projects": {
+            "anonymize_ips": privacy.discard_ip,
+            "session_recording_masking_config": {"maskAllInputs": privacy.mask_inputs, **hidden},
+        },
+        "columns": {"plugins_access_level": 0, "session_cookie_age": 8 * 3600},
+        "key_days": 90,
     }
 
 

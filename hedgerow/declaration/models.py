@@ -203,6 +203,16 @@ class PostHog(Model):
     )
 
 
+class Privacy(Model):
+    """What PostHog keeps of the people it watches, and shows of what they saw."""
+
+    discard_ip: Yes = Field(default=True, description="Whether the addresses that events come from are thrown away.")
+    mask_inputs: Yes = Field(default=True, description="Whether session recordings hide what people type.")
+    mask_text: Yes = Field(
+        default=True, description="Whether session recordings hide every text and picture too, and show layout alone."
+    )
+
+
 class Updates(Model):
     """Security updates install themselves daily; this is about restarts."""
 
@@ -248,6 +258,7 @@ class Declaration(Model):
         default=Access(), description="Who may come in, and what may be reached. All closed by default."
     )
     posthog: PostHog = Field(default=PostHog(), description="The application itself.")
+    privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."

@@ -20,6 +20,8 @@ RENAMED: Mapping[str, Renamed] = {}
 LATER_KEYS: Mapping[str, str] = {
     "backup": "Back up /var/lib/postgresql by your own means until then, and remove this key.",
     "tls.contact": "Only certificate: acme needs it; remove this key.",
+    "privacy.drop_properties": "PostHog drops properties in services that come with a later release: do not send them"
+    " (before_send in its SDKs), and remove this key.",
     "target.region": "It belongs to the clouds; remove this key.",
 }
 """Keys of the design that nothing would act on yet. RefusedError: a setting without effect is worse than none."""

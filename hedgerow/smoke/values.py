@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ class SmokeSheet:
 
     `address` is where `domain` is reached. `ca_file` is the CA to trust instead of this system's. `stranger` is an
     address of this machine that is on no allow-list, or "". What is not restricted is open to a stranger by
-    declaration. `timeout` is how long an event may take from the SDK to the API, in seconds.
+    declaration. `timeout` is how long an event may take from the SDK to the API, in seconds. `second_factor` fetches
+    the seed of the account's codes; it is asked for only where the service wants a code.
     """
 
     domain: str
@@ -30,6 +32,7 @@ class SmokeSheet:
     ingest_restricted: bool = False
     events: int = 10
     timeout: float = 60.0
+    second_factor: Callable[[], str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from stand_in import accounts
+from stand_in import accounts, second_factor
+from stand_in.administration import project
 from stand_in.asgi import Reply, Request, as_json
 from stand_in.guard import CSRF, SAFE, SESSION, client_of, cookie, csrf_fault, denied, fault, invalid
 from stand_in.records import Newcomer, Row, TakenError, Wanted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from stand_in.store import Store
 
 LOCK_OUT_AFTER, LOCK_OUT_SECONDS = 30, 600  # AXES_FAILURE_LIMIT, AXES_COOLOFF_TIME
+HALF_SECONDS = 600  # TWO_FACTOR_LOGIN_TIMEOUT
 MOST_KEYS = 10  # MAX_API_KEYS_PER_USER
 NOBODY = accounts.hide_password("nobody's password")
 CLOSED = (
@@ -62,12 +64,17 @@ class Api:
             given = request.headers.get("x-csrftoken", "")
             if why := csrf_fault(request, self.settings, person["csrf"], given):
                 return denied(f"CSRF Failed: {why}")
+        if lack := second_factor.missing(person, request.path):
+            return fault(403, "authentication_error", *lack)
         return Caller(person)
 
     def by_session(self, request: Request) -> Row | None:
         """Return who the request's session belongs to."""
-        value = request.cookies.get(SESSION, "")
-        return self.store.person_of_session(accounts.hide_session(value, self.settings.secret_key)) if value else None
+        return self.store.person_of_session(self.session_of(request)) if request.cookies.get(SESSION) else None
+
+    def session_of(self, request: Request) -> str:
+        """Return what is kept of the request's session."""
+        return accounts.hide_session(request.cookies[SESSION], self.settings.secret_key)
 
     def _by_key(self, value: str, scope: str) -> Caller | Reply:
         person = self.store.person_of_key(accounts.hide_key(value))
@@ -96,13 +103,19 @@ class Api:
             self.cache.failed(who, LOCK_OUT_SECONDS)
             return invalid("invalid_credentials", "Invalid email or password.")
         self.cache.succeeded(who)
-        return self._begin(person, as_json(200, {"success": True}))
+        if person["totp_seed"]:
+            # The session that is begun here opens nothing but the way to give the code.
+            return self.begin(person, fault(401, "authentication_error", "2fa_required", "2FA is required."), half=True)
+        return self.begin(person, as_json(200, {"success": True}))
 
-    def _begin(self, person: Row, reply: Reply) -> Reply:
+    def begin(self, person: Row, reply: Reply, *, verified: bool = False, half: bool = False) -> Reply:
         """Open a session for somebody and give its cookies with the reply."""
         session, csrf = accounts.token("", 40), accounts.token("", 32)
         seconds = min(self.settings.session_seconds, person["session_cookie_age"] or self.settings.session_seconds)
-        self.store.open_session(person["id"], accounts.hide_session(session, self.settings.secret_key), csrf, seconds)
+        kept = accounts.hide_session(session, self.settings.secret_key)
+        self.store.open_session(
+            person["id"], kept, csrf, HALF_SECONDS if half else seconds, verified=verified, half=half
+        )
         return reply.adding(
             cookie(SESSION, session, seconds, self.settings),
             cookie(CSRF, csrf, seconds, self.settings, readable=True),
@@ -113,8 +126,7 @@ class Api:
         caller = self.caller(request)
         if isinstance(caller, Reply):
             return caller
-        value = request.cookies[SESSION]
-        self.store.close_session(accounts.hide_session(value, self.settings.secret_key))
+        self.store.close_session(self.session_of(request))
         gone = (cookie(SESSION, "", 0, self.settings), cookie(CSRF, "", 0, self.settings, readable=True))
         return Reply(302, headers=(("location", "/login"),)).adding(*gone)
 
@@ -145,7 +157,7 @@ class Api:
         self.cache.know([newcomer.api_token])
         person = self.store.person(newcomer.email)
         assert person is not None
-        return self._begin(person, as_json(201, {**_person(person), "redirect_url": "/"}))
+        return self.begin(person, as_json(201, {**_person(person), "redirect_url": "/"}))
 
     def me(self, request: Request) -> Reply:
         """GET /api/users/@me: who is signed in."""
@@ -153,21 +165,21 @@ class Api:
         if isinstance(caller, Reply):
             return caller
         organization = {"id": str(caller.person["current_organization_id"]), "name": caller.person["organization_name"]}
-        return as_json(200, {**_person(caller.person), "organization": organization, "team": _team(caller.person)})
+        return as_json(200, {**_person(caller.person), "organization": organization, "team": project(caller.person)})
 
     def project(self, request: Request, which: str) -> Reply:
         """GET /api/projects/@current or by number."""
         caller = self.caller(request, "project:read")
         if isinstance(caller, Reply):
             return caller
-        return _not_found() if self._team_fault(caller, which) else as_json(200, _team(caller.person))
+        return _not_found() if self.team_fault(caller, which) else as_json(200, project(caller.person))
 
     def events(self, request: Request, which: str) -> Reply:
         """GET /api/projects/N/events: the newest first, of the last day unless `after` says otherwise."""
         caller = self.caller(request, "query:read")
         if isinstance(caller, Reply):
             return caller
-        if self._team_fault(caller, which):
+        if self.team_fault(caller, which):
             return _not_found()
         try:
             wanted = read_wanted(request.query, datetime.now(UTC))
@@ -229,7 +241,7 @@ class Api:
         answer = {"flags": {}, "featureFlags": {}, "featureFlagPayloads": {}, "errorsWhileComputingFlags": False}
         return as_json(200, {**answer, "requestId": str(uuid.uuid4())})
 
-    def _team_fault(self, caller: Caller, which: str) -> bool:
+    def team_fault(self, caller: Caller, which: str) -> bool:
         """Say whether a project is not the caller's, or not one their key is for."""
         return which not in ("@current", str(caller.team)) or bool(caller.teams and caller.team not in caller.teams)
 
@@ -264,18 +276,6 @@ def _person(row: Row) -> dict[str, Any]:
         "distinct_id": row["distinct_id"],
         "first_name": row["first_name"],
         "email": row["email"],
-    }
-
-
-def _team(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["current_team_id"],
-        "uuid": str(row["team_uuid"]),
-        "organization": str(row["current_organization_id"]),
-        "name": row["team_name"],
-        "api_token": row["api_token"],
-        "timezone": "UTC",
-        "stand_in": True,
     }
 
 

@@ -48,15 +48,43 @@ CREATE TABLE IF NOT EXISTS posthog_event (
     id uuid PRIMARY KEY, team_id integer NOT NULL REFERENCES posthog_team, event text NOT NULL,
     distinct_id text NOT NULL, properties jsonb NOT NULL, timestamp timestamptz NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS posthog_organizationmembership (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), organization_id uuid NOT NULL REFERENCES posthog_organization,
+    user_id integer NOT NULL REFERENCES posthog_user, level smallint NOT NULL DEFAULT 1,
+    UNIQUE (organization_id, user_id));
+CREATE TABLE IF NOT EXISTS otp_totp_totpdevice (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id integer NOT NULL REFERENCES posthog_user,
+    name text NOT NULL DEFAULT 'default', confirmed boolean NOT NULL DEFAULT true, key text NOT NULL,
+    last_t bigint NOT NULL DEFAULT -1, UNIQUE (user_id, name));
+ALTER TABLE posthog_team
+    ADD COLUMN IF NOT EXISTS anonymize_ips boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS session_recording_opt_in boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS session_recording_masking_config jsonb;
+ALTER TABLE django_session
+    ADD COLUMN IF NOT EXISTS half boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS verified boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS proposed_seed text;
+-- In a lab that an earlier stand-in has signed up, whoever is there is the owner.
+INSERT INTO posthog_organizationmembership (organization_id, user_id, level)
+    SELECT current_organization_id, id, 15 FROM posthog_user
+    WHERE NOT EXISTS (SELECT 1 FROM posthog_organizationmembership);
 CREATE INDEX IF NOT EXISTS posthog_event_team_time ON posthog_event (team_id, timestamp DESC);
 """
 GRANTS = "GRANT SELECT ON posthog_team TO {role}; GRANT SELECT, INSERT ON posthog_event TO {role}"
 PERSON = """
 SELECT u.*, t.api_token, t.name AS team_name, t.uuid AS team_uuid, o.name AS organization_name,
-       o.session_cookie_age
+       o.session_cookie_age, o.enforce_2fa, o.plugins_access_level, o.allow_publicly_shared_resources,
+       o.is_ai_data_processing_approved, t.anonymize_ips, t.session_recording_opt_in,
+       t.session_recording_masking_config, coalesce(m.level, 0) AS level, d.key AS totp_seed, d.last_t
 FROM posthog_user u JOIN posthog_team t ON t.id = u.current_team_id
      JOIN posthog_organization o ON o.id = u.current_organization_id
+     LEFT JOIN posthog_organizationmembership m ON m.user_id = u.id AND m.organization_id = o.id
+     LEFT JOIN otp_totp_totpdevice d ON d.user_id = u.id AND d.name = 'default' AND d.confirmed
 """
+OF_SESSION = (
+    PERSON.replace("SELECT u.*", "SELECT u.*, s.csrf, s.verified, s.proposed_seed")
+    + " JOIN django_session s ON s.user_id = u.id WHERE s.session_key = %s AND s.expire_date > now()"
+)
 
 
 class Store:
@@ -109,17 +137,26 @@ class Store:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             if db.execute("SELECT 1 FROM posthog_organization LIMIT 1").fetchone():
                 raise TakenError
-            db.execute("INSERT INTO posthog_organization (id, name) VALUES (%s, %s)", (organization, who.organization))
+            # Upstream gives an instance of one's own every right over plugins (PluginsAccessLevel.ROOT).
+            db.execute(
+                "INSERT INTO posthog_organization (id, name, plugins_access_level) VALUES (%s, %s, 9)",
+                (organization, who.organization),
+            )
             team = db.execute(
                 "INSERT INTO posthog_team (uuid, name, organization_id, api_token)"
                 " VALUES (%s, 'Default project', %s, %s) RETURNING id",
                 (uuid.uuid4(), organization, who.api_token),
             ).fetchone()
             assert team is not None
-            db.execute(
+            person = db.execute(
                 "INSERT INTO posthog_user (uuid, distinct_id, email, password, first_name,"
-                " current_organization_id, current_team_id) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                " current_organization_id, current_team_id) VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
                 (uuid.uuid4(), str(uuid.uuid4()), who.email, who.password, who.first_name, organization, team["id"]),
+            ).fetchone()
+            assert person is not None
+            db.execute(
+                "INSERT INTO posthog_organizationmembership (organization_id, user_id, level) VALUES (%s, %s, 15)",
+                (organization, person["id"]),
             )
 
     def person(self, email: str) -> Row | None:
@@ -127,12 +164,12 @@ class Store:
         return self._one(f"{PERSON} WHERE lower(u.email) = lower(%s)", (email,))
 
     def person_of_session(self, session: str) -> Row | None:
-        """Return who a session that has not ended belongs to, with its CSRF secret."""
-        return self._one(
-            PERSON.replace("SELECT u.*", "SELECT u.*, s.csrf")
-            + " JOIN django_session s ON s.user_id = u.id WHERE s.session_key = %s AND s.expire_date > now()",
-            (session,),
-        )
+        """Return who a session that has not ended belongs to, with its CSRF secret and what it knows of the factor."""
+        return self._one(f"{OF_SESSION} AND NOT s.half", (session,))
+
+    def person_half_in(self, session: str) -> Row | None:
+        """Return who has given the right password and still owes the code."""
+        return self._one(f"{OF_SESSION} AND s.half", (session,))
 
     def person_of_key(self, secure_value: str) -> Row | None:
         """Return who a personal API key belongs to, with its scopes, and note that it was used."""
@@ -144,19 +181,65 @@ class Store:
         person = key and self._one(f"{PERSON} WHERE u.id = %s", (key["user_id"],))
         return {**person, "scopes": key["scopes"], "scoped_teams": key["scoped_teams"]} if key and person else None
 
-    def open_session(self, person: int, session: str, csrf: str, seconds: int) -> None:
+    def open_session(
+        self, person: int, session: str, csrf: str, seconds: int, *, verified: bool = False, half: bool = False
+    ) -> None:
         """Begin a session, and forget the ones that have ended."""
         with self.pool.connection() as db:
             db.execute("DELETE FROM django_session WHERE expire_date <= now()")
             db.execute(
-                "INSERT INTO django_session VALUES (%s, %s, %s, now() + make_interval(secs => %s))",
-                (session, person, csrf, seconds),
+                "INSERT INTO django_session (session_key, user_id, csrf, expire_date, verified, half)"
+                " VALUES (%s, %s, %s, now() + make_interval(secs => %s), %s, %s)",
+                (session, person, csrf, seconds, verified, half),
             )
             db.execute("UPDATE posthog_user SET last_login = now() WHERE id = %s", (person,))
 
     def close_session(self, session: str) -> None:
         """End a session."""
         self._all("DELETE FROM django_session WHERE session_key = %s RETURNING 1", (session,))
+
+    def propose_seed(self, session: str, seed: str) -> None:
+        """Remember a seed that has been shown to a session."""
+        self._all("UPDATE django_session SET proposed_seed = %s WHERE session_key = %s RETURNING 1", (seed, session))
+
+    def accept_seed(self, person: int, session: str, seed: str) -> None:
+        """Give somebody a second factor; the session has just shown that she has it."""
+        with self.pool.connection() as db:
+            db.execute(
+                "INSERT INTO otp_totp_totpdevice (user_id, key) VALUES (%s, %s)"
+                " ON CONFLICT (user_id, name) DO UPDATE SET key = excluded.key, confirmed = true, last_t = -1",
+                (person, seed),
+            )
+            db.execute(
+                "UPDATE django_session SET verified = true, proposed_seed = NULL WHERE session_key = %s", (session,)
+            )
+
+    def take_step(self, person: int, step: int) -> bool:
+        """Use up a step; say whether it was still there to use."""
+        return bool(
+            self._all(
+                "UPDATE otp_totp_totpdevice SET last_t = %s WHERE user_id = %s AND last_t < %s RETURNING 1",
+                (step, person, step),
+            )
+        )
+
+    def change_organization(self, organization: uuid.UUID, changes: Row) -> None:
+        """Set columns of an organisation; the API has chosen which."""
+        self._change("posthog_organization", organization, changes)
+
+    def change_project(self, team: int, changes: Row) -> None:
+        """Set columns of a project; the API has chosen which."""
+        self._change("posthog_team", team, changes)
+
+    def _change(self, table: str, which: object, changes: Row) -> None:
+        if not changes:
+            return
+        values = {name: Json(value) if isinstance(value, dict) else value for name, value in changes.items()}
+        pairs = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(n), sql.Placeholder(n)) for n in values)
+        query = sql.SQL("UPDATE {} SET {} WHERE id = {} RETURNING 1").format(
+            sql.Identifier(table), pairs, sql.Placeholder("which")
+        )
+        self._all(query, {**values, "which": which})
 
     def keys(self, person: int) -> list[Row]:
         """Return somebody's personal API keys, the newest first, without their values."""

@@ -12,7 +12,8 @@ import psycopg
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from stand_in import accounts, pages
+from stand_in import accounts, pages, second_factor
+from stand_in.administration import Administration
 from stand_in.analytics import AnalyticsError, StoreWithAnalytics
 from stand_in.api import Api
 from stand_in.asgi import Reply, Request, as_json, text
@@ -46,6 +47,7 @@ class Web:
         self.store = store
         self.cache = cache
         self.api = Api(settings, store, cache)
+        self.administration = Administration(self.api)
 
     def start(self) -> None:
         """Make the tables and publish the tokens, waiting a minute for a database that is still starting."""
@@ -85,7 +87,8 @@ class Web:
 
     def routes(self) -> dict[tuple[str, str], Callable[..., Reply]]:
         """Method and path of everything there is."""
-        api, project = self.api, "/api/(?:projects|environments)/([^/]+)"
+        api, administration = self.api, self.administration
+        project, organization = "/api/(?:projects|environments)/([^/]+)", "/api/organizations/([^/]+)"
         return {
             ("GET", "/"): self.home,
             ("GET", "/login"): self.login_page,
@@ -94,12 +97,19 @@ class Web:
             ("GET", "/preflight"): lambda _: pages.preflight(),
             ("GET", "/_preflight"): self.preflight,
             ("POST", "/api/login"): api.sign_in,
+            ("POST", "/api/login/token"): administration.give_code,
             ("POST", "/api/signup"): api.sign_up,
             ("GET", "/api/users/@me"): api.me,
+            ("GET", "/api/users/@me/two_factor_start_setup"): administration.start_second_factor,
+            ("POST", "/api/users/@me/two_factor_validate"): administration.accept_second_factor,
+            ("GET", organization): administration.organization,
+            ("PATCH", organization): administration.organization,
             ("GET", "/api/personal_api_keys"): api.keys,
             ("POST", "/api/personal_api_keys"): api.keys,
             ("DELETE", "/api/personal_api_keys/([^/]+)"): api.drop_key,
+            ("GET", "/api/(?:projects|environments)"): administration.projects,
             ("GET", project): api.project,
+            ("PATCH", project): administration.change_project,
             ("GET", f"{project}/events"): api.events,
             ("POST", "/flags"): api.flags,
             ("POST", "/decide"): api.flags,
@@ -161,6 +171,9 @@ class Web:
         person = self.api.by_session(request)
         if person is None:
             return _to("/login?next=/" if self.store.initiated() else "/preflight")
+        if lack := second_factor.missing(person, "/"):
+            # Upstream's page leads through it; ours has no such steps, only the API.
+            return text(403, f"{lack[1]}: the stand-in takes codes over its API only")
         day = Wanted(after=datetime.now(UTC) - timedelta(days=1), limit=SHOWN)
         return pages.home(person, person["csrf"], self.store.events(person["current_team_id"], day))
 

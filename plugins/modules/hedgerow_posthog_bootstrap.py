@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hedgerow_posthog_web import RefusedError, Web
 
 DOCUMENTATION = r"""
 module: hedgerow_posthog_bootstrap
@@ -57,31 +54,6 @@ email:
   type: str
   returned: always
 """
-TIMEOUT = 20
-
-
-class Web:
-    """The web service, asked as the edge asks it: by its public name, as if over TLS."""
-
-    def __init__(self, url: str, domain: str) -> None:
-        self.url = url
-        self.headers = {"Host": domain, "X-Forwarded-Proto": "https", "Content-Type": "application/json"}
-        # No proxy of the environment has any business between two ends of one host.
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def initiated(self) -> bool:
-        """Say whether there is an organisation. Raises OSError, ValueError or KeyError."""
-        return bool(json.loads(self._ask("/_preflight", None))["initiated"])
-
-    def sign_up(self, values: dict[str, str]) -> None:
-        """Create the first user and organisation. Raises OSError."""
-        self._ask("/api/signup", json.dumps(values).encode())
-
-    def _ask(self, path: str, body: bytes | None) -> bytes:
-        # S310: the address is one that the role computed from the container's own.
-        request = urllib.request.Request(self.url + path, data=body, headers=self.headers)  # noqa: S310
-        with self.opener.open(request, timeout=TIMEOUT) as answer:
-            return answer.read()
 
 
 def main() -> None:
@@ -106,18 +78,19 @@ def main() -> None:
     if not initiated and not module.check_mode:
         email, organization = module.params["email"], module.params["organization"]
         try:
-            web.sign_up(
+            web.want(
+                "POST",
+                "/api/signup",
                 {
                     "first_name": email.partition("@")[0],
                     "email": email,
                     "password": module.params["password"],
                     "organization_name": organization,
-                }
+                },
             )
             open_still = not web.initiated()
-        except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace").replace(module.params["password"], "********")
-            module.fail_json(msg=f"{web.url}/api/signup refused with {error.code}: {said}")
+        except RefusedError as refusal:
+            module.fail_json(msg=str(refusal).replace(module.params["password"], "********"))
         except (OSError, ValueError, KeyError) as error:
             module.fail_json(msg=f"{web.url}/api/signup gave no answer to build on: {error}")
         if open_still:

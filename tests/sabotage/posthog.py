@@ -18,9 +18,30 @@ def add(line: str) -> str:
     return f"""sed -i '/^\\[Container\\]/a {line}' {WEB}; {RESTART}"""
 
 
+def sql(statement: str) -> str:
+    """Return the command that changes PostHog's tables behind its back."""
+    return f'runuser -u postgres -- psql -Xqd posthog -v ON_ERROR_STOP=1 -c "{statement}"'
+
+
 TOGETHER = True
 
+# Rows that somebody changes "for a moment", as a forum tells her to.
+SETTINGS = {
+    "posthog.second-factor-enforced": sql("update posthog_organization set enforce_2fa = false"),
+    "posthog.public-sharing-off": sql("update posthog_organization set allow_publicly_shared_resources = true"),
+    "posthog.sessions-end": sql("update posthog_organization set session_cookie_age = 1209600"),
+    "posthog.plugins-limited": sql("update posthog_organization set plugins_access_level = 9"),
+    "posthog.ai-off": sql("update posthog_organization set is_ai_data_processing_approved = true"),
+    "posthog.ip-discarded": sql("update posthog_team set anonymize_ips = false"),
+    "posthog.recordings-masked": sql("update posthog_team set session_recording_masking_config = null"),
+    "posthog.keys-scoped": sql(
+        "insert into posthog_personalapikey (id, user_id, label, secure_value, mask_value, scopes)"
+        " select 'intern', min(id), 'for the dashboard', 'sha256$0', 'phx_...', '{*}' from posthog_user"
+    ).replace("$", "\\$"),
+}
+
 SABOTAGE = {
+    **SETTINGS,
     "posthog.healthy": "systemctl stop hedgerow-worker.service",
     "posthog.no-published-defaults": (
         f"sed -i '/target=LICENSE_SECRET_KEY/d' {WEB}; " + add("Environment=LICENSE_SECRET_KEY=license-so-secret")
@@ -37,3 +58,6 @@ SABOTAGE = {
     ),
     "posthog.cache-over-tls": add("Environment=CACHE_URL=redis://valkey.hedgerow.internal:6379/"),
 }
+
+# Without an organisation there is nothing whose settings could be asked about, or whose keys.
+COMPANIONS = {"posthog.sign-up-closed": set(SETTINGS)}

@@ -126,6 +126,9 @@ KEYS = {
     "kind is missing": Case(LAB.replace("kind: lab", ""), 3, "target.kind", "is missing", "kind: onprem"),
     "backup is for later": lab("backup: {to: x}\n", 4, "backup", "not in this release", "remove this key"),
     "contact is for later": lab("tls: {contact: a@b.example}\n", 4, "tls.contact", "not in this release", "acme"),
+    "properties are for later": lab(
+        "privacy: {drop_properties: [name]}\n", 4, "privacy.drop_properties", "not in this release", "before_send"
+    ),
     "plugins are for later": lab("access: {plugins: [geoip]}\n", 4, "access.plugins", "not in this release", "[]"),
 }
 
@@ -535,6 +538,7 @@ def test_four_values_are_enough_and_everything_else_is_closed() -> None:
     assert declaration.access.ssh_from == ("controller",)
     assert (declaration.access.outbound_to, declaration.access.public_sharing) == ((), False)
     assert (declaration.tls.certificate, declaration.updates.reboot) == ("private", False)
+    assert set(declaration.privacy.model_dump().values()) == {True}
     assert declaration.target.hosts[0].roles == EVERY_ROLE == ROLES
     assert declaration.owner == "admin@analytics.acme.example"
     assert declaration.organization == "acme"

@@ -90,7 +90,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Deployment:
 
     def ask(self: Client, method: str, path: str, value: object = None, headers: Any = None, **more: Any) -> Answer:
         found = fake.respond(method, path, headers or {}, more.get("source", ""))
-        if path == "/api/login/":
+        if path in ("/api/login/", "/api/login/token/"):
             self.cookies["sessionid"] = "s"
         return found
 
@@ -167,6 +167,37 @@ def test_what_goes_wrong_is_told_at_its_step(deployment: Deployment, step: str, 
     report = smoke.run(sheet())
     assert statuses(report)[step] == "failed"
     assert not report.ok
+
+
+CODED = {"POST /api/login/": answer(401, {"code": "2fa_required"})}
+USED = answer(400, {"code": "2fa_invalid", "detail": "Invalid authentication code"})
+
+
+def test_an_account_with_a_second_factor_gives_its_code(deployment: Deployment) -> None:
+    deployment.wrong = {"POST /api/login/token/": answer(200, {"success": True}), **CODED}
+    deployment.signed_in = True  # the fake service signs in by password alone
+    report = smoke.run(sheet(second_factor=lambda: "GEZDGNBVGY3TQOJQ"))
+    [step] = [step for step in report.steps if step.name == "sign in"]
+    assert (step.status, step.detail) == ("ok", "as jane@acme.example, with a second factor")
+    assert "GEZDGNBVGY3TQOJQ" not in json.dumps(report.as_json())
+
+
+def test_a_used_code_is_followed_by_the_next_and_by_no_third(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(steps.time, "sleep", waited.append)
+    deployment.wrong = {"POST /api/login/token/": USED, **CODED}
+    report = smoke.run(sheet(second_factor=lambda: "GEZDGNBVGY3TQOJQ"))
+    assert statuses(report)["sign in"] == "failed"
+    assert deployment.asked.count("POST /api/login/token/") == 2
+    assert 1 <= waited[0] <= 31
+
+
+def test_a_factor_that_nobody_knows_of_is_said_so(deployment: Deployment) -> None:
+    deployment.wrong = CODED
+    [step] = [step for step in smoke.run(sheet(second_factor=lambda: "")).steps if step.name == "sign in"]
+    assert (step.status, "Hedgerow did not set up" in step.detail) == ("failed", True)
 
 
 RIGHT = [

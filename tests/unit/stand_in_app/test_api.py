@@ -30,6 +30,7 @@ class Tables:
 
     people: dict[str, Row] = field(default_factory=dict)
     sessions: dict[str, tuple[Row, str, int]] = field(default_factory=dict)
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
     kept: dict[str, Row] = field(default_factory=dict)
     asked: list[Wanted] = field(default_factory=list)
 
@@ -43,21 +44,52 @@ class Tables:
             "id": 1, "uuid": "u", "distinct_id": "d", "first_name": who.first_name, "email": who.email,
             "password": who.password, "current_team_id": 7, "current_organization_id": "o", "organization_name": "Acme",
             "team_uuid": "t", "team_name": "Default project", "api_token": who.api_token, "session_cookie_age": None,
+            "enforce_2fa": None, "plugins_access_level": 9, "allow_publicly_shared_resources": True,
+            "is_ai_data_processing_approved": True, "anonymize_ips": False, "session_recording_opt_in": False,
+            "session_recording_masking_config": None, "level": 15, "totp_seed": None, "last_t": None,
         }  # fmt: skip
 
     def person(self, email: str) -> Row | None:
         return self.people.get(email.lower())
 
-    def open_session(self, person: int, session: str, csrf: str, seconds: int) -> None:
+    def open_session(
+        self, person: int, session: str, csrf: str, seconds: int, *, verified: bool = False, half: bool = False
+    ) -> None:
         [row] = [row for row in self.people.values() if row["id"] == person]
         self.sessions[session] = (row, csrf, seconds)
+        self.known[session] = {"verified": verified, "half": half, "proposed_seed": None}
 
     def close_session(self, session: str) -> None:
         self.sessions.pop(session)
 
     def person_of_session(self, session: str) -> Row | None:
         found = self.sessions.get(session)
-        return {**found[0], "csrf": found[1]} if found else None
+        if not found or self.known[session]["half"]:
+            return None
+        return {**found[0], "csrf": found[1], **self.known[session]}
+
+    def person_half_in(self, session: str) -> Row | None:
+        found = self.sessions.get(session)
+        return dict(found[0]) if found and self.known[session]["half"] else None
+
+    def propose_seed(self, session: str, seed: str) -> None:
+        self.known[session]["proposed_seed"] = seed
+
+    def accept_seed(self, person: int, session: str, seed: str) -> None:
+        self.sessions[session][0].update(totp_seed=seed, last_t=-1)
+        self.known[session]["verified"] = True
+
+    def take_step(self, person: int, step: int) -> bool:
+        [row] = [row for row in self.people.values() if row["id"] == person]
+        taken = row["last_t"] < step
+        row["last_t"] = max(row["last_t"], step)
+        return taken
+
+    def change_organization(self, organization: str, changes: Row) -> None:
+        next(iter(self.people.values())).update(changes)
+
+    def change_project(self, team: int, changes: Row) -> None:
+        next(iter(self.people.values())).update(changes)
 
     def person_of_key(self, secure_value: str) -> Row | None:
         for row in self.kept.values():
@@ -119,9 +151,9 @@ def api() -> Api:
     return Api(SETTINGS, Tables(), Counts())  # type: ignore[arg-type]  # the same interface, in memory
 
 
-def ask(method: str, value: object = None, **headers: str) -> Request:
+def ask(method: str, value: object = None, path: str = "/", **headers: str) -> Request:
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Request(method, "/", {}, {**HEADERS, **named}, json.dumps(value).encode() if value is not None else b"")
+    return Request(method, path, {}, {**HEADERS, **named}, json.dumps(value).encode() if value is not None else b"")
 
 
 def said(reply: Reply) -> Any:
