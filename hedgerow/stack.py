@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from hedgerow.hosts import Host
+from hedgerow.oci.references import reference
 from hedgerow.services import Health, Service, Table
 
 INSIDE = "hedgerow.internal"
@@ -21,9 +22,15 @@ POSTGRES_PORT = 5432
 VALKEY_PORT = 6379
 DATA_PORTS = [POSTGRES_PORT, VALKEY_PORT]
 EDGE_USER = "www-data"
+STAND_INS = "/hedgerow-stand-in/"
 
 Row = dict[str, Any]
 Rows = list[Row]
+
+
+def is_stand_in(reference: str) -> bool:
+    """Tell whether an image is one that the lab builds, also in a mirror: copies keep the whole path."""
+    return STAND_INS in reference
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,12 @@ class Stack:
         """Repositories that images may be pulled from; none where every image comes from an archive."""
         pulled = (locked.reference for locked in self.images.values() if not locked.archive)
         return sorted({reference.partition("@")[0] for reference in pulled})
+
+    @property
+    def registry_ports(self) -> list[int]:
+        """TCP ports of the registries that images are pulled from."""
+        pulled = (locked.reference for locked in self.images.values() if not locked.archive)
+        return sorted({reference(each).port for each in pulled})
 
     @property
     def posthog_services(self) -> Rows:

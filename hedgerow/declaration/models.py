@@ -46,7 +46,7 @@ Text = Annotated[str, AfterValidator(fields.sentence)]
 Port = Annotated[int, Strict(), AfterValidator(fields.port), Field(json_schema_extra={"minimum": 1, "maximum": 65535})]
 File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
 PublicKey = Annotated[str, AfterValidator(sshkeys.public_key)]
-Image = Annotated[str, AfterValidator(fields.image), _text(r"^[^@]+@sha256:[0-9a-f]{64}$")]
+Image = Annotated[str, AfterValidator(fields.image), _text(r"^[^@]+(@sha256:[0-9a-f]{64}|:[^/@:]+)$")]
 Email = Annotated[str, AfterValidator(fields.email)]
 Day = Annotated[
     datetime.date, BeforeValidator(_day, json_schema_input_type=Annotated[str, _text(r"^\d{4}-\d{2}-\d{2}$")])
@@ -181,10 +181,16 @@ class Access(Model):
 
 
 class Images(Model):
-    """PostHog's images, by digest. In the lab, stand-ins are built where none are named."""
+    """PostHog's images: a digest, or a tag that `images lock` resolves to one. In the lab, stand-ins by default."""
 
-    posthog: Image | None = Field(default=None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
-    capture: Image | None = Field(default=None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
+    posthog: Image | None = Field(
+        default=None,
+        description="The image of web and worker, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag latest.",
+    )
+    capture: Image | None = Field(
+        default=None,
+        description="The image of capture, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
+    )
 
 
 class PostHog(Model):
@@ -193,7 +199,7 @@ class PostHog(Model):
     deploy: Yes = Field(
         default=True, description="false: prepare the hosts only; the edge answers with a maintenance page."
     )
-    images: Images = Field(default=Images(), description="What to run, by digest. Needed outside the lab.")
+    images: Images = Field(default=Images(), description="What to run. Only digests run: others are locked first.")
     owner: Email | None = Field(default=None, description="The first user's e-mail. Default: admin@ and the domain.")
     organization: Text | None = Field(
         default=None, description="The organisation's name in PostHog. Default: the deployment's."
