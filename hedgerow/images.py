@@ -12,7 +12,7 @@ from hedgerow.hosts import Site
 from hedgerow.image_lock import STAND_IN, ImageLock, Locked
 from hedgerow.oci.references import reference
 from hedgerow.services import Table, load_table
-from hedgerow.stack import LockedImage, Stack, is_stand_in
+from hedgerow.stack import LockedImage, RegistryTrust, Stack, is_stand_in
 
 
 def table_of(declaration: Declaration) -> Table:
@@ -109,4 +109,24 @@ def stack_for(declaration: Declaration, site: Site, lock: ImageLock, say: Callab
     table = table_of(declaration)
     images = images_for(declaration, site, table, lock, say)
     ours = any(is_stand_in(image.reference) for image in images.values())
-    return Stack(table, declaration.domain, site.hosts, images, stand_in=ours)
+    return Stack(table, declaration.domain, site.hosts, images, stand_in=ours, registry=_trust(declaration, images))
+
+
+def _trust(declaration: Declaration, images: Mapping[str, LockedImage]) -> RegistryTrust:
+    """Read what hosts trust of a mirror. Raises CallError where signatures are asked of what carries none."""
+    registry = declaration.posthog.registry
+    archived = [key for key, image in images.items() if image.archive]
+    if registry.signature_key and archived:
+        raise CallError(
+            "posthog.registry.signature_key is declared, and the image of "
+            f"{', '.join(archived)} comes from an archive, which carries no signatures",
+            "Have hosts pull from a mirror (`images mirror`), or remove the key: digests hold either way.",
+        )
+    return RegistryTrust(_text(registry.ca_file), _text(registry.signature_key))
+
+
+def _text(path: Path | None) -> str:
+    try:
+        return path.read_text(encoding="ascii") if path else ""
+    except (OSError, ValueError) as error:
+        raise CallError(f"{path} cannot be read: {error}", "posthog.registry names it in the declaration.") from None

@@ -42,6 +42,14 @@ class LockedImage:
 
 
 @dataclass(frozen=True)
+class RegistryTrust:
+    """What hosts trust of a mirror registry, as PEM: the CA of its certificate, the key of its signatures; or ""."""
+
+    ca: str = ""
+    signature_key: str = ""
+
+
+@dataclass(frozen=True)
 class Needs:
     """What the firewall of one host must let through for the stack, as rows of the `firewall` role."""
 
@@ -59,6 +67,7 @@ class Stack:
     hosts: tuple[Host, ...]
     images: Mapping[str, LockedImage]
     stand_in: bool
+    registry: RegistryTrust = RegistryTrust()
     subnet: str = "10.90.0.0/24"
 
     @property
@@ -88,6 +97,11 @@ class Stack:
         """Repositories that images may be pulled from; none where every image comes from an archive."""
         pulled = (locked.reference for locked in self.images.values() if not locked.archive)
         return sorted({reference.partition("@")[0] for reference in pulled})
+
+    @property
+    def containers_registries(self) -> list[str]:
+        """Registries that images are pulled from, as HOST or HOST:PORT."""
+        return sorted({name.partition("/")[0] for name in self.containers_repositories})
 
     @property
     def registry_ports(self) -> list[int]:

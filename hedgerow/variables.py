@@ -126,6 +126,9 @@ def _containers(site: Site, stack: Stack) -> Values:
     return {
         "containers_networks": stack.containers_networks,
         "containers_repositories": stack.containers_repositories,
+        "containers_registries": stack.containers_registries,
+        "containers_registry_ca": stack.registry.ca,
+        "containers_signature_key": stack.registry.signature_key,
         "containers_limits": all(host.machine != "container" for host in site.hosts),
     }
 

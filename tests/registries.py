@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import http.client
 import json
 import socket
 import subprocess
@@ -14,13 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from hedgerow.oci import content
@@ -40,10 +40,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def registry(folder: Path, auth: dict[str, object] | None = None) -> Iterator[str]:
-    """Run a registry that keeps its things in a folder; yields HOST:PORT."""
-    host = f"127.0.0.1:{free_port()}"
+def registry(folder: Path, auth: dict[str, object] | None = None, address: str = "127.0.0.1") -> Iterator[str]:
+    """Run a registry that keeps its things in a folder; yields HOST:PORT.
+
+    At another address than this machine's own it speaks TLS; its CA is then `ca.pem` in the folder.
+    """
+    host = f"{address}:{free_port()}"
     folder.mkdir(parents=True, exist_ok=True)
+    tls = {"tls": _certified(folder, address)} if address != "127.0.0.1" else {}
     config = folder / "config.yml"
     config.write_text(
         yaml.safe_dump(
@@ -51,7 +55,7 @@ def registry(folder: Path, auth: dict[str, object] | None = None) -> Iterator[st
                 "version": 0.1,
                 "log": {"level": "error", "accesslog": {"disabled": True}},
                 "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-                "http": {"addr": host},
+                "http": {"addr": host, **tls},
                 **({"auth": auth} if auth else {}),
             }
         )
@@ -69,17 +73,83 @@ def registry(folder: Path, auth: dict[str, object] | None = None) -> Iterator[st
 def _wait(host: str, run: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 20
     while True:
-        connection = http.client.HTTPConnection(host, timeout=2)
+        address, _, port = host.partition(":")
         try:
-            connection.request("GET", "/v2/")
-            connection.getresponse().read()
+            socket.create_connection((address, int(port)), 2).close()
             return
         except OSError:
             assert run.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        finally:
-            connection.close()
+
+
+def _certified(folder: Path, address: str) -> dict[str, str]:
+    """Make a CA and a certificate of it for an address; returns what the registry is told."""
+    now = datetime.datetime.now(datetime.UTC)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name, name = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, words)]) for words in ("a CA", address))
+
+    def certificate(
+        subject: x509.Name, public: ec.EllipticCurvePublicKey, more: x509.ExtensionType
+    ) -> x509.Certificate:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(ca_name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(more, critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+
+    ca = certificate(ca_name, ca_key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
+    own = certificate(name, key.public_key(), x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]))
+    (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    (folder / "own.pem").write_bytes(own.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(_pem(key))
+    return {"certificate": str(folder / "own.pem"), "key": str(folder / "key.pem")}
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+class Signer:
+    """Signs images as `cosign sign --key` does, and puts the signature beside them."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+
+    @property
+    def public(self) -> bytes:
+        kind = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self._key.public_key().public_bytes(serialization.Encoding.PEM, kind)
+
+    def sign(self, name: str, digest: str) -> None:
+        """Sign what lies at REGISTRY/NAME under a digest."""
+        what = {"identity": {"docker-reference": name}, "image": {"docker-manifest-digest": digest}}
+        said = {"critical": {**what, "type": "cosign container image signature"}, "optional": None}
+        payload = json.dumps(said).encode()
+        config = json.dumps({"architecture": "", "os": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}})
+        host, _, path = name.partition("/")
+        target = Repository(Reference(host, path, digest=digest), actions="pull,push", environment={})
+        rows = []
+        for kind, data in (
+            ("oci.image.config.v1+json", config.encode()),
+            ("dev.cosign.simplesigning.v1+json", payload),
+        ):
+            row = Descriptor(f"application/vnd.{kind}", content.digest_of(data), len(data))
+            target.push_blob(row, lambda data=data: [data])
+            rows.append({"mediaType": row.media_type, "digest": row.digest, "size": row.size})
+        signature = base64.b64encode(self._key.sign(payload, ec.ECDSA(hashes.SHA256()))).decode()
+        rows[1]["annotations"] = {"dev.cosignproject.cosign/signature": signature}
+        manifest = {"schemaVersion": 2, "mediaType": content.OCI_MANIFEST, "config": rows[0], "layers": [rows[1]]}
+        data = json.dumps(manifest).encode()
+        document = content.document(data, content.digest_of(data), AssertionError)
+        put_tag(host, path, f"{digest.replace(':', '-')}.sig", document)
 
 
 def logins(path: Path, host: str, password: str = PASSWORD) -> dict[str, str]:
@@ -208,18 +278,15 @@ class Small:
             target.push_blob(Descriptor("", digest, len(data)), lambda data=data: [data])
         for document in self.documents:
             target.push_document(document)
-        if not environment:
-            put_tag(host, name, tag, self.documents[-1])
+        put_tag(host, name, tag, self.documents[-1], environment)
         return self.digest
 
 
-def put_tag(host: str, name: str, tag: str, document: Document) -> None:
+def put_tag(host: str, name: str, tag: str, document: Document, environment: dict[str, str] | None = None) -> None:
     """Have a tag name a document, as those do who publish images; what we publish ourselves has no tags."""
-    connection = http.client.HTTPConnection(host, timeout=10)
+    target = Repository(Reference(host, name, tag), actions="pull,push", environment=environment or {})
     headers = {"Content-Type": document.descriptor.media_type}
-    connection.request("PUT", f"/v2/{name}/manifests/{tag}", document.content, headers)
-    assert connection.getresponse().status == 201
-    connection.close()
+    target._ask("PUT", f"manifests/{tag}", f"{name}:{tag}", headers=headers, body=document.content)
 
 
 def publish(host: str, name: str, tag: str, source: Source, digest: str, platform: str) -> str:

@@ -193,6 +193,19 @@ class Images(Model):
     )
 
 
+class Registry(Model):
+    """A registry of yours, where `images mirror` copied the images: what hosts must know to pull from it."""
+
+    ca_file: File | None = Field(
+        default=None,
+        description="The CA that signed its certificate, PEM, relative to this file. Default: the CAs hosts trust.",
+    )
+    signature_key: File | None = Field(
+        default=None,
+        description="The public key (cosign.pub) of whoever signs images there; hosts then refuse unsigned ones.",
+    )
+
+
 class PostHog(Model):
     """The application itself."""
 
@@ -200,6 +213,7 @@ class PostHog(Model):
         default=True, description="false: prepare the hosts only; the edge answers with a maintenance page."
     )
     images: Images = Field(default=Images(), description="What to run. Only digests run: others are locked first.")
+    registry: Registry = Field(default=Registry(), description="A mirror registry of yours: its CA, its signatures.")
     owner: Email | None = Field(default=None, description="The first user's e-mail. Default: admin@ and the domain.")
     organization: Text | None = Field(
         default=None, description="The organisation's name in PostHog. Default: the deployment's."
