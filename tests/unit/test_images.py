@@ -19,7 +19,7 @@ from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError
 from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import NAME, ImageLock, Locked
-from hedgerow.images import images_for, stack_for, unlocked
+from hedgerow.images import images_for, sources, stack_for, unlocked
 from hedgerow.oci import content
 from hedgerow.oci.archive import Archive
 from hedgerow.oci.references import Reference
@@ -368,6 +368,22 @@ def test_an_archive_of_something_else_is_refused(place: Place, archive: Path, up
     place.declare(f"{upstream}/posthog/newer@{DIGEST}", f"{upstream}/posthog/capture:main")
     ended, told, _ = place.call("load", "--archive", str(archive))
     assert (ended, "and the declaration says" in told["error"]) == (2, True), told
+
+
+def test_a_mirror_is_trusted_as_declared_and_an_archive_carries_no_signature(place: Place, archive: Path) -> None:
+    (place.folder / "ca.pem").write_text("a CA")
+    (place.folder / "cosign.pub").write_text("a key")
+    trust = f"registry: {{ca_file: {place.folder}/ca.pem, signature_key: {place.folder}/cosign.pub}}, images:"
+    declared = parse(place.declaration.read_text().replace("images:", trust))
+    row = f"registry.acme.example:5000/x@{DIGEST}"
+    both = {key: Locked(row, source, "t") for key, source in sources(declared, load_table()).items()}
+    stack = stack_for(declared, SITE, ImageLock(both), print)
+    assert (stack.registry.ca, stack.registry.signature_key) == ("a CA", "a key")
+    assert (stack.containers_registries, stack.registry_ports) == (["registry.acme.example:5000"], [5000])
+    place.done("load", "--archive", str(archive))
+    with pytest.raises(CallError, match="carries no signatures") as refused:
+        stack_for(declared, SITE, ImageLock.read(Deployment("acme").root), print)
+    assert "images mirror" in refused.value.fix
 
 
 def test_a_damaged_lock_is_said(place: Place) -> None:
