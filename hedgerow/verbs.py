@@ -36,11 +36,11 @@ def preflight(given: Given, report: Reporter) -> int:
         packages = prerequisites.missing(prerequisites.LAB if lab else prerequisites.SSH)
         problems = [f"system packages are missing here: {', '.join(packages)} (install gets them)"] if packages else []
         problems += [] if packages else work.target.preflight()
-        problems += unlocked(work.declaration, ImageLock.read(work.deployment.root))
         running = all(state.state == "running" for state in work.target.observe())
         unreachable = bool(problems) and not lab
         if running and not problems:
             problems += flow.obstacles(work, work.target.site())
+        problems += unlocked(work.declaration, ImageLock.read(work.deployment.root))
     printing.preflight(report, problems, as_json_=given.json)
     if unreachable:
         return EXIT_UNREACHABLE
