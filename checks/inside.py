@@ -12,6 +12,7 @@ from checks.on_host import program
 from hedgerow.sheet import Declared, Sheet
 
 INSPECT = "podman ps -aq --no-trunc | xargs -r podman container inspect"
+IMAGES = "podman images --all --no-trunc --format json"
 FIELDS = ("Name", "Uid", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 KINDS = ("pid", "net", "ipc", "mnt", "uts", "cgroup")
 STATUS = f"grep -HEs '^({'|'.join(FIELDS)}):' /proc/[0-9]*/status"
@@ -70,6 +71,18 @@ def containers(inspected: str) -> list[Container]:
         )
         for each in json.loads(inspected or "[]")
     ]
+
+
+def digests(listed: str) -> dict[str, frozenset[str]]:
+    """Return the digests under which Podman holds each image, by the image's id, as `podman images` listed them.
+
+    An image for several platforms has that of its index beside that of its own manifest. Podman computes them from the
+    documents that it checked and stored; a name that somebody gives an image adds none.
+    """
+    return {
+        each["Id"].removeprefix("sha256:"): frozenset(name.partition("@")[2] for name in each.get("RepoDigests") or ())
+        for each in json.loads(listed or "[]")
+    }
 
 
 def processes(status: str, namespaces: str) -> dict[int, Process]:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import argcomplete
 
@@ -36,8 +37,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"hedgerow {__version__}")
     verbs_ = top.add_subparsers(dest="verb", metavar="VERB", required=True)
 
-    def verb(name: str, run: Callable[..., int], text: str, *, reference: bool = True) -> argparse.ArgumentParser:
-        sub = verbs_.add_parser(
+    def verb(
+        name: str, run: Callable[..., int], text: str, *, reference: bool = True, among: Any = verbs_
+    ) -> argparse.ArgumentParser:
+        sub = among.add_parser(
             name, help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if reference:
@@ -65,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
     ssh.add_argument("host", metavar="HOST")
     ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
+    _add_images(verbs_, verb)
     destroy = verb("destroy", verbs.destroy, "end the lab's hosts and remove what was set up for them")
     _add_yes(destroy)
     demo = verb("demo", verbs.demo, "the lab from end to end: boot, install, verify, smoke, report", reference=False)
@@ -98,6 +102,24 @@ def main(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; there is nobody left to tell.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (kept open until exit)
         return 0
+
+
+def _add_images(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
+    text = "lock, mirror, save or load the images that hosts run"
+    images = verbs_.add_parser(
+        "images", help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = images.add_subparsers(dest="action", metavar="ACTION", required=True)
+    lock = verb("lock", verbs.images, "resolve each image to a digest, once, and write it down", among=actions)
+    lock.add_argument("--update", action="store_true", help="resolve again what is locked already")
+    mirror = verb("mirror", verbs.images, "copy every locked image to a registry of yours", among=actions)
+    mirror.add_argument("--to", required=True, metavar="REGISTRY/PREFIX", help="hosts pull from there afterwards")
+    for name, words in (
+        ("save", "write every locked image into one OCI archive"),
+        ("load", "check an archive and have hosts get their images from it"),
+    ):
+        action = verb(name, verbs.images, words, among=actions)
+        action.add_argument("--archive", required=True, type=Path, metavar="FILE", help="the archive")
 
 
 def _add_yes(sub: argparse.ArgumentParser) -> None:

@@ -20,7 +20,8 @@ from hedgerow.declaration import read_file as read_small_file
 from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
 from hedgerow.hosts import Change, Host, Site
-from hedgerow.images import stack_for
+from hedgerow.image_lock import ImageLock
+from hedgerow.images import demand_locked, stack_for
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
 from hedgerow.targets.lab import LabSpec, LabTarget
@@ -121,8 +122,10 @@ def prepare_controller(work: Work, *, yes: bool, say: Say) -> None:
 def provision(work: Work, report: Reporter) -> Site:
     """Have the hosts, and ask each whether an install can succeed.
 
-    Raises CallError when one cannot (nothing was changed on any) and UnreachableError.
+    Raises CallError when one cannot (nothing was changed on any), or when an image is not known by digest, and
+    UnreachableError.
     """
+    demand_locked(work.declaration, ImageLock.read(work.deployment.root))
     with report.phase("provision", "provision: the hosts"):
         problems = work.target.preflight()
         if problems:
@@ -150,7 +153,7 @@ def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: fl
 def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stack]:
     """Have the images, the secrets and the certificates."""
     with report.phase("provision", "prepare: images, secrets, certificates"):
-        stack = stack_for(work.declaration, site, report.say)
+        stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
         report.say("secrets and certificates")
         servers = server_names(work.declaration, site, stack)
         made = ensure(work.deployment, stack.wanted, servers, provided(work.declaration), stack.stores.clients)

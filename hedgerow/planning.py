@@ -11,6 +11,7 @@ from hedgerow.credentials import drafted
 from hedgerow.deployment import write_file
 from hedgerow.flow import Reporter, Work, rendered
 from hedgerow.hosts import Change, Site
+from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
 from hedgerow.secrets import Vault, complete
 from hedgerow.variables import server_names
@@ -37,7 +38,7 @@ def plan(work: Work, report: Reporter) -> Planned:
 def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
     with tempfile.TemporaryDirectory(prefix="hedgerow-plan-") as folder:
         scratch = Path(folder)
-        stack = stack_for(work.declaration, site, report.say)
+        stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
         owners = [*server_names(work.declaration, site, stack), *stack.stores.clients]
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}

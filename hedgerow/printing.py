@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hedgerow.errors import DeclarationError, HedgerowError
 from hedgerow.findings import STATUSES, Finding, summary
 from hedgerow.flow import Work
 from hedgerow.hosts import Change, Site
+from hedgerow.image_lock import STAND_IN as STAND_IN_SOURCE
+from hedgerow.image_lock import ImageLock
 from hedgerow.looking import Public, Status, public_page
 from hedgerow.planning import Planned
 from hedgerow.proof import Verified
@@ -132,6 +135,17 @@ def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
         _page(report, seen.public)
     if seen.stand_in:
         report.out.print(STAND_IN)
+
+
+def images(report: Reporter, lock: ImageLock, *, as_json_: bool) -> None:
+    """Print what is locked, and where hosts get it from."""
+    if as_json_:
+        as_json({"images": {key: asdict(row) for key, row in lock.images.items()}})
+        return
+    for key, row in lock.images.items():
+        origin = row.archive or row.mirror or ("built for the lab" if row.source == STAND_IN_SOURCE else row.named.name)
+        report.out.print(f"{key}: {row.digest}", markup=False)
+        report.out.print(f"  resolved from {row.source} at {row.resolved}; hosts get it from: {origin}", markup=False)
 
 
 def recap(

@@ -20,11 +20,13 @@ Environment = Mapping[str, str]
 class Image:
     """Where an image comes from: upstream's repository, and what takes its place in the lab.
 
+    `tag` is what `images lock` resolves where the declaration names nothing; it is never run.
     `user` is "uid:gid". Containers share the host's user ids, so it is one that no account of a host should have.
     """
 
     repository: str
     stand_in: str
+    tag: str = "latest"
     user: str = "10001:10001"
 
 

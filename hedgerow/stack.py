@@ -13,15 +13,22 @@ from typing import Any
 
 from hedgerow import hops
 from hedgerow.hosts import Host
+from hedgerow.oci.references import reference
 from hedgerow.service_rows import Health, Service, Table
 from hedgerow.stores import Stores, account, vault
 
 INSIDE = "hedgerow.internal"
 LOOPBACK = "127.0.0.1"
 CA_FILE = "/etc/hedgerow/ca.crt"
+STAND_INS = "/hedgerow-stand-in/"
 
 Row = dict[str, Any]
 Rows = list[Row]
+
+
+def is_stand_in(reference: str) -> bool:
+    """Tell whether an image is one that the lab builds, also in a mirror: copies keep the whole path."""
+    return STAND_INS in reference
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,14 @@ class LockedImage:
 
 
 @dataclass(frozen=True)
+class RegistryTrust:
+    """What hosts trust of a mirror registry, as PEM: the CA of its certificate, the key of its signatures; or ""."""
+
+    ca: str = ""
+    signature_key: str = ""
+
+
+@dataclass(frozen=True)
 class Stack:
     """The services of one deployment. `images` is keyed as in the table."""
 
@@ -41,6 +56,7 @@ class Stack:
     hosts: tuple[Host, ...]
     images: Mapping[str, LockedImage]
     stand_in: bool
+    registry: RegistryTrust = RegistryTrust()
 
     @property
     def services(self) -> list[str]:
@@ -82,6 +98,15 @@ class Stack:
         """Repositories that images may be pulled from; none where every image comes from an archive."""
         pulled = (locked.reference for locked in self._images(host) if not locked.archive)
         return sorted({reference.partition("@")[0] for reference in pulled})
+
+    def containers_registries(self, host: Host) -> list[str]:
+        """Registries that images are pulled from, as HOST or HOST:PORT."""
+        return sorted({name.partition("/")[0] for name in self.containers_repositories(host)})
+
+    def registry_ports(self, host: Host) -> list[int]:
+        """TCP ports of the registries that images are pulled from."""
+        pulled = (locked.reference for locked in self._images(host) if not locked.archive)
+        return sorted({reference(each).port for each in pulled})
 
     def posthog_services(self, host: Host) -> Rows:
         """One finished row for each service that runs on a host."""

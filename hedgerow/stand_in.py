@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hedgerow import oci
+from hedgerow import stand_in_layers as oci
 from hedgerow.errors import UnreachableError
 from hedgerow.stand_in_engine import build_engine, engine_recipe
 from hedgerow.targets import Say

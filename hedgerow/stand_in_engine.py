@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from hedgerow import oci
+from hedgerow import stand_in_layers as oci
 from hedgerow.errors import UnreachableError
 from hedgerow.targets.lab.commands import attempt
 

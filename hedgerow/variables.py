@@ -167,6 +167,9 @@ def _containers(host: Host, stack: Stack) -> Values:
     return {
         "containers_networks": stack.containers_networks(host),
         "containers_repositories": stack.containers_repositories(host),
+        "containers_registries": stack.containers_registries(host),
+        "containers_registry_ca": stack.registry.ca,
+        "containers_signature_key": stack.registry.signature_key,
         "containers_limits": host.machine != "container",
     }
 
@@ -222,7 +225,7 @@ def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) ->
     needs = stack.needs(host)
     return {
         "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
-        "firewall_outbound": [*_outbound(declaration), *needs.outbound],
+        "firewall_outbound": [*_outbound(declaration, host, stack), *needs.outbound],
         "firewall_forward": [*needs.forward, *_declared_outbound(declaration, host, stack)],
         "firewall_published": needs.published,
     }
@@ -238,13 +241,14 @@ def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
     return rules
 
 
-def _outbound(declaration: Declaration) -> list[Values]:
+def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
     """What the host itself may reach, each by the accounts that need it and no other."""
+    registries = stack.registry_ports(host)
     resolving = [*SYSTEM, TIME, "systemd-resolve"]
     rules = [
         _to_any("udp", [53], resolving, "names"),
         _to_any("tcp", [53], resolving, "names that do not fit a datagram"),
-        _to_any("tcp", [80, 443], SYSTEM, "packages, and images that are pulled"),
+        _to_any("tcp", sorted({80, 443, *registries}), SYSTEM, "packages, and images that are pulled"),
         _to_any("udp", [123], [TIME], "time"),
     ]
     if declaration.time_servers:

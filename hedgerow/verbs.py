@@ -11,7 +11,7 @@ from pathlib import Path
 
 import argcomplete
 
-from hedgerow import flow, looking, planning, prerequisites, printing, proof
+from hedgerow import flow, imaging, looking, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
 from hedgerow.catalog import load_catalog
@@ -21,6 +21,8 @@ from hedgerow.deployment import REPOSITORY, Deployment, write_file
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, CallError, HedgerowError
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
+from hedgerow.image_lock import ImageLock
+from hedgerow.images import unlocked
 
 DEMO = REPOSITORY / "inventories" / "demo" / "deploy.yml"
 Given = argparse.Namespace
@@ -38,6 +40,7 @@ def preflight(given: Given, report: Reporter) -> int:
         unreachable = bool(problems) and not lab
         if running and not problems:
             problems += flow.obstacles(work, work.target.site())
+        problems += unlocked(work.declaration, ImageLock.read(work.deployment.root))
     printing.preflight(report, problems, as_json_=given.json)
     if unreachable:
         return EXIT_UNREACHABLE
@@ -141,6 +144,25 @@ def host_named(site: Site, name: str) -> Host:
         if host.name == name:
             return host
     raise CallError(f'there is no host "{name}"', f"There are: {', '.join(host.name for host in site.hosts)}.")
+
+
+def images(given: Given, report: Reporter) -> int:
+    """Lock, mirror, save or load a deployment's images; `given.action` says which."""
+    work = flow.open_work(given.reference, judge_files=False)
+    verb = f"images {given.action}"
+    with work.deployment.lock(verb), report.phase("images", f"{verb}: every digest checked"):
+        match given.action:
+            case "lock":
+                made = imaging.lock_images(work, report.say, update=given.update)
+            case "mirror":
+                made = imaging.mirror_images(work, given.to, report.say)
+            case "save":
+                made = imaging.save_images(work, given.archive, report.say)
+            case _:
+                made = imaging.load_images(work, given.archive, report.say)
+        work.deployment.record(verb, "done", images={key: row.reference for key, row in made.images.items()})
+    printing.images(report, made, as_json_=given.json)
+    return EXIT_DONE
 
 
 def destroy(given: Given, report: Reporter) -> int:

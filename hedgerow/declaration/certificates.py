@@ -39,6 +39,19 @@ def chain(pem: bytes) -> list[x509.Certificate]:
         ) from None
 
 
+def public_key(pem: bytes) -> None:
+    """Read the key that images are signed with; Podman takes ECDSA P-256 keys alone here. Raises RefusedError."""
+    fix = "Name the public half, which `cosign generate-key-pair` writes as cosign.pub."
+    if b"PRIVATE KEY-----" in pem:
+        raise RefusedError("the file holds a private key", fix)
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        raise RefusedError("the file holds no PEM public key", fix) from None
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise RefusedError("the key is not an ECDSA key", fix)
+
+
 def private_key(pem: bytes) -> PrivateKey:
     """Read the private key of a server certificate. Raises RefusedError, and never repeats the key."""
     if b"PRIVATE KEY-----" not in pem:

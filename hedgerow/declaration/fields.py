@@ -8,15 +8,13 @@ import re
 
 from hedgerow.declaration.networks import ipv4
 from hedgerow.declaration.words import RefusedError, shown
+from hedgerow.oci.references import REFERENCE
 
 LONGEST_NAME = 20
 INSIDE = "hedgerow.internal"
 """Names that the hosts give their own services."""
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-IMAGE = re.compile(
-    r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+@sha256:[0-9a-f]{64}"
-)
 TAKEN = {
     *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list"),
     *("irc", "nobody", "sshd", "messagebus", "sudo", "adm", "admin", "www-data", "postgres", "valkey", "nginx"),
@@ -159,18 +157,18 @@ def clock(text: str) -> str:
 
 
 def image(text: str) -> str:
-    """Read a container image that names its content, not a tag that can be moved under us."""
-    if IMAGE.fullmatch(text):
+    """Read a container image. A tag can be moved under us: it is what `images lock` resolves, never what runs."""
+    if REFERENCE.fullmatch(text):
         return text
-    if "@sha256:" not in text:
-        reason = "has no digest: what a tag means can change"
+    if "@" not in text and ":" not in text.rpartition("/")[2]:
+        reason = "has neither a tag nor a digest"
     elif re.search(r"/[^/@]*:[^/@]*@", text):
         reason = "has a tag beside its digest"
     else:
-        reason = "is no image reference with a full registry name and 64 hexadecimal digits"
+        reason = "is no image reference with a full registry name, and a tag or 64 hexadecimal digits"
     raise RefusedError(
         f"{shown(text)} {reason}",
-        "Write REGISTRY/NAME@sha256:DIGEST; `skopeo inspect docker://REGISTRY/NAME:TAG` shows the digest.",
+        "Write REGISTRY/NAME@sha256:DIGEST, or REGISTRY/NAME:TAG, which `images lock` resolves to a digest once.",
     )
 
 

@@ -17,7 +17,11 @@ ReadFile = Callable[[Path], bytes]
 
 def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None) -> list[Wrong]:
     """Report every named file that cannot serve. Without `now`, no certificate has expired."""
-    return [*_identities(value, folder, read_file), *_certificate(value, folder, read_file, now)]
+    return [
+        *_identities(value, folder, read_file),
+        *_certificate(value, folder, read_file, now),
+        *_registry(value, folder, read_file),
+    ]
 
 
 def _open(place: Place, name: Any, folder: Path, read_file: ReadFile) -> tuple[bytes | None, list[Wrong]]:
@@ -51,6 +55,15 @@ def _identities(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Ite
             yield Wrong(place, f"{shown(name)} {what}", fix)
 
 
+def _registry(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    posthog = value.get("posthog")
+    registry = posthog.get("registry") if isinstance(posthog, dict) else None
+    for key, parse in (("ca_file", certificates.chain), ("signature_key", certificates.public_key)):
+        name = registry.get(key) if isinstance(registry, dict) else None
+        _, wrong = _parsed_at(("posthog", "registry", key), parse, name, folder, read_file)
+        yield from wrong
+
+
 def _certificate(
     value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
 ) -> Iterator[Wrong]:
@@ -73,10 +86,16 @@ def _certificate(
 def _parsed(
     name: str, parse: Callable[[bytes], Parsed], tls: dict[str, Any], folder: Path, read_file: ReadFile
 ) -> tuple[Parsed | None, list[Wrong]]:
-    content, wrong = _open(("tls", name), tls.get(name), folder, read_file)
+    return _parsed_at(("tls", name), parse, tls.get(name), folder, read_file)
+
+
+def _parsed_at(
+    place: Place, parse: Callable[[bytes], Parsed], name: Any, folder: Path, read_file: ReadFile
+) -> tuple[Parsed | None, list[Wrong]]:
+    content, wrong = _open(place, name, folder, read_file)
     if content is None:
         return None, wrong
     try:
         return parse(content), []
     except RefusedError as refused:
-        return None, [Wrong(("tls", name), refused.message, refused.fix)]
+        return None, [Wrong(place, refused.message, refused.fix)]

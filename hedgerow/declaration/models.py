@@ -46,7 +46,7 @@ Text = Annotated[str, AfterValidator(fields.sentence)]
 Port = Annotated[int, Strict(), AfterValidator(fields.port), Field(json_schema_extra={"minimum": 1, "maximum": 65535})]
 File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
 PublicKey = Annotated[str, AfterValidator(sshkeys.public_key)]
-Image = Annotated[str, AfterValidator(fields.image), _text(r"^[^@]+@sha256:[0-9a-f]{64}$")]
+Image = Annotated[str, AfterValidator(fields.image), _text(r"^[^@]+(@sha256:[0-9a-f]{64}|:[^/@:]+)$")]
 Email = Annotated[str, AfterValidator(fields.email)]
 Day = Annotated[
     datetime.date, BeforeValidator(_day, json_schema_input_type=Annotated[str, _text(r"^\d{4}-\d{2}-\d{2}$")])
@@ -181,13 +181,41 @@ class Access(Model):
 
 
 class Images(Model):
-    """PostHog's images, by digest. In the lab, stand-ins are built where none are named."""
+    """PostHog's images: a digest, or a tag that `images lock` resolves to one. In the lab, stand-ins by default."""
 
-    posthog: Image | None = Field(default=None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
-    capture: Image | None = Field(default=None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
-    node: Image | None = Field(default=None, description="The image of ingestion, REGISTRY/NAME@sha256:DIGEST.")
-    clickhouse: Image | None = Field(default=None, description="The image of ClickHouse, REGISTRY/NAME@sha256:DIGEST.")
-    kafka: Image | None = Field(default=None, description="The image of the event log, REGISTRY/NAME@sha256:DIGEST.")
+    posthog: Image | None = Field(
+        default=None,
+        description="The image of web and worker, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag latest.",
+    )
+    capture: Image | None = Field(
+        default=None,
+        description="The image of capture, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
+    )
+    node: Image | None = Field(
+        default=None,
+        description="The image of ingestion, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag latest.",
+    )
+    clickhouse: Image | None = Field(
+        default=None,
+        description="The image of ClickHouse, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
+    )
+    kafka: Image | None = Field(
+        default=None,
+        description="The event log's image, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
+    )
+
+
+class Registry(Model):
+    """A registry of yours, where `images mirror` copied the images: what hosts must know to pull from it."""
+
+    ca_file: File | None = Field(
+        default=None,
+        description="The CA that signed its certificate, PEM, relative to this file. Default: the CAs hosts trust.",
+    )
+    signature_key: File | None = Field(
+        default=None,
+        description="The public key (cosign.pub) of whoever signs images there; hosts then refuse unsigned ones.",
+    )
 
 
 class PostHog(Model):
@@ -196,7 +224,8 @@ class PostHog(Model):
     deploy: Yes = Field(
         default=True, description="false: prepare the hosts only; the edge answers with a maintenance page."
     )
-    images: Images = Field(default=Images(), description="What to run, by digest. Needed outside the lab.")
+    images: Images = Field(default=Images(), description="What to run. Only digests run: others are locked first.")
+    registry: Registry = Field(default=Registry(), description="A mirror registry of yours: its CA, its signatures.")
     owner: Email | None = Field(default=None, description="The first user's e-mail. Default: admin@ and the domain.")
     organization: Text | None = Field(
         default=None, description="The organisation's name in PostHog. Default: the deployment's."

@@ -10,7 +10,6 @@ import datetime
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from hedgerow.declaration.models import Images
 from hedgerow.declaration.words import Path, Wrong, meant, shown
 from hedgerow.hosts import ROLES
 
@@ -156,26 +155,14 @@ def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:
 
 
 def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
-    """Stand-ins never leave the lab, and elsewhere nothing is run that was not named."""
-    kind = _get(value, "target", "kind")
-    if kind == "lab":
+    """Stand-ins never leave the lab. Whether an image without a digest is locked is for the image lock to say."""
+    if _get(value, "target", "kind") == "lab":
         return
-    wanted = kind == "onprem" and _get(value, "posthog", "deploy") is not False
     place = ("posthog", "images")
-    missing = []
-    for name in Images.model_fields:
-        image = _get(value, *place, name)
+    named = _get(value, *place)
+    for name, image in named.items() if isinstance(named, dict) else ():
         if isinstance(image, str) and STAND_IN in image:
             yield Wrong((*place, name), "a stand-in is no PostHog: it is for the lab only", "Name PostHog's own image.")
-        if image is None:
-            missing.append(name)
-    if wanted and missing:
-        fix = (
-            "Hedgerow runs only what is named by digest: write each as REGISTRY/NAME@sha256:DIGEST, or posthog:"
-            " {deploy: false} to prepare the hosts first."
-        )
-        where = (*place, missing[0]) if len(missing) == 1 else place
-        yield Wrong(where, f"the image of {', '.join(missing)} is missing, and PostHog is to be deployed", fix)
 
 
 def outbound_differs(value: dict[str, Any]) -> Iterator[Wrong]:

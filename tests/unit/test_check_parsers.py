@@ -270,3 +270,15 @@ def test_old_versions_can_still_be_offered_and_certificates_are_verified():
     assert offering(ssl.TLSVersion.TLSv1).maximum_version == ssl.TLSVersion.TLSv1
     context = verifying("")
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
+
+
+def test_an_image_for_several_platforms_is_known_by_its_index_too():
+    own, index = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    listed = json.dumps(
+        [
+            {"Id": "1" * 64, "RepoDigests": [f"r.example:5000/a@{own}", f"r.example:5000/a@{index}"]},
+            {"Id": "sha256:" + "2" * 64, "RepoDigests": None},
+        ]
+    )
+    assert inside.digests(listed) == {"1" * 64: {own, index}, "2" * 64: frozenset()}
+    assert inside.digests("") == {}

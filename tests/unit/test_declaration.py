@@ -175,12 +175,19 @@ VALUES = {
     "a number as switch": lab("updates: {reboot: 1}\n", 4, "updates.reboot", "true or false", "true or false"),
     "no such hour": lab('updates: {reboot_time: "25:00"}\n', 4, "updates.reboot_time", "no time of day", "03:30"),
     "a bad owner": lab("posthog: {owner: jane}\n", 4, "posthog.owner", "no e-mail", "jane@acme.example"),
-    "an image by tag": lab(
-        "posthog:\n  images:\n    posthog: docker.io/posthog/posthog:latest\n",
+    "an image by name alone": lab(
+        "posthog:\n  images:\n    posthog: docker.io/posthog/posthog\n",
         6,
         "posthog.images.posthog",
-        "has no digest",
-        "skopeo inspect",
+        "neither a tag nor a digest",
+        "images lock",
+    ),
+    "an image by tag and digest": lab(
+        f"posthog: {{images: {{posthog: 'docker.io/posthog/posthog:latest@{DIGEST}'}}}}\n",
+        4,
+        "posthog.images.posthog",
+        "a tag beside its digest",
+        "images lock",
     ),
     "an image without registry": lab(
         f"posthog: {{images: {{capture: 'posthog/capture@{DIGEST}'}}}}\n",
@@ -395,22 +402,6 @@ HOSTS = {
         "target.hosts[1].private_address",
         "several hosts",
         "IPv4 address",
-    ),
-    "no images": onprem(
-        "deploy: false",
-        "deploy: true",
-        3,
-        "posthog.images",
-        f"the image of {', '.join(Images.model_fields)} is missing",
-        "deploy: false",
-    ),
-    "one image": onprem(
-        "deploy: false",
-        images("capture"),
-        3,
-        "posthog.images.capture",
-        "capture is missing",
-        "DIGEST",
     ),
     "a stand-in on a real machine": onprem(
         "deploy: false",
@@ -649,7 +640,7 @@ def test_the_schema_in_the_repository_is_the_models() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a slip", "a slip inside", "name is missing", "a cloud", "an image by tag"])
+@pytest.mark.parametrize("name", ["a slip", "a slip inside", "name is missing", "a cloud", "an image by name alone"])
 def test_editors_see_what_the_schema_can_tell(name: str) -> None:
     case = next(cases[name] for cases in GROUPS.values() if name in cases)
     with pytest.raises(jsonschema.ValidationError):

@@ -229,6 +229,45 @@ def test_the_key_to_connect_with_is_looked_at(content: bytes | None, says: str, 
     assert problems(text, {"key": b"-----BEGIN OPENSSH PRIVATE KEY-----"}) == ()
 
 
+REGISTRY = """\
+name: acme
+domain: a.acme.example
+target: {kind: lab}
+posthog:
+  registry: {ca_file: ca.pem, signature_key: cosign.pub}
+"""
+
+
+def public_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+SIGNER = ec.generate_private_key(ec.SECP256R1())
+PRIVATE = SIGNER.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("ca.pem", None, "there is no such file"),
+        ("ca.pem", b"hello", "no PEM certificate"),
+        ("cosign.pub", None, "there is no such file"),
+        ("cosign.pub", b"hello", "no PEM public key"),
+        ("cosign.pub", PRIVATE, "holds a private key"),
+        ("cosign.pub", public_pem(ed25519.Ed25519PrivateKey.generate()), "not an ECDSA key"),
+    ],
+)
+def test_what_a_mirror_is_trusted_by_is_looked_at(name: str, content: bytes | None, says: str) -> None:
+    good = {"ca.pem": SOUND["tls/chain.pem"], "cosign.pub": public_pem(SIGNER)}
+    assert problems(REGISTRY, good) == ()
+    spoilt = {**good, name: content}
+    (found,) = problems(REGISTRY, {key: value for key, value in spoilt.items() if value is not None})
+    assert found.key == f"posthog.registry.{'ca_file' if name == 'ca.pem' else 'signature_key'}"
+    assert says in found.message
+
+
 def test_files_are_found_beside_the_declaration_or_where_it_came_from(tmp_path: Path) -> None:
     home, copy = tmp_path / "home", tmp_path / "copy"
     (home / "tls").mkdir(parents=True)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from hedgerow import oci, stand_in, stand_in_engine
+from hedgerow import stand_in, stand_in_engine
+from hedgerow import stand_in_layers as oci
 from hedgerow.errors import UnreachableError
 
 

@@ -62,7 +62,6 @@ def test_a_later_file_wins_and_what_nobody_closes_is_open(tmp_path: Path) -> Non
     ("server", "users", "words"),
     [
         (SECURE, JANE, "tcp_port is open and this stand-in does not speak it"),
-        (CLOSED + "<tcp_port_secure>9440</tcp_port_secure>" + SECURE, JANE, "tcp_port_secure is open"),
         (CLOSED, JANE, "neither https_port nor http_port"),
         (CLOSED + "<https_port>8443</https_port>", JANE, "needs openSSL/server/certificateFile"),
         (CLOSED + "<https_port>x</https_port>", JANE, "https_port is not a number"),

@@ -55,13 +55,18 @@ def test_what_the_files_leave_open_is_open_as_with_the_real_broker(tmp_path: Pat
     assert listener.sasl
 
 
+def test_by_mutual_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
+    [listener] = read(tmp_path, NODE.replace("sasl}", "mtls_identity}")).listeners
+    assert (listener.mtls, listener.sasl) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("node", "people", "words"),
     [
         ("redpanda: {}", PEOPLE, "names no listener"),
         ("- a list", PEOPLE, "not a mapping"),
         (NODE.replace("port: 9093, auth", "tls: no, auth"), PEOPLE, "kafka_api internal: tls is not understood"),
-        (NODE.replace("sasl}", "mtls_identity}"), PEOPLE, "authentication_method mtls_identity is not spoken"),
+        (NODE.replace("sasl}", "http_basic}"), PEOPLE, "authentication_method http_basic is not spoken"),
         (NODE.replace(", key_file: /key", ""), PEOPLE, "needs cert_file and key_file"),
         (NODE, PEOPLE.replace("SCRAM-SHA-512", "PLAIN"), "the mechanism is none of SCRAM-SHA-256, SCRAM-SHA-512"),
         (NODE, PEOPLE.replace("secret-word", "''"), "user in: needs a name and a password"),
