@@ -19,7 +19,7 @@ from hedgerow.oci.archive import Archive, Named, Packed
 from hedgerow.oci.content import Source, Tree
 from hedgerow.oci.references import REFERENCE, place, reference
 from hedgerow.oci.registry import Repository
-from hedgerow.services import Table
+from hedgerow.service_rows import Table
 from hedgerow.stack import is_stand_in
 
 Say = Callable[[str], None]

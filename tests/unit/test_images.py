@@ -6,6 +6,7 @@ import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,24 @@ posthog: {{images: {{posthog: "POSTHOG", capture: "CAPTURE"}}}}
 """
 SITE = Site((Host("a-1", "192.0.2.10", "192.0.2.10", "debian"),), "192.0.2.1")
 LAB = Site((Host("hedge-1", "192.0.2.10", "192.0.2.10", "debian", machine="container"),), "192.0.2.1", stand_ins=True)
+
+
+WHOLE = load_table()
+# Two images are enough to see what is done with each, and every registry and archive here holds just these.
+TABLE = replace(
+    WHOLE,
+    images={key: WHOLE.images[key] for key in ("posthog", "capture")},
+    services=tuple(
+        replace(row, uses=(), topics=None, clickhouse=False, secrets={})
+        for row in WHOLE.services
+        if row.image in ("posthog", "capture")
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hedgerow.images.load_table", lambda: TABLE)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +104,7 @@ class Place:
     def images(self) -> dict[str, LockedImage]:
         """What an install would run."""
         declared = parse(self.declaration.read_text())
-        return dict(images_for(declared, SITE, load_table(), ImageLock.read(Deployment("acme").root), print))
+        return dict(images_for(declared, SITE, TABLE, ImageLock.read(Deployment("acme").root), print))
 
 
 @pytest.fixture
@@ -196,8 +215,10 @@ def test_a_mirror_has_the_same_digests_and_hosts_pull_from_it(place: Place, upst
                 assert b"".join(Repository(Reference(mirror, name)).blob(blob))
         declared = parse(place.declaration.read_text())
         stack = stack_for(declared, SITE, ImageLock.read(Deployment("acme").root), print)
-        assert stack.containers_repositories == [f"{mirror}/copies/posthog/{key}" for key in ("capture", "posthog")]
-        assert stack.registry_ports == [int(mirror.partition(":")[2])], "the firewall lets root reach it"
+        assert stack.containers_repositories(SITE.hosts[0]) == [
+            f"{mirror}/copies/posthog/{key}" for key in ("capture", "posthog")
+        ]
+        assert stack.registry_ports(SITE.hosts[0]) == [int(mirror.partition(":")[2])], "the firewall lets root reach it"
         # A mirror is also where an archive is saved from, and an update that finds the same digest keeps it.
         place.done("save", "--archive", str(tmp_path / "a.tar"))
         assert place.done("lock", "--update")["capture"]["mirror"] == f"{mirror}/copies/posthog/capture"
@@ -266,7 +287,11 @@ def test_an_archive_makes_the_lock_where_no_registry_is_reached(place: Place, ar
         assert place.images[key] == LockedImage(rows[key].name, str(archive))
     declared = parse(place.declaration.read_text())
     stack = stack_for(declared, SITE, ImageLock.read(Deployment("acme").root), print)
-    assert (stack.containers_repositories, stack.registry_ports, stack.stand_in) == ([], [], False)
+    assert (stack.containers_repositories(SITE.hosts[0]), stack.registry_ports(SITE.hosts[0]), stack.stand_in) == (
+        [],
+        [],
+        False,
+    )
     before = place.lock.stat().st_mtime_ns
     assert place.done("load", "--archive", str(archive)) == loaded
     assert place.lock.stat().st_mtime_ns == before
@@ -376,10 +401,13 @@ def test_a_mirror_is_trusted_as_declared_and_an_archive_carries_no_signature(pla
     trust = f"registry: {{ca_file: {place.folder}/ca.pem, signature_key: {place.folder}/cosign.pub}}, images:"
     declared = parse(place.declaration.read_text().replace("images:", trust))
     row = f"registry.acme.example:5000/x@{DIGEST}"
-    both = {key: Locked(row, source, "t") for key, source in sources(declared, load_table()).items()}
+    both = {key: Locked(row, source, "t") for key, source in sources(declared, TABLE).items()}
     stack = stack_for(declared, SITE, ImageLock(both), print)
     assert (stack.registry.ca, stack.registry.signature_key) == ("a CA", "a key")
-    assert (stack.containers_registries, stack.registry_ports) == (["registry.acme.example:5000"], [5000])
+    assert (stack.containers_registries(SITE.hosts[0]), stack.registry_ports(SITE.hosts[0])) == (
+        ["registry.acme.example:5000"],
+        [5000],
+    )
     place.done("load", "--archive", str(archive))
     with pytest.raises(CallError, match="carries no signatures") as refused:
         stack_for(declared, SITE, ImageLock.read(Deployment("acme").root), print)
@@ -424,7 +452,7 @@ def test_a_lab_runs_stand_ins_from_where_the_lock_has_them(
     monkeypatch.setattr("hedgerow.images.built_here", lambda say: BUILT)
     lock = ImageLock({"posthog": row} if row else {})
     declared = parse(IN_LAB)
-    assert images_for(declared, LAB, load_table(), lock, print)["posthog"] == image
+    assert images_for(declared, LAB, TABLE, lock, print)["posthog"] == image
     assert stack_for(declared, LAB, lock, print).stand_in, "they are given the commands of stand-ins"
 
 
