@@ -123,7 +123,9 @@ def test_nobody_without_a_name(host, finding, users):
 def test_each_user_does_its_service(host, finding, users, declared):
     """A service touches data and administers nothing; whoever else has a name touches no data."""
     finding.expect("services administer nothing, and nobody but a service reads or writes")
-    services = [name for name in users if name in {f"posthog_{service}" for service in declared.services}]
+    services = [
+        name for name in users if name in {f"posthog_{service.replace('-', '_')}" for service in declared.services}
+    ]
     others = [name for name in users if name not in services]
     too_much = {
         **allowed(finding, host, services, ADMINISTRATION),

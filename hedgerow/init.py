@@ -70,6 +70,13 @@ QUESTIONS = (
         kinds=("onprem",),
     ),
     Question("capture-image", "The image of capture by digest", "REGISTRY/NAME@sha256:DIGEST", (), kinds=("onprem",)),
+    Question(
+        "feature-flags-image",
+        "The image of feature-flags by digest",
+        "REGISTRY/NAME@sha256:DIGEST",
+        (),
+        kinds=("onprem",),
+    ),
 )
 
 ANY_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPZw8Zb6c3THTz8GycTPXbKu78nIfJ39zK8MvWwOwKpC"
@@ -89,7 +96,7 @@ def wanted(answers: Answers) -> tuple[Question, ...]:
         question
         for question in QUESTIONS
         if (kind in question.kinds or kind not in ("lab", "onprem"))
-        and (question.name != "capture-image" or answers.get("posthog-image"))
+        and (question.name not in ("capture-image", "feature-flags-image") or answers.get("posthog-image"))
     )
 
 
@@ -97,7 +104,7 @@ def complaint(question: Question, answer: tuple[str, ...], answers: Answers) -> 
     """Say what is wrong with one answer beside these right ones, with the fix, or "" where nothing is."""
     trial = {**RIGHT, **answers, question.name: answer}
     if question.name.endswith("-image"):
-        trial |= {"posthog-image": answer, "capture-image": answer}
+        trial |= {"posthog-image": answer, "capture-image": answer, "feature-flags-image": answer}
     return _problems(trial)
 
 

@@ -86,8 +86,8 @@ def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:
     return deployment.authority / "ca.crt" if declaration.tls.certificate == "private" else None
 
 
-def smoke_test(work: Work, site: Site, report: Reporter) -> smoke.SmokeReport:
-    """Send events through the edge and read them back."""
+def smoke_test(work: Work, site: Site, report: Reporter, browser_sdk: Path | None = None) -> smoke.SmokeReport:
+    """Send events through the edge and read them back; with the browser SDK's script, from a browser as well."""
     declaration, edge = work.declaration, edge_host(site)
     with report.phase("smoke", "smoke: events in, events out"):
         vault = Vault.of(work.deployment).read(work.deployment.secrets)
@@ -99,6 +99,8 @@ def smoke_test(work: Work, site: Site, report: Reporter) -> smoke.SmokeReport:
             password=vault["posthog"]["owner_password"],
             stranger=site.stranger,
             ingest_restricted="any" not in declaration.access.ingest_from,
+            services=tuple(row.name for row in load_table().services),
+            browser_sdk=browser_sdk,
         )
         return smoke.run(sheet, report.say)
 

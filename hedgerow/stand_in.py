@@ -2,7 +2,7 @@
 
 No container engine is needed to build them. The root file system comes from mmdebstrap's
 `extract` variant: packages unpacked, none configured, so that there is a shell and a Python but no
-package manager's state, no users but ours and nothing that could run at start. Both images
+package manager's state, no users but ours and nothing that could run at start. All images
 are that one layer, a thin one with `lab/stand_in/` on top, and a configuration each.
 
 An archive's manifest digest is computed here, and engines keep it: what `Image=…@sha256:…` pins is
@@ -64,7 +64,7 @@ EPOCH = 1735689600  # 2025-01-01: the one time stamp of every file, so that equa
 USER = 10001
 APP = "usr/lib/hedgerow-stand-in"
 SOURCES = Path(__file__).resolve().parent.parent / "lab" / "stand_in"
-NAMES = {"posthog": "web", "capture": "capture"}
+NAMES = {"posthog": "web", "capture": "capture", "feature-flags": "feature-flags"}
 """Image name and the command it runs when told nothing else."""
 PREFIX = "localhost/hedgerow-stand-in"
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -189,7 +189,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _pack(workshop: Path, archive: Path, base: Path, app: bytes) -> None:
-    """Write one OCI archive with both images: they share their layers, which are in it once."""
+    """Write one OCI archive with every image: they share their layers, which are in it once."""
     squeezed = io.BytesIO()
     with _gzip(squeezed) as stream:
         stream.write(app)

@@ -21,6 +21,7 @@ from hedgerow.deployment import REPOSITORY, Deployment, write_file
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, CallError, HedgerowError
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
+from hedgerow.smoke.browser import sdk as browser_sdk
 
 DEMO = REPOSITORY / "inventories" / "demo" / "deploy.yml"
 Given = argparse.Namespace
@@ -99,7 +100,11 @@ def smoke(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     if not work.declaration.posthog.deploy:
         raise CallError("PostHog is not deployed here (posthog.deploy is false)", "There is nothing to smoke-test yet.")
-    smoked = proof.smoke_test(work, work.target.site(), report)
+    sdk = None
+    if given.browser:
+        prerequisites.provide(prerequisites.BROWSER, yes=given.yes, say=report.note)
+        sdk = browser_sdk.provide(report.say)
+    smoked = proof.smoke_test(work, work.target.site(), report, sdk)
     printing.smoked(report, smoked, as_json_=given.json)
     return EXIT_DONE if smoked.ok else EXIT_CONTROL_FAILED
 

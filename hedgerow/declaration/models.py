@@ -184,7 +184,12 @@ class Images(Model):
     """PostHog's images, by digest. In the lab, stand-ins are built where none are named."""
 
     posthog: Image | None = Field(default=None, description="The image of web and worker, REGISTRY/NAME@sha256:DIGEST.")
-    capture: Image | None = Field(default=None, description="The image of capture, REGISTRY/NAME@sha256:DIGEST.")
+    capture: Image | None = Field(
+        default=None, description="The image of capture and replay-capture, REGISTRY/NAME@sha256:DIGEST."
+    )
+    feature_flags: Image | None = Field(
+        default=None, description="The image of feature-flags, REGISTRY/NAME@sha256:DIGEST."
+    )
 
 
 class PostHog(Model):

@@ -162,7 +162,7 @@ def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
     wanted = kind == "onprem" and _get(value, "posthog", "deploy") is not False
     place = ("posthog", "images")
     missing = []
-    for name in ("posthog", "capture"):
+    for name in ("posthog", "capture", "feature_flags"):
         image = _get(value, *place, name)
         if isinstance(image, str) and STAND_IN in image:
             yield Wrong((*place, name), "a stand-in is no PostHog: it is for the lab only", "Name PostHog's own image.")
@@ -174,7 +174,9 @@ def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
             " {deploy: false} to prepare the hosts first."
         )
         where = (*place, missing[0]) if len(missing) == 1 else place
-        yield Wrong(where, f"the image of {' and '.join(missing)} is missing, and PostHog is to be deployed", fix)
+        *others, last = missing
+        named = f"{', '.join(others)} and {last}" if others else last
+        yield Wrong(where, f"the image of {named} is missing, and PostHog is to be deployed", fix)
 
 
 def outbound_differs(value: dict[str, Any]) -> Iterator[Wrong]:

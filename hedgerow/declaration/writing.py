@@ -91,7 +91,8 @@ def _access(answers: Answers) -> str:
 
 
 def _posthog(answers: Answers) -> str:
-    images = {name: _one(answers, f"{name}-image", "") for name in ("posthog", "capture")}
+    names = ("posthog", "capture", "feature_flags")
+    images = {name: _one(answers, f"{name.replace('_', '-')}-image", "") for name in names}
     if not any(images.values()):
         return "\nposthog:\n  deploy: false # the hosts are prepared; name PostHog's images by digest to deploy it\n"
     named = "".join(f"    {name}: {scalar(image)}\n" for name, image in images.items() if image)

@@ -15,7 +15,8 @@ class SmokeSheet:
 
     `address` is where `domain` is reached. `ca_file` is the CA to trust instead of this system's. `stranger` is an
     address of this machine that is on no allow-list, or "". What is not restricted is open to a stranger by
-    declaration. `timeout` is how long an event may take from the SDK to the API, in seconds.
+    declaration. `timeout` is how long an event may take from the SDK to the API, in seconds. `services` are those that
+    are deployed. `browser_sdk` is the script of the browser SDK, where a browser is to be tried as well.
     """
 
     domain: str
@@ -30,6 +31,8 @@ class SmokeSheet:
     ingest_restricted: bool = False
     events: int = 10
     timeout: float = 60.0
+    services: tuple[str, ...] = ()
+    browser_sdk: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The stand-in for PostHog's images. Lab only: it is not PostHog, holds none of its code, and says so everywhere.
 
-One package, three commands, as upstream has them: `capture` takes events in and puts them into Valkey, `worker`
-moves them to PostgreSQL, `web` serves people and the API. What it answers, and in which shape, was read from
-upstream's source (posthog/api/*, posthog/settings/*, rust/capture) in 2026; what it does not need for a smoke test
-and for the controls of the catalog, it does not have.
+One package, four commands, as upstream has them: `capture` takes events in (or session recordings, by its mode) and
+puts them into Valkey, `worker` moves them to PostgreSQL, `feature-flags` says which flags are on, `web` serves people
+and the API. What it answers, and in which shape, was read from upstream's source (posthog/api/*, posthog/settings/*,
+rust/capture, rust/feature-flags) in 2026; what it does not need for a smoke test and for the controls of the catalog,
+it does not have.
 """
 
 NAME = "Hedgerow stand-in for PostHog"

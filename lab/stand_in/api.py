@@ -160,14 +160,14 @@ class Api:
         caller = self.caller(request, "project:read")
         if isinstance(caller, Reply):
             return caller
-        return _not_found() if self._team_fault(caller, which) else as_json(200, _team(caller.person))
+        return _not_found() if self.team_fault(caller, which) else as_json(200, _team(caller.person))
 
     def events(self, request: Request, which: str) -> Reply:
         """GET /api/projects/N/events: the newest first, of the last day unless `after` says otherwise."""
         caller = self.caller(request, "query:read")
         if isinstance(caller, Reply):
             return caller
-        if self._team_fault(caller, which):
+        if self.team_fault(caller, which):
             return _not_found()
         try:
             wanted = read_wanted(request.query, datetime.now(UTC))
@@ -222,14 +222,14 @@ class Api:
         return Reply(204) if self.store.drop_key(caller.person["id"], key) else _not_found()
 
     def flags(self, request: Request) -> Reply:
-        """POST /flags: there are none."""
+        """POST /decide, which old SDKs ask: no flags. New ones ask /flags, a service of its own."""
         token = _fields(request).get("api_key") or _fields(request).get("token") or ""
         if not self.cache.knows(str(token)):
             return fault(401, "authentication_error", "invalid_api_key", "Project API key invalid.")
         answer = {"flags": {}, "featureFlags": {}, "featureFlagPayloads": {}, "errorsWhileComputingFlags": False}
         return as_json(200, {**answer, "requestId": str(uuid.uuid4())})
 
-    def _team_fault(self, caller: Caller, which: str) -> bool:
+    def team_fault(self, caller: Caller, which: str) -> bool:
         """Say whether a project is not the caller's, or not one their key is for."""
         return which not in ("@current", str(caller.team)) or bool(caller.teams and caller.team not in caller.teams)
 

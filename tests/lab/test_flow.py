@@ -117,7 +117,7 @@ def test_a_reboot_changes_nothing(lab: Lab) -> None:
     lab.work.target.reboot("hedge-1")
     deadline = time.monotonic() + 90
     # is-active is content with one of several; a unit counts as started once its service is well.
-    started = "for name in web worker capture; do systemctl is-active hedgerow-$name || exit 1; done"
+    started = "for name in web worker capture replay-capture feature-flags; do systemctl is-active hedgerow-$name || exit 1; done"
     while lab.run(lab.host, started).returncode:
         assert time.monotonic() < deadline, lab.run(lab.host, "systemctl --failed").stdout
         time.sleep(1)

@@ -387,11 +387,16 @@ HOSTS = {
         "IPv4 address",
     ),
     "no images": onprem(
-        "deploy: false", "deploy: true", 3, "posthog.images", "posthog and capture is missing", "deploy: false"
+        "deploy: false",
+        "deploy: true",
+        3,
+        "posthog.images",
+        "posthog, capture and feature_flags is missing",
+        "deploy: false",
     ),
     "one image": onprem(
         "deploy: false",
-        f"images: {{posthog: 'docker.io/posthog/posthog@{DIGEST}'}}",
+        f"images: {{posthog: 'docker.io/posthog/posthog@{DIGEST}', feature_flags: 'r.example/flags@{DIGEST}'}}",
         3,
         "posthog.images.capture",
         "capture is missing",
@@ -399,7 +404,8 @@ HOSTS = {
     ),
     "a stand-in on a real machine": onprem(
         "deploy: false",
-        f"images: {{posthog: 'localhost/hedgerow-stand-in/posthog@{DIGEST}', capture: 'r.example/capture@{DIGEST}'}}",
+        f"images: {{posthog: 'localhost/hedgerow-stand-in/posthog@{DIGEST}', capture: 'r.example/capture@{DIGEST}',"
+        f" feature_flags: 'r.example/flags@{DIGEST}'}}",
         3,
         "posthog.images.posthog",
         "for the lab only",

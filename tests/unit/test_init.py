@@ -59,9 +59,15 @@ def test_a_second_host_takes_the_data() -> None:
 
 def test_images_deploy_posthog() -> None:
     image = "registry.acme.example/posthog/posthog@sha256:" + "a" * 64
-    declaration = parse(text(init.complete({**ONPREM, "posthog-image": (image,), "capture-image": (image,)})))
+    declaration = parse(
+        text(
+            init.complete(
+                {**ONPREM, "posthog-image": (image,), "capture-image": (image,), "feature-flags-image": (image,)}
+            )
+        )
+    )
     assert declaration.posthog.deploy
-    assert declaration.posthog.images.capture == image
+    assert declaration.posthog.images.capture == declaration.posthog.images.feature_flags == image
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ posthog:
   images:
     posthog: registry.acme.example/posthog@sha256:{"a" * 64}
     capture: registry.acme.example/capture@sha256:{"b" * 64}
+    feature_flags: registry.acme.example/feature-flags@sha256:{"c" * 64}
 time_servers: [time.acme.example]
 updates: {{reboot: true, reboot_time: "04:15"}}
 """,

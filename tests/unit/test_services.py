@@ -53,7 +53,7 @@ def worker(**values: Any) -> Callable[[dict[str, Any]], object]:
 
 def test_the_table_of_this_release_holds() -> None:
     table = load_table(TABLE)
-    assert [row.name for row in table.services] == ["web", "worker", "capture"]
+    assert [row.name for row in table.services] == ["web", "worker", "capture", "replay-capture", "feature-flags"]
 
 
 def test_own_variables_win_over_shared_ones() -> None:

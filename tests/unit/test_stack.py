@@ -81,13 +81,16 @@ def test_every_secret_a_service_asks_for_is_there_and_generated() -> None:
 
 def test_no_account_is_shared() -> None:
     made = stack()
-    assert [each["name"] for each in made.postgres_roles] == ["posthog_web", "posthog_worker"]
-    assert [each["name"] for each in made.valkey_users] == ["posthog_web", "posthog_worker", "posthog_capture"]
+    names = ["posthog_web", "posthog_worker", "posthog_capture", "posthog_replay_capture", "posthog_feature_flags"]
+    assert [each["name"] for each in made.valkey_users] == names
+    in_postgres = ["posthog_web", "posthog_worker", "posthog_feature_flags"]
+    assert [each["name"] for each in made.postgres_roles] == in_postgres
     assert made.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
 
 
-def test_capture_may_neither_administer_nor_listen() -> None:
-    rules = {each["name"]: each["rules"] for each in stack().valkey_users}["posthog_capture"].split()
+@pytest.mark.parametrize("user", ["posthog_capture", "posthog_replay_capture", "posthog_feature_flags"])
+def test_what_faces_the_network_may_neither_administer_nor_listen(user: str) -> None:
+    rules = {each["name"]: each["rules"] for each in stack().valkey_users}[user].split()
     assert {"resetchannels", "-@admin", "-@dangerous"} <= set(rules)
     assert "&*" not in rules
 
@@ -95,7 +98,12 @@ def test_capture_may_neither_administer_nor_listen() -> None:
 def test_routes_lead_to_containers() -> None:
     made = stack()
     assert made.edge_default_upstream == "10.90.0.10:8000"
-    assert [(each["upstream"], each["access"]) for each in made.edge_routes] == [("10.90.0.12:3000", "ingest")]
+    assert [(each["name"], each["upstream"], each["access"]) for each in made.edge_routes] == [
+        ("capture", "10.90.0.12:3000", "ingest"),
+        ("replay-capture", "10.90.0.13:3000", "ingest"),
+        ("feature-flags", "10.90.0.14:3001", "ingest"),
+        ("remote-config", "10.90.0.10:8000", "ingest"),
+    ]
 
 
 def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
@@ -107,7 +115,8 @@ def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
 
 def test_the_lab_runs_stand_ins_without_limits() -> None:
     made = stack(LAB, images=LOADED, stand_in=True)
-    assert [each["command"] for each in made.posthog_services] == [["web"], ["worker"], ["capture"]]
+    commands = [["web"], ["worker"], ["capture"], ["capture"], ["feature-flags"]]
+    assert [each["command"] for each in made.posthog_services] == commands
     assert {each["memory"] for each in made.posthog_services} == {""}
     assert made.containers_repositories == []
 
@@ -115,11 +124,15 @@ def test_the_lab_runs_stand_ins_without_limits() -> None:
 def test_real_hosts_have_limits_and_pull_from_declared_places() -> None:
     made = stack()
     assert row("web", made)["memory"] == "2g"
-    assert made.containers_repositories == ["docker.io/posthog/posthog", "ghcr.io/posthog/posthog/capture"]
+    assert made.containers_repositories == [
+        "docker.io/posthog/posthog",
+        "ghcr.io/posthog/posthog/capture",
+        "ghcr.io/posthog/posthog/feature-flags",
+    ]
 
 
 def test_an_archive_of_several_images_is_one_row_an_image() -> None:
-    assert [each["archive"] for each in stack(images=LOADED).posthog_images] == ["/images.tar", "/images.tar"]
+    assert [each["archive"] for each in stack(images=LOADED).posthog_images] == ["/images.tar"] * 3
 
 
 def test_on_one_host_services_come_in_by_the_bridge_and_nothing_is_forwarded() -> None:
@@ -128,7 +141,7 @@ def test_on_one_host_services_come_in_by_the_bridge_and_nothing_is_forwarded() -
         (["10.90.0.0/24"], "hedgerow-app", [5432, 6379])
     ]
     assert needs.forward == []
-    assert [(rule["to"], rule["ports"]) for rule in needs.outbound] == [(["10.90.0.0/24"], [3000, 8000])]
+    assert [(rule["to"], rule["ports"]) for rule in needs.outbound] == [(["10.90.0.0/24"], [3000, 3001, 8000])]
 
 
 def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:

@@ -60,7 +60,7 @@ class Archive:
 
 
 def test_each_image_is_what_its_digest_says(debian: list[list[str]], tmp_path: Path) -> None:
-    for image, name in zip(build(tmp_path), ("posthog", "capture"), strict=True):
+    for image, name in zip(build(tmp_path), ("posthog", "capture", "feature-flags"), strict=True):
         assert image.reference.startswith(f"localhost/hedgerow-stand-in/{name}@sha256:")
         config, layers = Archive(image.archive).image(image.reference)
         digests = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
