@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from hedgerow.variables import edge_host
 
 PROGRAM = Path(__file__).with_name("load.py").read_text(encoding="utf-8")
 BATCHES = {"one event a request": 1, "fifty events a request": 50}
+REQUESTS, CLIENTS = 600, 4
 PAUSE = 5.0
 """Seconds in which nginx forgets a burst."""
 
@@ -81,6 +82,14 @@ def measure(deployment: str, requests: int, clients: int, runs: int) -> dict[str
     return figures
 
 
+def compare(deployment: str, runs: int) -> dict[str, dict[str, Any]]:
+    """Return the figures flat, as `python -m bench` prints them."""
+    found = measure(deployment, requests=REQUESTS, clients=CLIENTS, runs=runs)
+    return {
+        f"{kind}, {way}": {**asdict(one), "runs": runs} for kind, ways in found.items() for way, one in ways.items()
+    }
+
+
 def run(command: list[str], plan: Mapping[str, Any]) -> dict[str, Any]:
     """Send once. The plan goes by standard input: it holds the project's token."""
     program = f"{PROGRAM}\nsend(json.loads({json.dumps(json.dumps(plan))}))\n"
@@ -125,8 +134,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("deployment")
-    parser.add_argument("--requests", type=int, default=600)
-    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     print(table(measure(given.deployment, given.requests, given.clients, given.runs)))
