@@ -79,8 +79,9 @@ def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
         if sheet.browser_sdk:
             visit = taken.take("browser SDK sends events", in_browser.go, project)
             taken.take("browser events are read back", in_browser.events_arrive, key, visit)
+            config = taken.take("browser SDK gets its remote config", in_browser.config, visit)
             taken.take("browser SDK is told the feature flags", in_browser.flags, visit)
-            taken.take("browser SDK records the session", in_browser.replay, key, visit)
+            taken.take("browser SDK records the session", in_browser.replay, key, visit, config)
             taken.take("pages of other sites may send", in_browser.preflight, page)
     finally:
         # Also when somebody interrupts: the key must not outlive the run.

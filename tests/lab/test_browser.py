@@ -47,6 +47,7 @@ def test_a_browser_sends_identifies_records_and_is_told_the_flags(lab: Lab, scri
     wanted = {
         "browser SDK sends events",
         "browser events are read back",
+        "browser SDK gets its remote config",
         "browser SDK is told the feature flags",
         "browser SDK records the session",
         "pages of other sites may send",

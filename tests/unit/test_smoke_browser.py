@@ -106,9 +106,26 @@ def test_a_browser_that_goes_away_is_a_failed_step(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("step", "service"), [("flags", "feature-flags"), ("replay", "replay-capture")])
 def test_what_is_not_deployed_is_not_tried_and_never_ok(step: str, service: str) -> None:
     rest = tuple(name for name in ALL if name != service)
-    given = (trip(rest), KEY, seen()) if step == "replay" else (trip(rest), seen())
+    given = (trip(rest), KEY, seen(), True) if step == "replay" else (trip(rest), seen())
     with pytest.raises(NotTriedError, match=service):
         getattr(steps, step)(*given)
+
+
+def test_remote_config_is_said_without_the_token() -> None:
+    assert steps.config(trip(), seen())[1] == "GET /array/TOKEN/config: 200"
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "says"),
+    [
+        (instead("/array/phc_a/config", 404), "GET /array/TOKEN/config: 404"),
+        (instead("/array/phc_a/config"), "GET /array/TOKEN/config: no answer"),
+        (WELL[1:], "the SDK asked for nothing of the kind"),
+    ],
+)
+def test_remote_config_that_does_not_come_fails(exchanges: tuple[Exchange, ...], says: str) -> None:
+    with pytest.raises(StepFailedError, match=says):
+        steps.config(trip(), seen(*exchanges))
 
 
 FLAGS: dict[str, tuple[tuple[Exchange, ...], Any, str]] = {
@@ -132,23 +149,23 @@ def test_flags_that_are_on_are_named() -> None:
 
 def test_a_recording_is_ok_once_the_api_knows_it(api: dict[str, Any]) -> None:
     api["/api/projects/7/session_recordings/s-1/"] = answer(200, {"id": "s-1"})
-    assert "the API knows the session" in steps.replay(trip(), KEY, seen())[1]
+    assert "the API knows the session" in steps.replay(trip(), KEY, seen(), True)[1]
 
 
 def test_a_recording_that_never_arrives_fails(api: dict[str, Any]) -> None:
     api["/api/projects/7/session_recordings/s-1/"] = answer(404)
     with pytest.raises(StepFailedError, match="does not know it in time"):
-        steps.replay(trip(), KEY, seen())
+        steps.replay(trip(), KEY, seen(), True)
 
 
 def test_a_recording_that_is_refused_fails() -> None:
     with pytest.raises(StepFailedError, match="POST /s/: 413"):
-        steps.replay(trip(), KEY, seen(*instead("/s/", 413)))
+        steps.replay(trip(), KEY, seen(*instead("/s/", 413)), True)
 
 
 def test_a_project_that_records_nobody_is_no_fault() -> None:
     with pytest.raises(NotTriedError, match="does not record"):
-        steps.replay(trip(), KEY, seen(*WELL[:4], records=False))
+        steps.replay(trip(), KEY, seen(*WELL[:4], records=False), True)
 
 
 PREFLIGHTS = [

@@ -65,13 +65,14 @@ def _trust(home: Path, ca_file: Path) -> None:
 
 
 def _start(home: Path, domain: str, address: str) -> tuple[subprocess.Popen[bytes], int, int]:
+    place = f"[{address}]" if ":" in address else address
     command = [
         shutil.which("chromium") or "chromium",
         *FLAGS,
         # As root there is no other way, and the one page it ever shows is ours with the pinned SDK.
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
         f"--user-data-dir={home / 'profile'}",
-        f"--host-resolver-rules=MAP {domain} {address}, MAP * ~NOTFOUND, EXCLUDE {address}",
+        f"--host-resolver-rules=MAP {domain} {place}, MAP * ~NOTFOUND, EXCLUDE {place}",
         "about:blank",
     ]
     theirs_in, ours_out = os.pipe()

@@ -10,7 +10,7 @@ from hedgerow.smoke.send import EVENT
 from hedgerow.smoke.steps import SLOWEST_POLL, Journey, Key, NotTriedError, Project, StepFailedError, arrived, read
 
 EVENTS = ("/e", "/i/v0/e", "/batch", "/capture")
-FLAGS, REPLAY = "/flags", "/s"
+CONFIG, FLAGS, REPLAY = "/array/", "/flags", "/s"
 SERVICES = {FLAGS: "feature-flags", REPLAY: "replay-capture"}
 IDENTIFY = "$identify"
 PREFLIGHT = {
@@ -50,7 +50,6 @@ def go(trip: Journey, project: Project) -> tuple[Visit, str]:
         seen = visit(told, sheet.browser_sdk, sheet.domain, sheet.address, sheet.ca_file)
     except (BrowserError, OSError) as error:
         raise StepFailedError(str(error)) from None
-    # The one thing asked of the deployment that is not a service of its own everywhere: judged by the others.
     if bad := _bad(seen.at(*EVENTS)):
         raise StepFailedError(bad)
     if len(_ids(seen, EVENT)) != 2 or len(_ids(seen, IDENTIFY)) != 1:
@@ -69,6 +68,13 @@ def events_arrive(trip: Journey, key: Key, seen: Visit) -> tuple[bool, str]:
     return True, f"all {len(rows)}, {IDENTIFY} among them, after {time.monotonic() - began:.1f} s"
 
 
+def config(_trip: Journey, seen: Visit) -> tuple[bool, str]:
+    """The SDK was told what it may do in this project; without that it records nobody, and says nothing of it."""
+    if bad := _bad(seen.below(CONFIG)):
+        raise StepFailedError(bad)
+    return True, _words(seen.below(CONFIG))
+
+
 def flags(trip: Journey, seen: Visit) -> tuple[bool, str]:
     """The SDK was told which feature flags are on."""
     _needs(trip, FLAGS)
@@ -80,7 +86,7 @@ def flags(trip: Journey, seen: Visit) -> tuple[bool, str]:
     return True, f"{_words(seen.at(FLAGS))}; on: {', '.join(told['names']) or 'none'}"
 
 
-def replay(trip: Journey, key: Key, seen: Visit) -> tuple[bool, str]:
+def replay(trip: Journey, key: Key, seen: Visit, _config: bool) -> tuple[bool, str]:
     """A recording of the visit went out, was taken in, and is known to the API."""
     _needs(trip, REPLAY)
     if not seen.page["records"]:

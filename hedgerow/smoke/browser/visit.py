@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,8 +44,9 @@ class Exchange:
     tls: str = ""
 
     def words(self) -> str:
-        """Say it in one line."""
-        return f"{self.method} {self.path}: {self.failure or self.status}"
+        """Say it in one line, without a project's token, which may stand in the path."""
+        path = re.sub(r"^/array/[^/]+", "/array/TOKEN", self.path)
+        return f"{self.method} {path}: {self.failure or self.status or 'no answer'}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Visit:
     def at(self, *paths: str) -> list[Exchange]:
         """Return the exchanges at these paths, without what a browser asks by itself beforehand."""
         return [each for each in self.exchanges if each.path.rstrip("/") in paths and each.method != "OPTIONS"]
+
+    def below(self, folder: str) -> list[Exchange]:
+        """Return the exchanges below a path that ends with a slash."""
+        return [each for each in self.exchanges if each.path.startswith(folder) and each.method != "OPTIONS"]
 
 
 class Watch:
