@@ -45,7 +45,8 @@ def trip(services: tuple[str, ...] = ALL) -> Journey:
 
 
 def seen(*exchanges: Exchange, **page: Any) -> Visit:
-    return Visit({**PAGE, **page}, exchanges or WELL)
+    config = page.pop("config", {"sessionRecording": {"endpoint": "/s/"}})
+    return Visit({**PAGE, **page}, exchanges or WELL, config)
 
 
 def instead(path: str, status: int = 0, failure: str = "") -> tuple[Exchange, ...]:
@@ -165,7 +166,17 @@ def test_a_recording_that_is_refused_fails() -> None:
 
 def test_a_project_that_records_nobody_is_no_fault() -> None:
     with pytest.raises(NotTriedError, match="does not record"):
+        steps.replay(trip(), KEY, seen(*WELL[:4], records=False, config={"sessionRecording": False}), True)
+
+
+def test_a_project_that_should_record_and_does_not_fails() -> None:
+    with pytest.raises(StepFailedError, match="did not begin"):
         steps.replay(trip(), KEY, seen(*WELL[:4], records=False), True)
+
+
+def test_a_remote_config_that_is_none_fails() -> None:
+    with pytest.raises(StepFailedError, match="says nothing of sessionRecording"):
+        steps.config(trip(), seen(config={}))
 
 
 PREFLIGHTS = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from hedgerow.smoke.browser.devtools import BrowserError
-from hedgerow.smoke.browser.visit import SITE, Exchange, Told, Visit, visit
+from hedgerow.smoke.browser.visit import CONFIG, SITE, Exchange, Told, Visit, visit
 from hedgerow.smoke.send import EVENT
 from hedgerow.smoke.steps import SLOWEST_POLL, Journey, Key, NotTriedError, Project, StepFailedError, arrived, read
 
 EVENTS = ("/e", "/i/v0/e", "/batch", "/capture")
-CONFIG, FLAGS, REPLAY = "/array/", "/flags", "/s"
+FLAGS, REPLAY = "/flags", "/s"
 SERVICES = {FLAGS: "feature-flags", REPLAY: "replay-capture"}
 IDENTIFY = "$identify"
 PREFLIGHT = {
@@ -72,6 +72,8 @@ def config(_trip: Journey, seen: Visit) -> tuple[bool, str]:
     """The SDK was told what it may do in this project; without that it records nobody, and says nothing of it."""
     if bad := _bad(seen.below(CONFIG)):
         raise StepFailedError(bad)
+    if "sessionRecording" not in seen.config:
+        raise StepFailedError(f"{_words(seen.below(CONFIG))}, but what came says nothing of sessionRecording")
     return True, _words(seen.below(CONFIG))
 
 
@@ -89,9 +91,11 @@ def flags(trip: Journey, seen: Visit) -> tuple[bool, str]:
 def replay(trip: Journey, key: Key, seen: Visit, _config: bool) -> tuple[bool, str]:
     """A recording of the visit went out, was taken in, and is known to the API."""
     _needs(trip, REPLAY)
-    if not seen.page["records"]:
-        # The SDK asks first; a project that records nobody is a setting of the project and no fault.
+    if not seen.config["sessionRecording"]:
+        # A project that records nobody is a setting of the project and no fault.
         raise NotTriedError("this project does not record sessions (session_recording_opt_in)")
+    if not seen.page["records"]:
+        raise StepFailedError("the project records sessions, but the SDK did not begin to")
     if bad := _bad(seen.at(REPLAY)):
         raise StepFailedError(bad)
     began, pause, path = time.monotonic(), 0.1, f"session_recordings/{seen.page['session']}/"

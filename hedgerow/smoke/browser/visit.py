@@ -16,6 +16,7 @@ from hedgerow.smoke.browser.devtools import BrowserError, DevTools, Message
 
 SITE = "https://shop.acme.example"
 PAGE = b"<!doctype html><meta charset=utf-8><title>A shop</title><h1>A shop</h1><script src=/sdk.js></script>"
+CONFIG = "/array/"
 SCRIPT = Path(__file__).with_name("page.js")
 LOOK_SECONDS, STAY_SECONDS, LAST_SECONDS = 2.0, 9.0, 5.0
 """Until somebody clicks, and after that: the SDK gathers a recording for 2 s and whatever it sends for 3 s."""
@@ -51,10 +52,11 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Visit:
-    """What the page returned (page.js), and the exchanges with the deployment in order."""
+    """What the page returned (page.js), the exchanges with the deployment in order, and the remote config."""
 
     page: Mapping[str, Any]
     exchanges: tuple[Exchange, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def at(self, *paths: str) -> list[Exchange]:
         """Return the exchanges at these paths, without what a browser asks by itself beforehand."""
@@ -131,7 +133,21 @@ def visit(told: Told, sdk: Path, domain: str, address: str, ca_file: Path | None
         tools.listen(STAY_SECONDS, watch.recorded)
         tools.listen(LAST_SECONDS, lambda: not watch.waiting)
         page = _evaluate(tools, "window.seen()")
-    return Visit(page, tuple(watch.exchanges.values()))
+        config = _config(tools, watch)
+    return Visit(page, tuple(watch.exchanges.values()), config)
+
+
+def _config(tools: DevTools, watch: Watch) -> Mapping[str, Any]:
+    """Return the remote config that the browser got, {} where it got none."""
+    for number, exchange in watch.exchanges.items():
+        if exchange.path.startswith(CONFIG) and exchange.status == 200:
+            try:
+                value = json.loads(tools.call("Network.getResponseBody", requestId=number)["body"])
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                return value
+    return {}
 
 
 def _until_loaded(tools: DevTools) -> None:
