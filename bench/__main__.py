@@ -1,4 +1,4 @@
-"""Time what people run most: an install that changes nothing, and a verify, on one lab host.
+"""Time what people run most: an install that changes nothing, and a verify, on one lab host; and what ingestion takes.
 
     python -m bench [--runs N] [--cold]
 
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import checks_channel
+from bench import checks_channel, ingest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAME = "t-bench"
@@ -44,6 +44,7 @@ def main() -> None:
             }
             os.environ.update(bench.environment)
             figures |= checks_channel.compare(NAME, given.runs)
+            figures |= ingest.compare(NAME, given.runs)
             json.dump(figures, sys.stdout, indent=1)
             print()
         finally:

@@ -18,7 +18,10 @@ SHARING = ("/shared", "/shared_dashboard", "/embedded", "/exporter")
 # Pages and API, and ways to spell them that might slip past an allow-list.
 PAGES = ("/", "/login", "/api/projects/", "/api/users/@me/", "/_preflight/", "/e/../login", "/static/..%2flogin")
 # What begins like a path of capture and is none: pages of PostHog among them.
-NOT_CAPTURE = ("/events", "/experiments", "/batch_exports", "/capture-all", "/i/v0x")
+NOT_CAPTURE = (
+    *("/events", "/experiments", "/batch_exports", "/capture-all", "/i/v0x"),
+    *("/settings", "/flagship", "/array-of", "/api/feature_flag", "/api/feature_flag/1"),
+)
 FLOOD_LIMIT = 60
 
 

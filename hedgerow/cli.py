@@ -60,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--control", action="append", default=[], metavar="ID", help="only this control; may be given several times"
     )
-    verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
+    smoke = verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
+    smoke.add_argument("--browser", action="store_true", help="also with the browser SDK, in a headless Chromium")
+    _add_yes(smoke)
     verb("status", verbs.status, "say which hosts there are and whether they can be reached")
     report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
     report.add_argument("--format", choices=("json", "html", "junit"), default="json")

@@ -42,7 +42,7 @@ class Question:
         return f"--{self.name}"
 
 
-OTHER_IMAGES = {key: f"{key}-image" for key in Images.model_fields if key != "posthog"}
+OTHER_IMAGES = {key: f"{key.replace('_', '-')}-image" for key in Images.model_fields if key != "posthog"}
 """Images that are asked for where PostHog's own is named -> the option."""
 
 QUESTIONS = (

@@ -22,6 +22,8 @@ LAB = {
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Debian's names. Ubuntu has Chromium as a snap alone: there it is installed by hand.
+BROWSER = {"chromium": "chromium", "certutil": "libnss3-tools", "npm": "npm"}
 SSH = {"ssh": "openssh-client"}
 
 

@@ -105,22 +105,29 @@ def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:
     return deployment.authority / "ca.crt" if declaration.tls.certificate == "private" else None
 
 
-def smoke_test(work: Work, site: Site, report: Reporter) -> smoke.SmokeReport:
-    """Send events through the edge and read them back."""
-    declaration, edge = work.declaration, edge_host(site)
+def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smoke.SmokeSheet:
+    """Return what a smoke test of this deployment is told."""
+    declaration = work.declaration
+    vault = Vault.of(work.deployment).read(work.deployment.secrets)
+    edge = edge_host(site)
+    return smoke.SmokeSheet(
+        domain=declaration.domain,
+        address=edge.address,
+        ca_file=ca_file(work.deployment, declaration),
+        email=declaration.owner,
+        password=vault["posthog"]["owner_password"],
+        stranger=site.stranger,
+        ingest_restricted="any" not in declaration.access.ingest_from,
+        services=tuple(row.name for row in load_table().services),
+        browser_sdk=browser_sdk,
+        second_factor=partial(owner_seed, work.deployment, edge),
+    )
+
+
+def smoke_test(work: Work, site: Site, report: Reporter, browser_sdk: Path | None = None) -> smoke.SmokeReport:
+    """Send events through the edge and read them back; with the browser SDK's script, from a browser as well."""
     with report.phase("smoke", "smoke: events in, events out"):
-        vault = Vault.of(work.deployment).read(work.deployment.secrets)
-        sheet = smoke.SmokeSheet(
-            domain=declaration.domain,
-            address=edge.address,
-            ca_file=ca_file(work.deployment, declaration),
-            email=declaration.owner,
-            password=vault["posthog"]["owner_password"],
-            stranger=site.stranger,
-            ingest_restricted="any" not in declaration.access.ingest_from,
-            second_factor=partial(owner_seed, work.deployment, edge),
-        )
-        return smoke.run(sheet, report.say)
+        return smoke.run(smoke_sheet(work, site, browser_sdk), report.say)
 
 
 def owner_seed(deployment: Deployment, host: Host) -> str:

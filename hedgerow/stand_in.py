@@ -81,7 +81,7 @@ KINDS = (
     Kind(
         "stand_in",
         "PostHog. This is not PostHog and holds none of its code",
-        {"posthog": "web", "capture": "capture", "node": "ingestion"},
+        {"posthog": "web", "capture": "capture", "node": "ingestion", "feature-flags": "feature-flags"},
     ),
     Kind("event_log", "a Kafka-compatible broker. It is a small one of Hedgerow's", {"kafka": "serve"}),
     Kind("analytics_store", "a ClickHouse server. Its engine is ClickHouse's", {"clickhouse": "serve"}, engine=True),

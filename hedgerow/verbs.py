@@ -23,6 +23,7 @@ from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import unlocked
+from hedgerow.smoke.browser import sdk as browser_sdk
 
 DEMO = REPOSITORY / "inventories" / "demo" / "deploy.yml"
 Given = argparse.Namespace
@@ -102,7 +103,11 @@ def smoke(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     if not work.declaration.posthog.deploy:
         raise CallError("PostHog is not deployed here (posthog.deploy is false)", "There is nothing to smoke-test yet.")
-    smoked = proof.smoke_test(work, work.target.site(), report)
+    sdk = None
+    if given.browser:
+        prerequisites.provide(prerequisites.BROWSER, yes=given.yes, say=report.note)
+        sdk = browser_sdk.provide(report.say)
+    smoked = proof.smoke_test(work, work.target.site(), report, sdk)
     printing.smoked(report, smoked, as_json_=given.json)
     return EXIT_DONE if smoked.ok else EXIT_CONTROL_FAILED
 

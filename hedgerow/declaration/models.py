@@ -189,7 +189,11 @@ class Images(Model):
     )
     capture: Image | None = Field(
         default=None,
-        description="The image of capture, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
+        description="The image of the two captures, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
+    )
+    feature_flags: Image | None = Field(
+        default=None,
+        description="The image of feature-flags, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
     )
     node: Image | None = Field(
         default=None,

@@ -92,7 +92,7 @@ def _access(answers: Answers) -> str:
 
 
 def _posthog(answers: Answers) -> str:
-    images = {name: _one(answers, f"{name}-image", "") for name in Images.model_fields}
+    images = {name: _one(answers, f"{name.replace('_', '-')}-image", "") for name in Images.model_fields}
     if not any(images.values()):
         return "\nposthog:\n  deploy: false # the hosts are prepared; name PostHog's images by digest to deploy it\n"
     named = "".join(f"    {name}: {scalar(image)}\n" for name, image in images.items() if image)

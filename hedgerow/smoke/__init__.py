@@ -3,7 +3,8 @@
 It goes the way its users go: verified TLS, the public name, a person's session, a project's token, the official SDK,
 a personal API key that may read this one project and is deleted in the end. It also tries what must not work: plain
 HTTP, and an address that is on no allow-list. It leaves events called "hedgerow smoke", without a person profile, and
-nothing else; a key that a killed run left behind is removed by the next one.
+nothing else; a key that a killed run left behind is removed by the next one. With a browser it also leaves the person
+that the page identified (hedgerow-browser-RUN-known) and, where the project records sessions, one recording.
 
 What it asks is PostHog's own API, read in upstream's source (posthog/api/authentication.py, personal_api_key.py,
 event.py, posthog/settings/web.py and rust/capture, snapshots of 2025 and 2026) and in its API reference: listing events
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hedgerow.smoke import steps
+from hedgerow.smoke.browser import steps as in_browser
 from hedgerow.smoke.client import Client, RefusedError, UntrustedError
 from hedgerow.smoke.steps import Journey, NotTriedError, StepFailedError
 from hedgerow.smoke.values import FAILED, NOT_TRIED, OK, SmokeReport, SmokeSheet, Step
@@ -74,6 +76,13 @@ def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
         key = taken.take("personal API key", steps.make_key, project)
         ids = taken.take("official SDK sends events", steps.send, project)
         taken.take("events are read back", steps.read_back, key, ids)
+        if sheet.browser_sdk:
+            visit = taken.take("browser SDK sends events", in_browser.go, project)
+            taken.take("browser events are read back", in_browser.events_arrive, key, visit)
+            config = taken.take("browser SDK gets its remote config", in_browser.config, visit)
+            taken.take("browser SDK is told the feature flags", in_browser.flags, visit)
+            taken.take("browser SDK records the session", in_browser.replay, key, visit, config)
+            taken.take("pages of other sites may send", in_browser.preflight, page)
     finally:
         # Also when somebody interrupts: the key must not outlive the run.
         taken.take("personal API key is deleted", steps.drop_key, key)

@@ -22,6 +22,7 @@ from hedgerow.smoke.values import SmokeSheet
 LABEL = "hedgerow smoke"
 LEFT_BEHIND = timedelta(minutes=15)
 SCOPES = ["query:read"]
+BROWSER_SCOPES = ["session_recording:read"]
 STRANGER_SECONDS = 5.0
 SLOWEST_POLL = 2.0
 
@@ -149,13 +150,14 @@ def project(trip: Journey, _session: bool) -> tuple[Project, str]:
 def make_key(trip: Journey, found: Project) -> tuple[Key, str]:
     """A personal API key that may read this project's events and nothing else."""
     removed = _sweep(trip.client)
-    wanted = {"label": LABEL, "scopes": SCOPES, "scoped_teams": [found.id], "scoped_organizations": []}
+    scopes = [*SCOPES, *(BROWSER_SCOPES if trip.sheet.browser_sdk else ())]
+    wanted = {"label": LABEL, "scopes": scopes, "scoped_teams": [found.id], "scoped_organizations": []}
     answer = _change(trip.client, "POST", "/api/personal_api_keys/", wanted)
     value = answer.json()
     if answer.status != 201 or not value.get("value"):
         raise StepFailedError(f"POST /api/personal_api_keys/: {answer.words()}")
     swept = f"; removed {removed} that an earlier run left behind" if removed else ""
-    return Key(value["id"], found.id, value["value"]), f"may {', '.join(SCOPES)} of project {found.id}{swept}"
+    return Key(value["id"], found.id, value["value"]), f"may {', '.join(scopes)} of project {found.id}{swept}"
 
 
 def send(trip: Journey, found: Project) -> tuple[tuple[str, ...], str]:
@@ -170,20 +172,26 @@ def send(trip: Journey, found: Project) -> tuple[tuple[str, ...], str]:
 
 def read_back(trip: Journey, key: Key, ids: tuple[str, ...]) -> tuple[bool, str]:
     """Every event that was sent comes out of the API, whole, before the time is up."""
+    query = {"event": EVENT, "distinct_id": f"hedgerow-smoke-{trip.name}"}
+    return True, f"all {len(ids)} after {arrived(trip, key, query, set(ids)):.1f} s"
+
+
+def arrived(trip: Journey, key: Key, query: Mapping[str, object], ids: set[str]) -> float:
+    """Wait until the API gives out just these events; return after how many seconds. Raises StepFailedError."""
     began, pause, reader = time.monotonic(), 0.1, trip.alone()
     after = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    query = {"event": EVENT, "distinct_id": f"hedgerow-smoke-{trip.name}", "after": after, "limit": len(ids) + 1}
+    asked = f"events/?{urlencode({**query, 'after': after, 'limit': len(ids) + 1})}"
     while True:
-        answer = _read(reader, key, query)
+        answer = read(reader, key, asked)
         value = answer.json() if answer.status == 200 else None
         if not isinstance(value, dict):
             raise StepFailedError(f"GET /api/projects/{key.project}/events/: {answer.words()}")
-        found = {row["id"] for row in value["results"] if row.get("properties", {}).get("hedgerow_run") == trip.name}
+        found = {row["id"] for row in value["results"]}
         took = time.monotonic() - began
-        if found == set(ids):
-            return True, f"all {len(ids)} after {took:.1f} s"
+        if found == ids:
+            return took
         if took > trip.sheet.timeout:
-            raise StepFailedError(f"{len(found & set(ids))} of {len(ids)} after {took:.0f} s")
+            raise StepFailedError(f"{len(found & ids)} of {len(ids)} after {took:.0f} s")
         time.sleep(pause)
         pause = min(pause * 2, SLOWEST_POLL)
 
@@ -193,7 +201,7 @@ def drop_key(trip: Journey, key: Key) -> tuple[bool, str]:
     answer = _change(trip.client, "DELETE", f"/api/personal_api_keys/{key.id}/")
     if answer.status != 204:
         raise StepFailedError(f"DELETE /api/personal_api_keys/: {answer.words()}; delete the key {LABEL!r} by hand")
-    after = _read(trip.alone(), key, {})
+    after = read(trip.alone(), key, "events/")
     if after.status not in (401, 403):
         raise StepFailedError(f"the deleted key still reads: {after.status}")
     return True, f"and answers {after.status} now"
@@ -241,9 +249,10 @@ def _knock(trip: Journey, method: str, path: str, value: object) -> tuple[bool, 
     return True, f"{asked}: {answer.status}"
 
 
-def _read(reader: Client, key: Key, query: Mapping[str, object]) -> Answer:
-    path = f"/api/projects/{key.project}/events/?{urlencode(query)}"
-    return reader.ask("GET", path, headers={"Authorization": f"Bearer {key.value}"})
+def read(reader: Client, key: Key, path: str) -> Answer:
+    """Read something of the key's project."""
+    where = f"/api/projects/{key.project}/{path}"
+    return reader.ask("GET", where, headers={"Authorization": f"Bearer {key.value}"})
 
 
 def _change(client: Client, method: str, path: str, value: object = None) -> Answer:

@@ -17,7 +17,8 @@ class SmokeSheet:
     `address` is where `domain` is reached. `ca_file` is the CA to trust instead of this system's. `stranger` is an
     address of this machine that is on no allow-list, or "". What is not restricted is open to a stranger by
     declaration. `timeout` is how long an event may take from the SDK to the API, in seconds. `second_factor` fetches
-    the seed of the account's codes; it is asked for only where the service wants a code.
+    the seed of the account's codes; it is asked for only where the service wants a code. `services` are
+    those that are deployed. `browser_sdk` is the script of the browser SDK, where a browser is to be tried as well.
     """
 
     domain: str
@@ -33,6 +34,8 @@ class SmokeSheet:
     events: int = 10
     timeout: float = 60.0
     second_factor: Callable[[], str] | None = field(default=None, repr=False)
+    services: tuple[str, ...] = ()
+    browser_sdk: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The stand-in for PostHog's images. Lab only: it is not PostHog, holds none of its code, and says so everywhere.
 
-One package, four commands, as upstream has them: `capture` takes events in and puts them into the event log,
-`ingestion` sends them on to the analytics store, `worker` does what is left, `web` serves people and the API. Without
-an event log events go through Valkey and `worker` to PostgreSQL. What it answers, and in which shape, was read from
-upstream's source (posthog/api/*, posthog/settings/*, rust/capture) in 2026; what it does not need for a smoke test
+One package, five commands, as upstream has them: `capture` takes events in and puts them into the event log (or, by
+its mode, session recordings, and those into Valkey), `ingestion` sends events on to the analytics store, `worker` does
+what is left, `feature-flags` says which flags are on, `web` serves people and the API. Without an event log events go
+through Valkey and `worker` to PostgreSQL. What it answers, and in which shape, was read from upstream's source
+(posthog/api/*, posthog/settings/*, rust/capture, rust/feature-flags) in 2026; what it does not need for a smoke test
 and for the controls of the catalog, it does not have.
 """
 

@@ -1,4 +1,4 @@
-"""`python3 -m stand_in web|worker|capture|ingestion`; with `health` before it, the container's health command."""
+"""`python3 -m stand_in web|worker|capture|ingestion|feature-flags`; with `health` before it, the health command."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from stand_in.settings import SettingsError, read_settings
 def main(words: list[str]) -> int:
     """Run one command until SIGTERM; return its exit code."""
     match words:
-        case ["health", ("web" | "worker" | "capture" | "ingestion") as service]:
+        case ["health", ("web" | "worker" | "capture" | "ingestion" | "feature-flags") as service]:
             return health.ask(service, os.environ)
-        case [("web" | "worker" | "capture" | "ingestion") as service]:
+        case [("web" | "worker" | "capture" | "ingestion" | "feature-flags") as service]:
             try:
                 settings = read_settings(service, os.environ)
             except SettingsError as error:
                 print(f"stand-in: {error}", file=sys.stderr)
                 return 1
             # Only now: the health command, which runs every few seconds, must not pay for a web server's imports.
-            import_module(f"stand_in.{service}").run(settings)
+            import_module(f"stand_in.{service.replace('-', '_')}").run(settings)
             return 0
     print(__doc__, file=sys.stderr)
     return 2

@@ -234,7 +234,7 @@ class Api:
         return Reply(204) if self.store.drop_key(caller.person["id"], key) else _not_found()
 
     def flags(self, request: Request) -> Reply:
-        """POST /flags: there are none."""
+        """POST /decide, which old SDKs ask: no flags. New ones ask /flags, a service of its own."""
         token = _fields(request).get("api_key") or _fields(request).get("token") or ""
         if not self.cache.knows(str(token)):
             return fault(401, "authentication_error", "invalid_api_key", "Project API key invalid.")

@@ -12,7 +12,7 @@ from stand_in.settings import ADDRESSES
 
 HEARTBEAT = Path("/tmp/heartbeat")  # noqa: S108 - the container's own tmpfs, the only place it can write
 STALE = 30.0
-PATHS = {"web": "/_health", "capture": "/_readiness"}
+PATHS = {"web": "/_health", "capture": "/_readiness", "feature-flags": "/_readiness"}
 
 
 def ask(service: str, environment: Mapping[str, str]) -> int:

@@ -10,7 +10,7 @@ import binascii
 import json
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,7 +45,7 @@ class Event:
 
 def read_events(body: bytes, headers: Mapping[str, str], query: Mapping[str, str], now: datetime) -> list[Event]:
     """Return the events of a request, all of one project. Raises RefusalError."""
-    payload = _decode(_unpack(body, headers, query), headers)
+    payload = read_payload(body, headers, query)
     if isinstance(payload, list):
         shared, rows = {}, payload
     elif isinstance(payload, dict):
@@ -57,7 +57,18 @@ def read_events(body: bytes, headers: Mapping[str, str], query: Mapping[str, str
     if not rows:
         raise RefusalError(400, "request holds no event")
     bearer = headers.get("authorization", "").removeprefix("Bearer ").strip()
-    tokens = {_token(row) or _token(shared) or bearer for row in rows}
+    token = token_of(rows, _token(shared) or bearer)
+    return [_event(row, token, now) for row in rows]
+
+
+def read_payload(body: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> Any:
+    """Return the JSON of a body, however an SDK packs it: plain, gzip, base64 in a form. Raises RefusalError."""
+    return _decode(_unpack(body, headers, query), headers)
+
+
+def token_of(rows: Sequence[Mapping[str, Any]], shared: str = "") -> str:
+    """Return the one project's token that all rows carry; `shared` counts where a row has none. Raises RefusalError."""
+    tokens = {_token(row) or shared for row in rows}
     if tokens == {""}:
         raise RefusalError(401, "event submitted without an api_key")
     if len(tokens) > 1:
@@ -67,7 +78,7 @@ def read_events(body: bytes, headers: Mapping[str, str], query: Mapping[str, str
         raise RefusalError(
             401, "API key is not valid: personal_api_key" if token.startswith("phx_") else "API key is not valid"
         )
-    return [_event(row, token, now) for row in rows]
+    return token
 
 
 def _unpack(body: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> bytes:
@@ -121,7 +132,7 @@ def _event(row: Mapping[str, Any], token: str, now: datetime) -> Event:
         event=name[:400],
         distinct_id=str(who)[:LONGEST_DISTINCT_ID],
         properties={key: value for key, value in properties.items() if key != "token"},
-        timestamp=_time(row.get("timestamp"), now),
+        timestamp=moment(row.get("timestamp"), now),
     )
 
 
@@ -133,7 +144,8 @@ def _uuid(value: object) -> str:
         return str(uuid.uuid4())
 
 
-def _time(value: object, now: datetime) -> str:
+def moment(value: object, now: datetime) -> str:
+    """Return a time as ISO 8601: the sender's where it can be read, else now."""
     try:
         read = datetime.fromisoformat(str(value))
     except ValueError:

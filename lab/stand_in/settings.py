@@ -10,13 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 
 TWO_WEEKS = 14 * 24 * 3600
 CA_FILE = "/etc/hedgerow/ca.crt"
-ADDRESSES = {"web": "0.0.0.0:8000", "capture": "0.0.0.0:3000"}
+ADDRESSES = {"web": "0.0.0.0:8000", "capture": "0.0.0.0:3000", "feature-flags": "0.0.0.0:3001"}
+CAPTURE_MODES = ("events", "recordings")
 TRUE = ("y", "yes", "t", "true", "on", "1")
 NEEDS = {
     "web": ("SITE_URL", "SECRET_KEY", "DATABASE_URL", "REDIS_URL"),
     "worker": ("DATABASE_URL", "REDIS_URL"),
     "capture": ("REDIS_URL",),
     "ingestion": ("DATABASE_URL", "KAFKA_HOSTS"),
+    "feature-flags": ("READ_DATABASE_URL", "REDIS_URL"),
 }
 LOG = ("KAFKA_SASL_USER", "KAFKA_SASL_PASSWORD")
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -42,6 +44,7 @@ class Settings:
     session_seconds: int = TWO_WEEKS
     opted_out: bool = False
     worker_roles: tuple[str, ...] = ()
+    capture_mode: str = "events"
     address: str = ""
     ca_file: str = CA_FILE
     kafka_hosts: str = ""
@@ -59,8 +62,11 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
     """Return the settings of a service. Raises SettingsError naming every variable that is missing or dangerous."""
     wrong = [f"{name} is not set" for name in NEEDS[service] if not environment.get(name)]
     wrong += [f"REDIS_URL: {fault}" for fault in cache_faults(environment.get("REDIS_URL", ""))]
-    if "DATABASE_URL" in NEEDS[service]:
-        wrong += [f"DATABASE_URL: {fault}" for fault in database_faults(environment.get("DATABASE_URL", ""))]
+    database = next((name for name in NEEDS[service] if name.endswith("DATABASE_URL")), "")
+    wrong += [f"{database}: {fault}" for fault in database_faults(environment.get(database, ""))]
+    mode = environment.get("CAPTURE_MODE", "events")
+    if service == "capture" and mode not in CAPTURE_MODES:
+        wrong.append(f"CAPTURE_MODE is neither of {', '.join(CAPTURE_MODES)}")
     if service == "web" and len(environment.get("SECRET_KEY", "")) < 50:
         wrong.append("SECRET_KEY has fewer than 50 characters")
     if service in ("capture", "ingestion"):
@@ -73,7 +79,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
     secure = _flag(environment, "SECURE_COOKIES", True)
     return Settings(
         redis_url=environment.get("REDIS_URL", ""),
-        database_url=environment.get("DATABASE_URL", ""),
+        database_url=environment.get(database, ""),
         secret_key=environment.get("SECRET_KEY", ""),
         site_url=environment.get("SITE_URL", "").rstrip("/"),
         allowed_hosts=tuple(_words(environment.get("ALLOWED_HOSTS", "*"))),
@@ -83,6 +89,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         session_seconds=int(environment.get("SESSION_COOKIE_AGE", TWO_WEEKS)),
         opted_out=_flag(environment, "OPT_OUT_CAPTURE", False),
         worker_roles=tuple(_words(environment.get("HEDGEROW_WORKER_ROLE", ""))),
+        capture_mode=mode,
         address=environment.get("ADDRESS", ADDRESSES.get(service, "")),
         ca_file=ca,
         kafka_hosts=environment.get("KAFKA_HOSTS", ""),

@@ -18,6 +18,7 @@ from psycopg_pool import ConnectionPool
 
 from stand_in.ingest import Event
 from stand_in.records import Newcomer, Row, TakenError, Wanted
+from stand_in.replay import EVENT as REPLAY
 from stand_in.settings import Settings
 
 # One number for everybody who makes tables or the first organisation: two at once would both succeed by half.
@@ -58,7 +59,6 @@ CREATE TABLE IF NOT EXISTS otp_totp_totpdevice (
     last_t bigint NOT NULL DEFAULT -1, UNIQUE (user_id, name));
 ALTER TABLE posthog_team
     ADD COLUMN IF NOT EXISTS anonymize_ips boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS session_recording_opt_in boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS session_recording_masking_config jsonb;
 ALTER TABLE django_session
     ADD COLUMN IF NOT EXISTS half boolean NOT NULL DEFAULT false,
@@ -68,6 +68,18 @@ ALTER TABLE django_session
 INSERT INTO posthog_organizationmembership (organization_id, user_id, level)
     SELECT current_organization_id, id, 15 FROM posthog_user
     WHERE NOT EXISTS (SELECT 1 FROM posthog_organizationmembership);
+CREATE TABLE IF NOT EXISTS posthog_sessionrecording (
+    id uuid PRIMARY KEY, session_id varchar(200) NOT NULL UNIQUE, team_id integer NOT NULL REFERENCES posthog_team,
+    distinct_id varchar(400), start_time timestamptz, end_time timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS posthog_featureflag (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key varchar(400) NOT NULL, name text NOT NULL DEFAULT '',
+    filters jsonb NOT NULL DEFAULT '{}', team_id integer NOT NULL REFERENCES posthog_team,
+    created_at timestamptz NOT NULL DEFAULT now(), deleted boolean NOT NULL DEFAULT false,
+    active boolean NOT NULL DEFAULT true, version integer DEFAULT 1,
+    CONSTRAINT "unique key for team" UNIQUE (team_id, key));
+-- Upstream's default is false; here the one project records, so that a recording can be tried.
+ALTER TABLE posthog_team ADD COLUMN IF NOT EXISTS session_recording_opt_in boolean NOT NULL DEFAULT true;
 CREATE INDEX IF NOT EXISTS posthog_event_team_time ON posthog_event (team_id, timestamp DESC);
 """
 GRANTS = "GRANT SELECT ON posthog_team TO {role}; GRANT SELECT, INSERT ON posthog_event TO {role}"
@@ -85,6 +97,14 @@ OF_SESSION = (
     PERSON.replace("SELECT u.*", "SELECT u.*, s.csrf, s.verified, s.proposed_seed")
     + " JOIN django_session s ON s.user_id = u.id WHERE s.session_key = %s AND s.expire_date > now()"
 )
+RECORDING = """
+INSERT INTO posthog_sessionrecording AS kept (id, session_id, team_id, distinct_id, start_time, end_time)
+SELECT %(uuid)s::uuid, %(session)s::text, id, %(distinct_id)s::text, %(timestamp)s::timestamptz,
+       %(timestamp)s::timestamptz
+FROM posthog_team WHERE api_token = %(token)s
+ON CONFLICT (session_id) DO UPDATE SET end_time = greatest(kept.end_time, excluded.end_time)
+WHERE kept.team_id = excluded.team_id
+"""
 
 
 class Store:
@@ -266,8 +286,14 @@ class Store:
 
     def add(self, events: Sequence[Event]) -> None:
         """Store events, each once, whoever sends it twice; those of a project that is gone are dropped."""
-        rows = [{**asdict(event), "properties": Json(dict(event.properties))} for event in events]
+        rows = [
+            {**asdict(event), "properties": Json(dict(event.properties))} for event in events if event.event != REPLAY
+        ]
+        replays = [
+            {**asdict(event), "session": event.properties["$session_id"]} for event in events if event.event == REPLAY
+        ]
         with self.pool.connection() as db, db.cursor() as cursor:
+            cursor.executemany(RECORDING, replays)
             cursor.executemany(
                 "INSERT INTO posthog_event (id, team_id, event, distinct_id, properties, timestamp)"
                 " SELECT %(uuid)s::uuid, id, %(event)s::text, %(distinct_id)s::text, %(properties)s::jsonb,"
@@ -284,6 +310,24 @@ class Store:
             " AND event = coalesce(%(event)s, event) AND distinct_id = coalesce(%(distinct_id)s, distinct_id)"
             " ORDER BY timestamp DESC LIMIT %(limit)s",
             {**asdict(wanted), "team": team},
+        )
+
+    def recording(self, team: int, session: str) -> Row | None:
+        """Return what is known of a recorded session."""
+        return self._one(
+            "SELECT * FROM posthog_sessionrecording WHERE team_id = %s AND session_id = %s", (team, session)
+        )
+
+    def team(self, token: str) -> Row | None:
+        """Return a project by its token."""
+        return self._one("SELECT * FROM posthog_team WHERE api_token = %s", (token,))
+
+    def flags(self, team: int) -> list[Row]:
+        """Return a project's active feature flags."""
+        return self._all(
+            "SELECT id, key, name, filters, active, deleted, version FROM posthog_featureflag"
+            " WHERE team_id = %s AND active AND NOT deleted ORDER BY key",
+            (team,),
         )
 
     def _all(self, query: Any, values: Any = ()) -> list[Row]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from stand_in import accounts, pages, second_factor
+from stand_in import accounts, cross_origin, pages, remote_config, second_factor
 from stand_in.administration import Administration
 from stand_in.analytics import AnalyticsError, StoreWithAnalytics
 from stand_in.api import Api
 from stand_in.asgi import Reply, Request, as_json, text
 from stand_in.cache import Cache, connect
-from stand_in.guard import CSRF, cookie, csrf_fault, refusal
+from stand_in.guard import CSRF, cookie, csrf_fault, fault, refusal
 from stand_in.records import Wanted
 from stand_in.serving import serve
 from stand_in.settings import Settings
@@ -111,7 +113,9 @@ class Web:
             ("GET", project): api.project,
             ("PATCH", project): administration.change_project,
             ("GET", f"{project}/events"): api.events,
-            ("POST", "/flags"): api.flags,
+            ("GET", f"{project}/session_recordings/([^/]+)"): self.recording,
+            ("GET", "/array/([A-Za-z0-9_-]{1,200})/config"): self.remote_config,
+            ("GET", r"/array/([A-Za-z0-9_-]{1,200})/config\.js"): self.remote_config_script,
             ("POST", "/decide"): api.flags,
         }
 
@@ -165,6 +169,34 @@ class Web:
         if self.api.by_session(request) is not None:
             answer |= {"opt_out_capture": self.settings.opted_out, "site_url": self.settings.site_url}
         return as_json(200, answer)
+
+    def remote_config(self, request: Request, token: str) -> Reply:
+        """GET /array/TOKEN/config: what the browser SDK may do in a project. Any page may read it, as upstream's."""
+        team = self.store.team(token)
+        if team is None:
+            return text(404, "not found: there is no such project").adding(*cross_origin.headers(request))
+        flags = bool(self.store.flags(team["id"]))
+        found = remote_config.config(token, flags=flags, recording=team["session_recording_opt_in"])
+        return as_json(200, found).adding(*cross_origin.headers(request))
+
+    def remote_config_script(self, request: Request, token: str) -> Reply:
+        """GET /array/TOKEN/config.js: the same, for a page that brings scripts in."""
+        reply = self.remote_config(request, token)
+        if reply.status != 200:
+            return reply
+        script = remote_config.script(token, json.loads(reply.body))
+        return replace(reply, body=script.encode(), kind="application/javascript")
+
+    def recording(self, request: Request, which: str, session: str) -> Reply:
+        """GET /api/projects/N/session_recordings/SESSION: when it was; the stand-in keeps no pictures."""
+        caller = self.api.caller(request, "session_recording:read")
+        if isinstance(caller, Reply):
+            return caller
+        row = None if self.api.team_fault(caller, which) else self.store.recording(caller.team, session)
+        if row is None:
+            return fault(404, "invalid_request", "not_found", "Not found.")
+        times = {name: row[name].isoformat() for name in ("start_time", "end_time")}
+        return as_json(200, {"id": session, "distinct_id": row["distinct_id"], "snapshot_source": "web", **times})
 
     def home(self, request: Request) -> Reply:
         """GET /: the latest events, or the way to the sign-in page."""

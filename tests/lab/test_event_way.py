@@ -128,7 +128,7 @@ print(json.dumps(store.events(7, wanted), default=str))
 CAPTURE = """
 import json
 from stand_in.asgi import Request
-from stand_in.capture import answer
+from stand_in.capture import handle as answer
 from stand_in.event_log import LogError
 class Down:
     def knows(self, token): return True

@@ -63,7 +63,7 @@ def test_images_deploy_posthog() -> None:
         text(init.complete({**ONPREM, **dict.fromkeys(("posthog-image", *init.OTHER_IMAGES.values()), (image,))}))
     )
     assert declaration.posthog.deploy
-    assert declaration.posthog.images.capture == image
+    assert declaration.posthog.images.capture == declaration.posthog.images.feature_flags == image
 
 
 @pytest.mark.parametrize(

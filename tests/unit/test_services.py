@@ -62,7 +62,7 @@ def worker(**values: Any) -> Callable[[dict[str, Any]], object]:
 
 def test_the_table_of_this_release_holds() -> None:
     table = load_table(TABLE)
-    assert {"web", "worker", "capture", "ingestion-general", "clickhouse", "kafka"} <= {
+    assert {"web", "worker", "capture", "feature-flags", "ingestion-general", "clickhouse", "kafka"} <= {
         row.name for row in table.services
     }
 

@@ -95,8 +95,9 @@ def test_no_account_is_shared() -> None:
     assert made.stores.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
 
 
-def test_capture_may_neither_administer_nor_listen() -> None:
-    rules = {each["name"]: each["rules"] for each in stack().stores.valkey_users}["posthog_capture"].split()
+@pytest.mark.parametrize("user", ["posthog_capture", "posthog_replay_capture", "posthog_feature_flags"])
+def test_what_faces_the_network_may_neither_administer_nor_listen(user: str) -> None:
+    rules = {each["name"]: each["rules"] for each in stack().stores.valkey_users}[user].split()
     assert {"resetchannels", "-@admin", "-@dangerous"} <= set(rules)
     assert "&*" not in rules
 
@@ -104,7 +105,12 @@ def test_capture_may_neither_administer_nor_listen() -> None:
 def test_routes_lead_to_containers() -> None:
     made = stack()
     assert made.edge_default_upstream == "10.90.0.10:8000"
-    assert [(each["upstream"], each["access"]) for each in made.edge_routes] == [("10.90.0.12:3000", "ingest")]
+    assert [(each["name"], each["upstream"], each["access"]) for each in made.edge_routes] == [
+        ("capture", "10.90.0.12:3000", "ingest"),
+        ("replay-capture", "10.90.0.13:3000", "ingest"),
+        ("feature-flags", "10.90.0.14:3001", "ingest"),
+        ("remote-config", "10.90.0.10:8000", "ingest"),
+    ]
 
 
 def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:

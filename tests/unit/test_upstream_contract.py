@@ -1,0 +1,246 @@
+"""Our table of services against upstream's compose file: same names, same settings, same ports, same ways in.
+
+Upstream publishes no releases, so a name that it drops or renames would be set by us and read by nobody. What upstream
+declares stands in tests/data/upstream-compose-facts.yml; what we do otherwise stands here, by name, with its reason.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hedgerow.services import TABLE, Table, load_table, parse_table
+
+FACTS: dict[str, Any] = yaml.safe_load(
+    (Path(__file__).parents[1] / "data" / "upstream-compose-facts.yml").read_text(encoding="utf-8")
+)
+DJANGO = ("web", "worker")
+# Names that upstream's settings read and its compose file does not set: (services, where upstream reads it and why we
+# set it). Modules are upstream's, read on 2026-11-23 and 2026-11-25.
+BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
+    "ALLOWED_HOSTS": (DJANGO, "posthog/settings/access.py; its default is any name"),
+    "IS_BEHIND_PROXY": (DJANGO, "posthog/settings/access.py; the edge ends TLS"),
+    "TRUST_ALL_PROXIES": (DJANGO, "posthog/settings/access.py; nobody's word but the edge's"),
+    "TRUSTED_PROXIES": (DJANGO, "posthog/settings/access.py; the edge's address"),
+    "DISABLE_SECURE_SSL_REDIRECT": (DJANGO, "posthog/settings/access.py; kept off"),
+    "SECURE_COOKIES": (DJANGO, "posthog/settings/access.py; kept on"),
+    "SESSION_COOKIE_AGE": (DJANGO, "posthog/settings/web.py; its default is fourteen days"),
+    "LICENSE_SECRET_KEY": (DJANGO, "posthog/settings/web.py; its default is published"),
+    "DATABASE_URL": (DJANGO, "posthog/settings/data_stores.py; else it is put together from parts that cannot say TLS"),
+    "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),
+}
+# Upstream's services that the distribution's packages stand in for.
+REPLACED = {
+    "db": "PostgreSQL of the distribution: its security team patches it (docs: design, the stack on a host)",
+    "redis7": "Valkey of the distribution, for the same reason",
+}
+# Upstream's services that are not deployed yet: since when we know, and what is missing meanwhile.
+NOT_YET: dict[str, tuple[str, str]] = {
+    "clickhouse": ("2026-11-23", "events stay unqueried in real PostHog; README, Limits"),
+    "zookeeper": ("2026-11-23", "comes with clickhouse, if that still needs it"),
+    "kafka": ("2026-11-23", "the event log; capture has nowhere to write in real PostHog; README, Limits"),
+    "kafka-init": ("2026-11-23", "makes the topics; comes with kafka"),
+    "plugins": ("2026-11-23", "destinations; comes with the egress rules for them"),
+    "ingestion-general": ("2026-11-23", "reads the event log"),
+    "ingestion-sessionreplay": ("2026-11-23", "reads the event log; replay-capture takes recordings in already"),
+    "ingestion-error-tracking": ("2026-11-23", "reads the event log"),
+    "ingestion-logs": ("2026-11-23", "reads the event log"),
+    "ingestion-traces": ("2026-11-23", "reads the event log"),
+    "recording-api": ("2026-11-23", "plays recordings; comes with object storage"),
+    "objectstorage": ("2026-11-23", "recordings and exports"),
+    "seaweedfs": ("2026-11-23", "recordings"),
+    "browserless": ("2026-11-23", "pictures for exports"),
+    "asyncmigrationscheck": ("2026-11-23", "runs once, for clickhouse"),
+    "temporal": ("2026-11-23", "batch exports"),
+    "elasticsearch": ("2026-11-23", "temporal's own"),
+    "temporal-admin-tools": ("2026-11-23", "temporal's own"),
+    "temporal-ui": ("2026-11-23", "temporal's own; nothing that faces people without its own sign-in"),
+    "temporal-django-worker": ("2026-11-23", "batch exports"),
+    "cyclotron-janitor": ("2026-11-23", "destinations"),
+    "property-defs-rs": ("2026-11-23", "reads the event log"),
+    "livestream": ("2026-11-23", "live view; reads the event log"),
+    "personhog-replica": ("2026-11-23", "persons over gRPC; web reads them from PostgreSQL"),
+    "personhog-router": ("2026-11-23", "as above"),
+    "hypercache-server": (
+        "2026-11-25",
+        "a cache before web's own /array and /api/surveys; /array goes to web meanwhile",
+    ),
+    "cymbal": ("2026-11-23", "error tracking; reads the event log"),
+}
+# Upstream's compose names this one by a variable; its installer sets it.
+IMAGES = {"$REGISTRY_URL": "docker.io/posthog/posthog"}
+
+
+def problems(table: Table, facts: dict[str, Any]) -> Iterator[str]:
+    """Yield where our table and upstream's compose file are of two minds."""
+    theirs = facts["services"]
+    ours = {row.name for row in table.services}
+    for name in sorted(ours - theirs.keys()):
+        yield f"{name}: upstream has no such service"
+    for name in sorted(theirs.keys() - ours - NOT_YET.keys() - REPLACED.keys()):
+        yield f"{name}: upstream's, and neither ours nor in NOT_YET nor REPLACED"
+    for name in sorted((NOT_YET.keys() | REPLACED.keys()) & ours | (NOT_YET.keys() | REPLACED.keys()) - theirs.keys()):
+        yield f"{name}: in NOT_YET or REPLACED, and ours by now or gone from upstream"
+    for row in table.services:
+        if row.name in theirs:
+            yield from _settings(table, row.name, theirs)
+            image = re.sub(r":[^/]*$", "", theirs[row.name]["image"])
+            if IMAGES.get(image, image) != table.images[row.image].repository:
+                yield f"{row.name}: upstream's image is {image}, ours {table.images[row.image].repository}"
+    yield from _ports(table, facts)
+    yield from _ways(table, facts)
+
+
+def _settings(table: Table, name: str, theirs: dict[str, Any]) -> Iterator[str]:
+    """Names that upstream sets for this service, or for another one of the same image, are known to it."""
+    row = table.service(name)
+    image = theirs[name]["image"]
+    known = {key for each in theirs.values() if each.get("image") == image for key in each.get("environment", {})}
+    for variable in sorted({*table.environment(row), *row.secrets}):
+        if variable not in known and name not in BEYOND_COMPOSE.get(variable, ((), ""))[0]:
+            yield f"{name}: {variable} is no name that upstream knows there"
+    for variable in ("ADDRESS", "CAPTURE_MODE"):
+        wanted, found = theirs[name].get("environment", {}).get(variable), table.environment(row).get(variable)
+        if wanted != found:
+            yield f"{name}: {variable} is {wanted} upstream, {found} with us"
+
+
+def _ports(table: Table, facts: dict[str, Any]) -> Iterator[str]:
+    ports = dict(route["to"].split(":") for route in facts["routes"]) | {"web": "8000"}
+    for row in table.services:
+        if row.name in ports and str(row.port) != ports[row.name]:
+            yield f"{row.name}: upstream's port is {ports[row.name]}, ours {row.port}"
+
+
+def _ways(table: Table, facts: dict[str, Any]) -> Iterator[str]:
+    """Every path leads where upstream's proxy would lead it, had it only our services."""
+    ours = {row.name for row in table.services}
+    upstream = [(route["to"].split(":")[0], tuple(route["paths"])) for route in facts["routes"]]
+    upstream = [(to, paths) for to, paths in upstream if to in ours]
+    here = [(route.to, route.paths) for route in table.routes]
+    paths = {path for _, paths in (*upstream, *here) for path in paths}
+    paths |= {path for route in facts["routes"] for path in route["paths"]}
+    for path in sorted(paths):
+        for probe in (path, f"{path}/", f"{path}/x"):
+            wanted, found = _first(upstream, probe) or "web", _first(here, probe) or table.default
+            if wanted != found:
+                yield f"{probe} goes to {wanted} upstream, to {found} with us"
+    for route in table.routes:
+        if route.strip_prefix:
+            yield f"{route.name}: strips {route.strip_prefix}; upstream strips only /livestream"
+
+
+def _first(routes: list[tuple[str, tuple[str, ...]]], asked: str) -> str:
+    """Return where the first route that matches leads, as both proxies match: a path itself and all below it."""
+    return next((to for to, paths in routes for path in paths if asked == path or asked.startswith(f"{path}/")), "")
+
+
+def test_the_table_keeps_to_upstream() -> None:
+    assert list(problems(load_table(), FACTS)) == []
+
+
+def test_every_exception_says_since_when_and_why_and_is_still_needed() -> None:
+    table = load_table()
+    for name, (since, why) in NOT_YET.items():
+        assert date.fromisoformat(since) <= date.today(), name
+        assert why, name
+    for variable, (services, source) in BEYOND_COMPOSE.items():
+        assert "/" in source, variable
+        for name in services:
+            row = table.service(name)
+            assert variable in {*table.environment(row), *row.secrets}, f"{variable} is not set for {name} any more"
+
+
+def rows(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(row for row in raw["services"] if row["name"] == name)
+
+
+OURS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a plain name that upstream does not know": (
+        lambda t: rows(t, "capture")["environment"].update(CAPTURE_KIND="events"),
+        "capture: CAPTURE_KIND is no name that upstream knows there",
+    ),
+    "a secret name that upstream does not know": (
+        lambda t: rows(t, "feature-flags")["secrets"].update(DATABASE_URL="postgres"),
+        "feature-flags: DATABASE_URL is no name that upstream knows there",
+    ),
+    "a shared name that upstream does not know": (
+        lambda t: t["environments"]["django"].update(ALLOWED_HOST="x"),
+        "web: ALLOWED_HOST is no name that upstream knows there",
+    ),
+    "an allowed name at another service": (
+        lambda t: rows(t, "capture")["environment"].update(SECURE_COOKIES="true"),
+        "capture: SECURE_COOKIES is no name that upstream knows there",
+    ),
+    "another mode": (
+        lambda t: rows(t, "replay-capture")["environment"].update(CAPTURE_MODE="events"),
+        "replay-capture: CAPTURE_MODE is recordings upstream, events with us",
+    ),
+    "another port": (
+        lambda t: rows(t, "feature-flags").update(port=3002),
+        "feature-flags: upstream's port is 3001, ours 3002",
+    ),
+    "another image": (
+        lambda t: t["images"]["feature_flags"].update(repository="ghcr.io/posthog/posthog/flags"),
+        "feature-flags: upstream's image is ghcr.io/posthog/posthog/feature-flags",
+    ),
+    "another name": (
+        lambda t: (rows(t, "replay-capture").update(name="recordings"), t["routes"][1].update(to="recordings")),
+        "recordings: upstream has no such service",
+    ),
+    "a path that leads elsewhere": (
+        lambda t: t["routes"][2].update(to="capture"),
+        "/flags goes to feature-flags upstream, to capture with us",
+    ),
+    "a path that is missing": (
+        lambda t: t["routes"][2].update(paths=["/flags"]),
+        "/api/feature_flag/local_evaluation goes to feature-flags upstream, to web with us",
+    ),
+    "a wider path before a narrower one": (
+        lambda t: t["routes"].insert(0, {"name": "a", "to": "web", "access": "ingest", "paths": ["/i"]}),
+        "/i/v0 goes to capture upstream, to web with us",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OURS)
+def test_a_table_that_leaves_upstream_is_told(case: str) -> None:
+    change, says = OURS[case]
+    raw = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    raw = copy.deepcopy(raw)  # the YAML anchor shares one mapping between web and worker
+    change(raw)
+    found = list(problems(parse_table(yaml.safe_dump(raw)), FACTS))
+    assert any(line.startswith(says) for line in found), found
+
+
+THEIRS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a new service": (
+        lambda f: f["services"].update({"flags-writer": {"image": "x"}}),
+        "flags-writer: upstream's, and neither ours",
+    ),
+    "a service that is gone": (lambda f: f["services"].pop("zookeeper"), "zookeeper: in NOT_YET or REPLACED"),
+    "a renamed setting": (
+        lambda f: f["services"]["feature-flags"]["environment"].pop("READ_DATABASE_URL"),
+        "feature-flags: READ_DATABASE_URL is no name",
+    ),
+    "a path that moved": (
+        lambda f: f["routes"][3].update(to="capture:3000"),
+        "/s goes to capture upstream, to replay-capture with us",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", THEIRS)
+def test_what_upstream_changes_is_told(case: str) -> None:
+    change, says = THEIRS[case]
+    facts = copy.deepcopy(FACTS)
+    change(facts)
+    found = list(problems(load_table(), facts))
+    assert any(line.startswith(says) for line in found), found
