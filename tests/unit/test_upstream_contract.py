@@ -34,21 +34,25 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
     "SESSION_COOKIE_AGE": (DJANGO, "posthog/settings/web.py; its default is fourteen days"),
     "LICENSE_SECRET_KEY": (DJANGO, "posthog/settings/web.py; its default is published"),
     "DATABASE_URL": (DJANGO, "posthog/settings/data_stores.py; else it is put together from parts that cannot say TLS"),
+    "CLICKHOUSE_HOST": (DJANGO, "posthog/settings/data_stores.py"),
+    "CLICKHOUSE_DATABASE": (DJANGO, "posthog/settings/data_stores.py"),
+    "CLICKHOUSE_SECURE": (DJANGO, "posthog/settings/data_stores.py; TLS"),
+    "CLICKHOUSE_VERIFY": (DJANGO, "posthog/settings/data_stores.py; the server's name is verified"),
+    "CLICKHOUSE_CA": ((*DJANGO, "ingestion-general"), "posthog/settings/data_stores.py, plugin-server/src/config; our CA"),
+    "CLICKHOUSE_USER": ((*DJANGO, "ingestion-general"), "posthog/settings/data_stores.py, plugin-server/src/config; default is `default`"),
+    "CLICKHOUSE_PASSWORD": ((*DJANGO, "ingestion-general"), "posthog/settings/data_stores.py, plugin-server/src/config; default is none"),
     "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),
 }
 # Upstream's services that the distribution's packages stand in for.
 REPLACED = {
     "db": "PostgreSQL of the distribution: its security team patches it (docs: design, the stack on a host)",
+    "zookeeper": "ClickHouse's own Keeper, in the same process (roles/clickhouse, keeper_server)",
     "redis7": "Valkey of the distribution, for the same reason",
 }
 # Upstream's services that are not deployed yet: since when we know, and what is missing meanwhile.
 NOT_YET: dict[str, tuple[str, str]] = {
-    "clickhouse": ("2026-11-23", "events stay unqueried in real PostHog; README, Limits"),
-    "zookeeper": ("2026-11-23", "comes with clickhouse, if that still needs it"),
-    "kafka": ("2026-11-23", "the event log; capture has nowhere to write in real PostHog; README, Limits"),
-    "kafka-init": ("2026-11-23", "makes the topics; comes with kafka"),
+    "kafka-init": ("2026-11-23", "makes the topics and would give the rights; meanwhile topics make themselves"),
     "plugins": ("2026-11-23", "destinations; comes with the egress rules for them"),
-    "ingestion-general": ("2026-11-23", "reads the event log"),
     "ingestion-sessionreplay": ("2026-11-23", "reads the event log; replay-capture takes recordings in already"),
     "ingestion-error-tracking": ("2026-11-23", "reads the event log"),
     "ingestion-logs": ("2026-11-23", "reads the event log"),
@@ -75,7 +79,11 @@ NOT_YET: dict[str, tuple[str, str]] = {
     "cymbal": ("2026-11-23", "error tracking; reads the event log"),
 }
 # Upstream's compose names this one by a variable; its installer sets it.
-IMAGES = {"$REGISTRY_URL": "docker.io/posthog/posthog"}
+IMAGES = {
+    "$REGISTRY_URL": "docker.io/posthog/posthog",
+    "${REGISTRY_URL}-node": "docker.io/posthog/posthog-node",
+    "${CLICKHOUSE_SERVER_IMAGE:-clickhouse/clickhouse-server": "docker.io/clickhouse/clickhouse-server",
+}
 
 
 def problems(table: Table, facts: dict[str, Any]) -> Iterator[str]:
