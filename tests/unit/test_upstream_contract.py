@@ -38,9 +38,9 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
     "CLICKHOUSE_DATABASE": (DJANGO, "posthog/settings/data_stores.py"),
     "CLICKHOUSE_SECURE": (DJANGO, "posthog/settings/data_stores.py; TLS"),
     "CLICKHOUSE_VERIFY": (DJANGO, "posthog/settings/data_stores.py; the server's name is verified"),
-    "CLICKHOUSE_CA": ((*DJANGO, "ingestion-general"), "posthog/settings/data_stores.py, plugin-server/src/config; our CA"),
-    "CLICKHOUSE_USER": ((*DJANGO, "ingestion-general"), "posthog/settings/data_stores.py, plugin-server/src/config; default is `default`"),
-    "CLICKHOUSE_PASSWORD": ((*DJANGO, "ingestion-general"), "posthog/settings/data_stores.py, plugin-server/src/config; default is none"),
+    "CLICKHOUSE_CA": (DJANGO, "posthog/settings/data_stores.py; our CA"),
+    "CLICKHOUSE_USER": (DJANGO, "posthog/settings/data_stores.py; its default is `default`"),
+    "CLICKHOUSE_PASSWORD": (DJANGO, "posthog/settings/data_stores.py; its default is none"),
     "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),
 }
 # Upstream's services that the distribution's packages stand in for.
