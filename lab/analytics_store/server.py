@@ -123,8 +123,11 @@ def run(config: Config) -> None:
     os.umask(0o077)
     with tempfile.TemporaryDirectory() as scratch:
         engine = Engine(config, Path(scratch))
-        ports = [(config.https_port, secure(config))] if config.https_port else []
-        ports += [(config.http_port, None)] if config.http_port else []
+        ports: list[tuple[int, ssl.SSLContext | None]] = []
+        if config.https_port:
+            ports.append((config.https_port, secure(config)))
+        if config.http_port:
+            ports.append((config.http_port, None))
         listeners = [
             Listener((host, port), context, config, engine) for port, context in ports for host in config.listen
         ]
