@@ -135,6 +135,8 @@ def run(config: Config) -> None:
             threading.Thread(target=listener.serve_forever, daemon=True).start()
         consumer = Consumer(config, engine) if config.brokers else None
         print(f"analytics-store: stand-in with the engine {engine.version}, ready on {[port for port, _ in ports]}")
+        for port in config.unopened:
+            print(f"analytics-store: {port} is set; the stand-in does not speak its protocol and leaves it closed")
         if consumer:
             consumer.run(stop)
         stop.wait()
