@@ -65,6 +65,7 @@ APP = "usr/lib/hedgerow-stand-in"
 SOURCES = Path(__file__).resolve().parent.parent / "lab"
 PREFIX = "localhost/hedgerow-stand-in"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+KEEP = 4  # archives of a kind: others may be running an older one's tests, and one is up to 230 MB
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,9 @@ def _archive(kind: Kind, folder: Path, workshop: Path, base: Path, say: Say) -> 
                 for name, command in kind.commands.items()
             ],
         )
+        made = sorted(folder.glob(f"{kind.package}-*.oci.tar"), key=lambda path: path.stat().st_mtime)
+        for old in made[:-KEEP]:
+            old.unlink()
     return archive
 
 

@@ -31,11 +31,8 @@ USERS = """
   <users><default><password/><networks><ip>::/0</ip></networks><profile>default</profile></default></users>
 </clickhouse>
 """
-UNSPOKEN = (
-    # Not tcp_port_secure: a deployment has it for upstream's native driver. It stays closed here.
-    *("tcp_port", "tcp_with_proxy_port", "mysql_port", "postgresql_port", "grpc_port"),
-    *("interserver_http_port", "interserver_https_port"),
-)
+UNSPOKEN = ("tcp_port", "tcp_with_proxy_port", "mysql_port", "postgresql_port", "grpc_port", "interserver_http_port")
+UNOPENED = ("tcp_port_secure", "interserver_https_port")  # secure ones: told to the log, and not opened here
 TLS = (
     *("certificateFile", "privateKeyFile", "caConfig", "verificationMode", "loadDefaultCAFile", "cacheSessions"),
     *("disableProtocols", "preferServerCiphers", "dhParamsFile"),
@@ -79,6 +76,7 @@ class Config:
     profiles: str = "<profiles/>"
     kafka: Mapping[str, str] = field(default_factory=dict)
     brokers: str = ""
+    unopened: tuple[str, ...] = ()
 
 
 def read_config(folder: Path = FOLDER) -> Config:
@@ -120,6 +118,7 @@ def read_config(folder: Path = FOLDER) -> Config:
         profiles="<profiles/>" if profiles is None else ElementTree.tostring(profiles, encoding="unicode"),
         kafka=kafka,
         brokers=word(server, "named_collections/msk_cluster/kafka_broker_list"),
+        unopened=tuple(port for port in UNOPENED if server.find(port) is not None),
     )
 
 

@@ -1,11 +1,13 @@
 """How ClickHouse makes one configuration of many files (src/Common/Config/ConfigProcessor): by name, in order.
 
 An element meets the first of the same name and attributes that no other has met. A leaf replaces its value, a branch
-is merged, `replace` puts itself in its place and `remove` takes it away; one that meets none is added.
+is merged, `replace` puts itself in its place and `remove` takes it away; one that meets none is added. A value may come
+from the environment (`from_env`), so that a secret need not stand in a file.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -27,6 +29,11 @@ def merged(base: str, folder: Path) -> ElementTree.Element:
             raise ConfigError(f"{path}: {error}") from None
         if other.tag not in ("clickhouse", "yandex"):
             raise ConfigError(f"{path}: the root is <{other.tag}>, not <clickhouse>")
+        for element in other.iter():
+            if name := element.attrib.pop("from_env", ""):
+                if name not in os.environ:
+                    raise ConfigError(f"{path}: <{element.tag}> needs {name}, which the environment does not have")
+                element.text = os.environ[name]
         _merge(root, other)
     return root
 

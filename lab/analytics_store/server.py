@@ -123,8 +123,11 @@ def run(config: Config) -> None:
     os.umask(0o077)
     with tempfile.TemporaryDirectory() as scratch:
         engine = Engine(config, Path(scratch))
-        ports = [(config.https_port, secure(config))] if config.https_port else []
-        ports += [(config.http_port, None)] if config.http_port else []
+        ports: list[tuple[int, ssl.SSLContext | None]] = []
+        if config.https_port:
+            ports.append((config.https_port, secure(config)))
+        if config.http_port:
+            ports.append((config.http_port, None))
         listeners = [
             Listener((host, port), context, config, engine) for port, context in ports for host in config.listen
         ]
@@ -132,6 +135,8 @@ def run(config: Config) -> None:
             threading.Thread(target=listener.serve_forever, daemon=True).start()
         consumer = Consumer(config, engine) if config.brokers else None
         print(f"analytics-store: stand-in with the engine {engine.version}, ready on {[port for port, _ in ports]}")
+        for port in config.unopened:
+            print(f"analytics-store: {port} is set; the stand-in does not speak its protocol and leaves it closed")
         if consumer:
             consumer.run(stop)
         stop.wait()

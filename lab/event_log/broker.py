@@ -54,7 +54,8 @@ class Broker(Room):
     """Answers requests; many threads ask at once."""
 
     def __post_init__(self) -> None:
-        topics, events, groups = (room(self.config, self.store, self.stopping) for room in (Topics, Events, Membership))
+        told = (self.config, self.store, self.stopping)
+        topics, events, groups = Topics(*told), Events(*told), Membership(*told)
         self._calls: dict[int, Callable[[Reader, int, str], bytes | None]] = {
             PRODUCE: events.produce,
             FETCH: events.fetch,

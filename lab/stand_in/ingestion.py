@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from types import FrameType
+from typing import Any
 
 import psycopg
 
@@ -38,7 +39,9 @@ def run(settings: Settings) -> None:
         }
     )
     reader.subscribe([INCOMING])
-    teams, asked, waiting = {}, 0.0, []
+    teams: dict[str, int] = {}
+    waiting: list[Any] = []
+    asked = 0.0
     try:
         while True:
             try:

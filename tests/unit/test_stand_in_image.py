@@ -125,6 +125,18 @@ def test_a_changed_application_is_another_image_on_the_same_base(
     assert len(debian) == 2
 
 
+def test_old_archives_do_not_pile_up(debian: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = tmp_path / "sources"
+    shutil.copytree(stand_in.SOURCES, changed)
+    monkeypatch.setattr(stand_in, "SOURCES", changed)
+    for number in range(stand_in.KEEP + 2):
+        (changed / "stand_in" / "__main__.py").write_text(f"print({number})\n")
+        newest = stand_in.images(lambda _: None, tmp_path, wanted=["localhost/hedgerow-stand-in/capture"])[0]
+    kept = list((tmp_path / "stand-in").glob("stand_in-*.oci.tar"))
+    assert newest.archive in kept
+    assert len(kept) == stand_in.KEEP
+
+
 def test_only_what_is_wanted_is_built(debian: list[list[str]], tmp_path: Path) -> None:
     [image] = stand_in.images(lambda _: None, tmp_path, wanted=["localhost/hedgerow-stand-in/capture"])
     assert image.reference.startswith("localhost/hedgerow-stand-in/capture@")

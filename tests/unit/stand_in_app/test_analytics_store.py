@@ -58,10 +58,22 @@ def test_a_later_file_wins_and_what_nobody_closes_is_open(tmp_path: Path) -> Non
     assert read_config(tmp_path).users["default"].digest == ""
 
 
+def test_a_secure_port_that_is_not_spoken_stays_closed_and_is_told(tmp_path: Path) -> None:
+    config = read(tmp_path, CLOSED + SECURE + "<tcp_port_secure>9440</tcp_port_secure>")
+    assert config.unopened == ("tcp_port_secure",)
+
+
+def test_a_secret_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_PASSWORD", "secret-word")
+    config = read(tmp_path, CLOSED + SECURE + '<kafka><sasl_password from_env="LOG_PASSWORD"/></kafka>')
+    assert config.kafka == {"sasl.password": "secret-word"}
+
+
 @pytest.mark.parametrize(
     ("server", "users", "words"),
     [
         (SECURE, JANE, "tcp_port is open and this stand-in does not speak it"),
+        (CLOSED + SECURE + '<https_port from_env="NOWHERE"/>', JANE, "needs NOWHERE"),
         (CLOSED, JANE, "neither https_port nor http_port"),
         (CLOSED + "<https_port>8443</https_port>", JANE, "needs openSSL/server/certificateFile"),
         (CLOSED + "<https_port>x</https_port>", JANE, "https_port is not a number"),
