@@ -30,3 +30,7 @@ SABOTAGE = {
         "access.yaml", "/^acls:/a \\  - {user: posthog_web, operations: [read], topic: events_plugin_ingestion}"
     ),
 }
+
+# Clients verify the name and speak TLS alone, so that nobody gets an answer, and they say that they are not well.
+DEAF = {"eventlog.clients-proven", "eventlog.least-privilege", "posthog.healthy"}
+COMPANIONS = {"eventlog.certificate": DEAF, "eventlog.tls-only": {*DEAF, "eventlog.certificate"}}
