@@ -16,7 +16,11 @@ warnings.simplefilter("ignore")  # of TLS 1.1, which is what is tried
 
 
 def said(address, port, words):
-    """Return what comes back to a plain text; "" when the connection is closed without a word, or there is none."""
+    """Return what comes back to plain words, in a few of its own.
+
+    "" stands for nothing: no connection, one closed without a word, or a TLS alert (RFC 8446, 6: record type 21),
+    which is how a server says that it wants TLS.
+    """
     try:
         plain = socket.create_connection((address, port), SECONDS)
     except ConnectionRefusedError:
@@ -30,7 +34,10 @@ def said(address, port, words):
             return ""
         except ConnectionError:
             return ""
-    return "".join(letter for letter in answer.decode("latin-1") if letter.isprintable())
+    if not answer or answer.startswith(b"\x15\x03"):
+        return ""
+    letters = "".join(letter for letter in answer.decode("latin-1") if letter.isascii() and letter.isprintable())
+    return f"{len(answer)} bytes, {letters[:60]!r}"
 
 
 def handshake(address, port, name, context, words=""):

@@ -33,4 +33,9 @@ SABOTAGE = {
 
 # Clients verify the name and speak TLS alone, so that nobody gets an answer, and they say that they are not well.
 DEAF = {"eventlog.clients-proven", "eventlog.least-privilege", "posthog.healthy"}
-COMPANIONS = {"eventlog.certificate": DEAF, "eventlog.tls-only": {*DEAF, "eventlog.certificate"}}
+COMPANIONS = {
+    # Who shows no certificate is nobody, and nobody may write or read.
+    "eventlog.clients-proven": DEAF - {"eventlog.clients-proven"},
+    "eventlog.certificate": DEAF,
+    "eventlog.tls-only": {*DEAF, "eventlog.certificate"},
+}
