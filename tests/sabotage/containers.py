@@ -50,5 +50,5 @@ SABOTAGE = {
 
 COMPANIONS = {
     # The firewall's rules are what holds a container in.
-    "containers.no-egress": {"firewall.forward-dropped"},
+    "containers.no-egress": {"firewall.forward-dropped", "containers.kept-apart"},
 }

@@ -16,11 +16,12 @@ SABOTAGE = {
 # With the default policy gone everything that listens is open.
 COMPANIONS = {
     "firewall.input-dropped": {
+        "containers.kept-apart",
         "outside.only-declared-ports",
         "outside.data-tier-closed",
         "outside.ssh-closed-to-strangers",
     },
-    "firewall.forward-dropped": {"containers.no-egress"},
+    "firewall.forward-dropped": {"containers.no-egress", "containers.kept-apart"},
     "firewall.output-dropped": {"containers.no-egress"},
 }
 
