@@ -27,7 +27,7 @@ class Fact:
 
 
 FACTS = {
-    "system": Fact(3 * GIB, "our estimate: Debian 13 with the packages of every role, and room for updates"),
+    "system": Fact(3 * GIB, "our estimate: a lab host has 1.7 GiB with its stand-ins; the rest for updates"),
     "journal": Fact(4 * GIB, "roles/journal, journal_max_use; containers and the edge write their logs there as well"),
     "image": Fact(3 * GIB, "our estimate: 1.5 GiB unpacked, and as much again while an upgrade keeps the one before"),
     "postgres": Fact(1 * GIB, "our estimate: PostHog's own tables without persons, and the catalogues"),
