@@ -131,7 +131,7 @@ def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
     table = Table("host", "address", "roles", "reachable", "room", "unwell", box=None, pad_edge=False)
     for host in seen.hosts:
         answers = "yes" if host.reachable else f"no: {host.detail}"
-        unwell = ", ".join(one.what for one in host.unwell) or ("nothing" if host.reachable else "")
+        unwell = str(len(host.unwell) or "nothing") if host.reachable else ""
         table.add_row(host.name, host.address, ", ".join(host.roles), answers, _disk_room(host), unwell)
     report.out.print(table)
     for host in seen.hosts:

@@ -45,6 +45,9 @@ class Trouble:
     fix: str
 
 
+NOT_ITS_OWN = re.compile(r"^[0-9a-f]{64}$|^\d{4}-\d\d-\d\d .* (?:container|image|volume|network) \w+ [0-9a-f]{64}")
+"""Podman's words in the journal of a container's unit: its id, and its own events."""
+
 KNOWN = (
     (
         r"No space left on device|could not (?:extend|write to) file|\bENOSPC\b|NOT_ENOUGH_SPACE",
@@ -140,7 +143,10 @@ def _unit(unit: Unit) -> Trouble | None:
     elif unit.sub == "auto-restart" or (unit.restarts >= CRASHES and unit.active != "active"):
         state = f"it ends and is started again ({unit.restarts} times so far)"
     elif unit.active in ("inactive", "deactivating"):
-        state = "it does not run"
+        # It ended in peace: its last words are about its end, and explain nothing.
+        return Trouble(
+            unit.name, "it does not run", f"`systemctl start {unit.name}` on the host, or run install again."
+        )
     elif unit.health == "unhealthy":
         state = "it runs and does not answer well"
     elif unit.active == "activating":
@@ -150,5 +156,6 @@ def _unit(unit: Unit) -> Trouble | None:
     known = meaning(f"{unit.result}\n{unit.said}")
     if known:
         return Trouble(unit.name, f"{state}: {known[0]}", known[1])
-    said = shorten(unit.said.strip().splitlines()[-1] if unit.said.strip() else "nothing", 160)
+    own = [line for line in unit.said.splitlines() if line.strip() and not NOT_ITS_OWN.search(line)]
+    said = shorten(own[-1] if own else "nothing", 160)
     return Trouble(unit.name, f"{state}. It last said: {said}", f"`journalctl -u {unit.name}` on the host says more.")

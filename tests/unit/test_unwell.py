@@ -58,7 +58,10 @@ def test_unknown_words_are_not_explained_away(words: str) -> None:
         (Unit("a", "activating", "auto-restart", "exit-code", 9), "started again (9 times so far)", "journalctl"),
         (Unit("a", "activating", "start", "success", 4), "started again (4 times so far)", "journalctl"),
         (Unit("a", "activating", "start", "success"), "not become ready yet", "journalctl"),
-        (Unit("a", "inactive", "dead", "success"), "it does not run", "journalctl"),
+        (Unit("a", "inactive", "dead", "success"), "it does not run", "systemctl start a"),
+        (Unit("a", "inactive", "dead", "success", said="the database system is shutting down"), "not run", "start a"),
+        # Not Podman's words about the container.
+        (Unit("a", "failed", "failed", "exit-code", said=f"boom\n{'a' * 64}"), "It last said: boom", "journalctl"),
         (Unit("a", "active", "running", "success", 0, "unhealthy"), "does not answer well", "journalctl"),
         (Unit("a", "failed", "failed", "oom-kill"), "more memory than it is given", "more memory"),
         (Unit("a", "activating", "auto-restart", "exit-code", 9, "", "x\nFernet key must be 32"), "plain", "vault"),
