@@ -23,6 +23,11 @@ NOT_CAPTURE = (
     *("/settings", "/flagship", "/array-of", "/api/feature_flag", "/api/feature_flag/1"),
 )
 FLOOD_LIMIT = 60
+# Where events and recordings come in, and a page.
+KEPT = ("/e/", "/batch/", "/capture/", "/i/v0/e/", "/s/")
+LOOKED_AT = "/login"
+WATCHING = "systemctl show hedgerow-pressure.service -p ActiveState,UnitFileState; ls /run/hedgerow-pressure"
+ROOM = "df -B1 --output=avail /var/lib/containers /var/lib/postgresql /var/lib/valkey /var/log/journal 2>/dev/null"
 
 
 def flood(sheet):
@@ -30,7 +35,12 @@ def flood(sheet):
     return program("flood", sheet.declared.domain)
 
 
-ASK_AHEAD = (flood,)
+def rehearsal(sheet):
+    """Return the question what the edge says to events for which there is no room, and to who only looks."""
+    return program("rehearsal", sheet.declared.domain, *KEPT, LOOKED_AT)
+
+
+ASK_AHEAD = (flood, rehearsal, WATCHING, ROOM)
 
 
 @pytest.fixture(scope="session")
@@ -152,6 +162,29 @@ def test_nobody_floods_the_application(finding, host, visits, sheet):
         f"{answers['asked']} sign-ins in a row were all answered ({answers['statuses']})"
     )
     assert large.status == 413, f"a request of 1 GiB got {large}"
+
+
+@pytest.mark.control("edge.back-pressure")
+def test_what_cannot_be_kept_is_refused(finding, host, sheet, declared):
+    """An address of the host's own is always answered as everybody is while there is no room; nothing is changed."""
+    finding.expect("503 with Retry-After for events without room, pages as ever, and somebody who measures the room")
+    if not declared.services:
+        raise NotExercised("PostHog is not deployed, so nobody takes events")
+    answers = json.loads(finding.ask(host, rehearsal(sheet)).stdout)
+    watching = finding.ask(host, WATCHING, codes=(0, 2)).stdout.split()
+    free = min(int(word) for word in finding.ask(host, ROOM, codes=(0, 1)).stdout.split() if word.isdigit())
+    refusing = "full" in watching
+    finding.observe(
+        ", ".join(f"{path} {status}" for path, (status, _) in answers.items())
+        + f"; measured: {'yes' if 'ActiveState=active' in watching else 'no'}; {free >> 20} MiB free,"
+        f" events are {'refused' if refusing else 'accepted'}"
+    )
+    taken = [path for path in KEPT if answers[path][0] != 503 or not answers[path][1]]
+    assert not taken, f"not refused when there is no room: {', '.join(taken)}"
+    assert answers[LOOKED_AT][0] != 503, "pages close together with events"
+    assert "ActiveState=active" in watching, "nobody measures whether there is room"
+    assert "UnitFileState=enabled" in watching, "after a restart nobody measures whether there is room"
+    assert refusing or free >= declared.reserve, f"events are accepted with {free >> 20} MiB left"
 
 
 @pytest.mark.control("edge.forwarded-for-overwritten")

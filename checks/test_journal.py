@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from checks.gathered import accounts, loaded, members
@@ -15,10 +17,18 @@ FILES = "/etc/systemd/journald.conf /etc/systemd/journald.conf.d /usr/lib/system
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups journalctl -q --no-pager -n 1 -o cat"
 READERS = ("systemd-journal", "adm")
 
-ASK_AHEAD = (WRITTEN, SETTINGS, AS_NOBODY)
+# What journald itself said of its limits when it last opened the record (journalctl -x, SD_MESSAGE_JOURNAL_USAGE).
+LIMITS = (
+    "journalctl --sync; journalctl -q --no-pager -o json -n 1"
+    " MESSAGE_ID=ec387f577b844b8fa948f33cad9a75e6 JOURNAL_NAME='System Journal'"
+)
+
+ASK_AHEAD = (WRITTEN, SETTINGS, AS_NOBODY, LIMITS)
 
 SIX_YEARS_DAYS = 2192
 LEAST_BURST = 10_000
+MOST_BYTES = 4 << 30
+LEAST_FREE_BYTES = 1 << 30
 
 
 def settings(host, finding) -> dict[str, str]:
@@ -90,3 +100,17 @@ def test_bursts_are_not_dropped(host, finding):
     finding.observe(f"RateLimitIntervalSec={interval}, RateLimitBurst={burst}")
     off = microseconds(host, finding, interval) == 0 or burst == "0"
     assert off or int(burst) >= LEAST_BURST, f"of more than {burst} messages in {interval} the rest is lost"
+
+
+@pytest.mark.control("journal.bounded")
+def test_the_record_leaves_room(host, finding):
+    """Asked of what the running journald reported; it says so each time it opens the record."""
+    finding.expect("journald reports a limit of at most 4 GiB, and at least 1 GiB kept free for others")
+    said = finding.ask(host, LIMITS).stdout.strip()
+    if not said:
+        raise CouldNotAsk("journald has not reported its limits: has it been restarted since the record began anew?")
+    report = json.loads(said)
+    most, kept_free = int(report["MAX_USE"]), int(report["DISK_KEEP_FREE"])
+    finding.observe(f"MAX_USE {most >> 20} MiB, DISK_KEEP_FREE {kept_free >> 20} MiB")
+    assert most <= MOST_BYTES, f"the record may take {most >> 20} MiB"
+    assert kept_free >= LEAST_FREE_BYTES, f"the record leaves no more than {kept_free >> 20} MiB free"

@@ -18,7 +18,8 @@ from hedgerow.checking import ANY, CouldNotAsk
 SETTINGS = sql(
     "select json_object_agg(name, setting) from pg_settings where name in ('ssl', 'ssl_min_protocol_version',"
     " 'password_encryption', 'shared_preload_libraries', 'log_connections', 'log_disconnections', 'data_checksums',"
-    " 'authentication_timeout', 'idle_in_transaction_session_timeout')"
+    " 'authentication_timeout', 'idle_in_transaction_session_timeout', 'max_wal_size', 'max_slot_wal_keep_size',"
+    " 'temp_file_limit')"
 )
 RULES = sql("select json_agg(r order by rule_number) from pg_hba_file_rules r")
 LOADED = sql("select (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time()")
@@ -60,6 +61,7 @@ LOCAL = "127.0.0.1:5432"
 PLAIN = "PGPASSWORD=none psql -Xwc '' 'hostaddr=127.0.0.1 sslmode=disable user=hedgerow_nobody dbname=postgres'"
 HANDSHAKE = handshake(LOCAL, "postgres.hedgerow.internal", "-starttls postgres")
 
+MOST_MEGABYTES = 64 << 10
 ASK_AHEAD = (
     TRIAL,
     SETTINGS,
@@ -216,6 +218,19 @@ def test_sessions_end_and_are_counted(host, finding):
     assert 0 < idle <= 600, "a transaction may stay open and idle for ever" if not idle else f"{idle} s is too long"
     assert login <= 60, f"a log-in may take {login} s"
     assert not endless, f"connections are not counted for {', '.join(endless)}"
+
+
+@pytest.mark.control("postgres.disk-bounded")
+def test_nothing_of_it_fills_the_disk(host, finding):
+    """Megabytes, and for the files of a query kilobytes (pg_settings, unit); -1 is no limit."""
+    finding.expect("max_wal_size, max_slot_wal_keep_size and temp_file_limit of 64 GiB or less")
+    settings = facts(finding, host, SETTINGS)
+    sizes = {name: int(settings[name]) for name in ("max_wal_size", "max_slot_wal_keep_size")}
+    files = int(settings["temp_file_limit"])
+    sizes["temp_file_limit"] = files >> 10 if files > 0 else files
+    finding.observe(", ".join(f"{name} {size} MB" for name, size in sizes.items()))
+    endless = [name for name, size in sizes.items() if not 0 <= size <= MOST_MEGABYTES]
+    assert not endless, f"not limited: {', '.join(endless)}"
 
 
 @pytest.mark.control("postgres.own-rows-of-hba")

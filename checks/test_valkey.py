@@ -19,7 +19,9 @@ PLAIN = "timeout 3 valkey-cli -h 127.0.0.1 -p 6379 PING"
 NAMELESS = f"timeout 3 valkey-cli -h 127.0.0.1 -p 6379 --tls --cacert {CA} --sni valkey.hedgerow.internal PING"
 HANDSHAKE = handshake("127.0.0.1:6379", "valkey.hedgerow.internal")
 
-ASK_AHEAD = (USERS, SETTINGS, PLAIN, NAMELESS, HANDSHAKE, LISTENERS)
+MEMORY = f"printf '%s\\n' 'CONFIG GET maxmemory' 'CONFIG GET maxmemory-policy' | {INSPECTOR}"
+
+ASK_AHEAD = (MEMORY, USERS, SETTINGS, PLAIN, NAMELESS, HANDSHAKE, LISTENERS)
 
 # What empties, reconfigures, copies, stops or debugs the server, as an ACL dry run takes it.
 DANGEROUS = (
@@ -40,6 +42,7 @@ DANGEROUS = (
     "SWAPDB 0 1",
     "KEYS *",
 )
+MOST_MEMORY = 16 << 30
 ADMINISTRATION = ("ACL LIST", "CONFIG GET dir", "CLIENT LIST", "CLIENT KILL TYPE normal", "SLOWLOG GET")
 DATA = ("GET key", "SET key value", "DEL key", "PUBLISH channel word")
 
@@ -151,3 +154,16 @@ def test_it_listens_where_the_application_is(host, finding, here):
     finding.observe(f"port 6379 on {', '.join(sorted(found)) or 'no address'}")
     assert found, "nothing listens on port 6379"
     assert found <= {"127.0.0.1", "::1", here.private_address}, "it listens on more addresses than its own two"
+
+
+@pytest.mark.control("valkey.memory-bounded")
+def test_what_is_queued_is_not_dropped(host, finding):
+    """What expires anyway may go early; a queue has no expiry, so at the limit writes to it are refused."""
+    finding.expect("maxmemory of at most 16 GiB, and a policy that drops nothing without an expiry")
+    words = finding.ask(host, MEMORY).stdout.split()
+    answers = dict(zip(words[::2], words[1::2], strict=False))
+    most, policy = int(answers["maxmemory"]), answers["maxmemory-policy"]
+    finding.observe(f"maxmemory {most >> 20} MiB, maxmemory-policy {policy}")
+    assert most, "nothing limits its memory: the kernel would end it, or a neighbour"
+    assert most <= MOST_MEMORY, f"it may take {most >> 20} MiB"
+    assert policy == "noeviction" or policy.startswith("volatile-"), f"{policy} drops what is queued"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hedgerow.errors import ConvergeError, UnreachableError
+from hedgerow.unwell import meaning
 
 Event = dict[str, Any]
 
@@ -54,7 +55,9 @@ class Failure:
     unreachable: bool = False
 
     def __str__(self) -> str:
-        return f"{self.host}: {self.task}\n    {self.message}\n    ({self.place})"
+        known = meaning(self.message)
+        why = f"\n    Why: {known[0]}. {known[1]}" if known else ""
+        return f"{self.host}: {self.task}\n    {self.message}{why}\n    ({self.place})"
 
 
 @dataclass(frozen=True)

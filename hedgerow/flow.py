@@ -21,7 +21,7 @@ from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
 from hedgerow.hosts import Change, Host, Site
 from hedgerow.image_lock import ImageLock
-from hedgerow.images import demand_locked, stack_for
+from hedgerow.images import demand_locked, stack_for, table_of
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
 from hedgerow.targets.lab import LabSpec, LabTarget
@@ -145,7 +145,11 @@ def provision(work: Work, report: Reporter) -> Site:
 
 def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: float = 0) -> list[str]:
     """Return everything on the hosts that would make an install fail. Raises UnreachableError."""
-    found = preflight.check(site.hosts, work.deployment.known_hosts, say, patience=patience)
+    table, capacity = table_of(work.declaration), work.declaration.capacity
+    hosts = {
+        host: preflight.needs(host, table, capacity, lab=work.declaration.target.kind == "lab") for host in site.hosts
+    }
+    found = preflight.check(hosts, work.deployment.known_hosts, say, patience=patience)
     lines = [f"{name}: {line}" for name, problems in found.items() for line in problems]
     return lines + preflight.locked_out(work.declaration, site)
 

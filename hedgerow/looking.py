@@ -1,28 +1,44 @@
-"""What a deployment is now: its hosts, whether they answer, and the address of its page."""
+"""What a deployment is now: its hosts, whether they answer, what is not well there, and the address of its page."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from hedgerow import ssh
+from hedgerow import budget, observing
 from hedgerow.errors import HedgerowError
 from hedgerow.flow import Work
 from hedgerow.hosts import Host, Site
+from hedgerow.images import table_of
+from hedgerow.preflight import load_of
 from hedgerow.proof import ca_file
+from hedgerow.unwell import Trouble, troubles
 from hedgerow.variables import edge_host
 
 
 @dataclass(frozen=True)
 class SeenHost:
-    """A host as it answered just now; `detail` says why it did not."""
+    """A host as it answered just now; `detail` says why it did not.
+
+    `disk_free` are bytes at the fullest of the paths where data lie, `days_left` the days until events are refused at
+    the declared rate: None where nothing of the stores grows, or where the host did not answer.
+    """
 
     name: str
     address: str
     roles: tuple[str, ...]
     reachable: bool
     detail: str
+    disk_free: int | None = None
+    days_left: int | None = None
+    refusing_events: bool = False
+    unwell: tuple[Trouble, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it under its published names."""
+        return {**asdict(self), "roles": list(self.roles), "unwell": [asdict(one) for one in self.unwell]}
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,13 @@ def status(work: Work) -> Status:
 
 
 def _try(work: Work, host: Host) -> SeenHost:
+    table, load = table_of(work.declaration), load_of(work.declaration.capacity)
+    services = [row.name for row in table.services if row.tier in host.roles]
     try:
-        ssh.ask(host, work.deployment.known_hosts, ["true"])
+        seen = observing.ask(host, work.deployment.known_hosts, services)
     except HedgerowError as error:
         return SeenHost(host.name, host.address, host.roles, False, error.message)
-    return SeenHost(host.name, host.address, host.roles, True, "")
+    free = min(seen.free.values(), default=None)
+    days = None if free is None else budget.days_left(free, budget.growth(host, table, load), load)
+    unwell = troubles(seen, reserve=load.reserve, days=days)
+    return SeenHost(host.name, host.address, host.roles, True, "", free, days, seen.refusing, unwell)

@@ -8,19 +8,17 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hedgerow import ssh
-from hedgerow.declaration import Declaration, covers, resolve_sources
+from hedgerow import budget, ssh
+from hedgerow.declaration import Capacity, Declaration, covers, resolve_sources
 from hedgerow.errors import HedgerowError, UnreachableError
 from hedgerow.hosts import Host, Site
+from hedgerow.service_rows import Table
 
 SUPPORTED = {("debian", "13"): "Debian 13", ("ubuntu", "24.04"): "Ubuntu 24.04"}
-DISK_GB = 8
-"""Packages, images and the first events; PostHog's own documentation asks far more for real use."""
-MEMORY_MB = {"edge": 512, "app": 1024, "data": 1024}
 OURS = {22: "sshd", 80: "nginx", 443: "nginx", 5432: "postgres", 6379: "valkey"}
 PORTS = {"edge": (80, 443), "app": (), "data": (5432, 6379)}
 
@@ -36,14 +34,15 @@ with open("/etc/os-release") as stream:
     for line in stream:
         key, _, value = line.strip().partition("=")
         release[key] = value.strip('"')
-memory = int(next(line for line in open("/proc/meminfo") if line.startswith("MemTotal")).split()[1]) // 1024
+memory = int(next(line for line in open("/proc/meminfo") if line.startswith("MemTotal")).split()[1])
 listeners = []
 for line in out("ss", "-tlnpH").splitlines():
     words = line.split()
     listeners.append([int(words[3].rsplit(":", 1)[1]), words[5].split('"')[1] if len(words) > 5 else "?"])
 print(json.dumps({
     "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
-    "disk_gb": shutil.disk_usage("/var").free // 10**9, "memory_mb": memory, "listeners": listeners,
+    "disk_free": shutil.disk_usage("/var").free, "disk_size": shutil.disk_usage("/var").total,
+    "installed": os.path.isdir("/etc/hedgerow"), "memory": memory * 1024, "listeners": listeners,
     "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
     "addresses": out("hostname", "-I").split(),
     "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
@@ -53,13 +52,18 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Facts:
-    """What a host says of itself: sizes in GB and MB, listeners as (port, process)."""
+    """What a host says of itself: sizes in bytes, the disk that of /var, listeners as (port, process).
+
+    `installed` is true where an install has been before: then what is used is used by what we have budgeted.
+    """
 
     id: str
     version: str
     uid: int
-    disk_gb: int
-    memory_mb: int
+    disk_free: int
+    disk_size: int
+    installed: bool
+    memory: int
     listeners: tuple[tuple[int, str], ...]
     systemd: bool
     machine: str
@@ -82,7 +86,28 @@ def ask(host: Host, known_hosts: Path) -> Facts:
     return Facts(**said)
 
 
-def judge(host: Host, facts: Facts) -> list[str]:
+@dataclass(frozen=True)
+class Needs:
+    """What a host must offer, by what takes it: bytes on disk and bytes of memory (hedgerow/budget.py)."""
+
+    disk: budget.Budget
+    memory: budget.Budget
+
+
+def needs(host: Host, table: Table, capacity: Capacity, *, lab: bool) -> Needs:
+    """Return what a host must offer."""
+    return Needs(
+        budget.disk(host, table, load_of(capacity), lab=lab),
+        budget.memory(host, table, lab=lab),
+    )
+
+
+def load_of(capacity: Capacity) -> budget.Load:
+    """Return what was declared, in the words of the budget."""
+    return budget.Load(capacity.events_a_day, capacity.keep_days, capacity.reserve_gib * budget.GIB)
+
+
+def judge(host: Host, facts: Facts, wanted: Needs) -> list[str]:
     """Return what stands in the way on this host, one line each with its fix; empty when nothing does."""
     problems = []
     if (facts.id, facts.version) not in SUPPORTED:
@@ -91,11 +116,14 @@ def judge(host: Host, facts: Facts) -> list[str]:
         problems.append(f"sudo gave user id {facts.uid}, not root; allow {host.user} to run everything")
     if not facts.systemd:
         problems.append("systemd does not run there; Hedgerow's services are systemd units")
-    if facts.disk_gb < DISK_GB:
-        problems.append(f"{facts.disk_gb} GB free under /var, {DISK_GB} GB are needed; enlarge the disk or clear it")
-    wanted = sum(MEMORY_MB[role] for role in host.roles)
-    if facts.memory_mb < wanted:
-        problems.append(f"{facts.memory_mb} MB of memory, {wanted} MB are needed for {', '.join(host.roles)}")
+    problems += _room(facts, wanted.disk)
+    memory = sum(wanted.memory.values())
+    if not budget.enough_memory(facts.memory, memory):
+        problems.append(
+            f"{facts.memory / budget.GIB:.1f} GiB of memory, {memory / budget.GIB:.1f} GiB are needed "
+            f"({budget.in_words(wanted.memory)}); take a machine with {budget.machine(memory)} GiB, or move a role to "
+            "another host"
+        )
     if ipaddress.ip_address(host.private_address).version == 4 and host.private_address not in facts.addresses:
         problems.append(
             f"{host.private_address} is not an address of this host ({', '.join(facts.addresses) or 'none'}); "
@@ -108,8 +136,25 @@ def judge(host: Host, facts: Facts) -> list[str]:
     return problems
 
 
+def _room(facts: Facts, wanted: budget.Budget) -> list[str]:
+    """On a new host the budget must be free, but for the system, which is there; later the disk must be as large.
+
+    What is left on a host in use is watched by `status` and by the edge, which refuses events in time.
+    """
+    if facts.installed:
+        needed, there, what = sum(wanted.values()), facts.disk_size, "in all"
+    else:
+        needed, there, what = sum(wanted.values()) - wanted["system"], facts.disk_free, "free"
+    if there >= needed:
+        return []
+    return [
+        f"{there / budget.GIB:.1f} GiB {what} under /var, {needed / budget.GIB:.1f} GiB are needed "
+        f"({budget.in_words(wanted)}); enlarge the disk, or declare less in capacity.events_a_day or capacity.keep_days"
+    ]
+
+
 def check(
-    hosts: tuple[Host, ...], known_hosts: Path, say: Callable[[str], None] = lambda _: None, *, patience: float = 0
+    hosts: Mapping[Host, Needs], known_hosts: Path, say: Callable[[str], None] = lambda _: None, *, patience: float = 0
 ) -> dict[str, list[str]]:
     """Return each host's problems by its name. Raises UnreachableError, naming every host that cannot be asked.
 
@@ -117,9 +162,9 @@ def check(
     """
     found: dict[str, list[str]] = {}
     silent: list[HedgerowError] = []
-    for host in hosts:
+    for host, wanted in hosts.items():
         try:
-            found[host.name] = judge(host, _ask_patiently(host, known_hosts, say, patience))
+            found[host.name] = judge(host, _ask_patiently(host, known_hosts, say, patience), wanted)
         except HedgerowError as error:
             silent.append(error)
     if silent:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from hedgerow.budget import GIB
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
 from hedgerow.errors import DeclarationError, HedgerowError
@@ -18,7 +19,7 @@ from hedgerow.flow import Work
 from hedgerow.hosts import Change, Site
 from hedgerow.image_lock import STAND_IN as STAND_IN_SOURCE
 from hedgerow.image_lock import ImageLock
-from hedgerow.looking import Public, Status, public_page
+from hedgerow.looking import Public, SeenHost, Status, public_page
 from hedgerow.planning import Planned
 from hedgerow.proof import Verified
 from hedgerow.smoke import SmokeReport
@@ -122,19 +123,31 @@ def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
                 "name": seen.name,
                 "target": seen.target,
                 "stand_in": seen.stand_in,
-                "hosts": [{**vars(host), "roles": list(host.roles)} for host in seen.hosts],
+                "hosts": [host.as_json() for host in seen.hosts],
                 "public": _public(seen.public),
             }
         )
         return
-    table = Table("host", "address", "roles", "reachable", box=None, pad_edge=False)
+    table = Table("host", "address", "roles", "reachable", "room", "unwell", box=None, pad_edge=False)
     for host in seen.hosts:
-        table.add_row(host.name, host.address, ", ".join(host.roles), "yes" if host.reachable else f"no: {host.detail}")
+        answers = "yes" if host.reachable else f"no: {host.detail}"
+        unwell = str(len(host.unwell) or "nothing") if host.reachable else ""
+        table.add_row(host.name, host.address, ", ".join(host.roles), answers, _disk_room(host), unwell)
     report.out.print(table)
+    for host in seen.hosts:
+        for one in host.unwell:
+            report.out.print(f"{host.name}: {one.what}: {one.reason}\n  {one.fix}", markup=False)
     if seen.public:
         _page(report, seen.public)
     if seen.stand_in:
         report.out.print(STAND_IN)
+
+
+def _disk_room(host: SeenHost) -> str:
+    if host.disk_free is None:
+        return ""
+    days = "" if host.days_left is None else f", {host.days_left} days"
+    return f"{host.disk_free / GIB:.1f} GiB{days}{' (refuses events)' if host.refusing_events else ''}"
 
 
 def images(report: Reporter, lock: ImageLock, *, as_json_: bool) -> None:

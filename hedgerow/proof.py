@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from hedgerow import __version__, smoke, ssh
+from hedgerow.budget import GIB
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
@@ -97,6 +98,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
+        reserve=declaration.capacity.reserve_gib * GIB,
     )
 
 

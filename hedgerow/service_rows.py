@@ -120,7 +120,10 @@ class Service:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Route:
-    """Paths that the edge sends to a service, and the allow-list they are under."""
+    """Paths that the edge sends to a service, and the allow-list they are under.
+
+    What comes by one that `stores` is kept, and so is refused where there is no room for it.
+    """
 
     name: str
     to: str
@@ -128,6 +131,7 @@ class Route:
     paths: tuple[str, ...]
     strip_prefix: str = ""
     streaming: bool = False
+    stores: bool = False
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)

@@ -26,7 +26,7 @@ class Declared:
     `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
     itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
-    service, store, address, port.
+    service, store, address, port. `reserve` are bytes of disk with less of which no events are taken.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Declared:
     discard_ip: bool = True
     mask_inputs: bool = True
     mask_text: bool = True
+    reserve: int = 0
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ class Stack:
                 "access": route.access,
                 "strip_prefix": route.strip_prefix,
                 "streaming": route.streaming,
+                "stores": route.stores,
             }
             for route in self.table.routes
         ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from hedgerow.budget import GIB
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
@@ -218,6 +219,7 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_routes": stack.edge_routes,
         "edge_default_upstream": stack.edge_default_upstream,
         "edge_closed_paths": list(closed),
+        "edge_refuse_below": declaration.capacity.reserve_gib * GIB,
     }
 
 

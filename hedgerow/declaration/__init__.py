@@ -19,6 +19,7 @@ from hedgerow.declaration import files, rules
 from hedgerow.declaration.models import (
     Administrator,
     Agreement,
+    Capacity,
     Declaration,
     Lab,
     LabHost,
@@ -40,6 +41,7 @@ __all__ = [
     "Administrator",
     "Agreement",
     "Around",
+    "Capacity",
     "Declaration",
     "Lab",
     "LabHost",

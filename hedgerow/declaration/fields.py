@@ -193,3 +193,10 @@ def port(number: int) -> int:
     if not 1 <= number <= 65535:
         raise RefusedError(f"{number} is no port", "Ports go from 1 to 65535.")
     return number
+
+
+def at_least_one(number: int) -> int:
+    """Read a number of things, of which there is at least one."""
+    if number < 1:
+        raise RefusedError(f"{number} is too few", "Write a whole number above 0.")
+    return number

@@ -44,6 +44,7 @@ Yes = Annotated[bool, Strict()]
 Label = Annotated[str, AfterValidator(fields.label), _text(r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")]
 Text = Annotated[str, AfterValidator(fields.sentence)]
 Port = Annotated[int, Strict(), AfterValidator(fields.port), Field(json_schema_extra={"minimum": 1, "maximum": 65535})]
+Count = Annotated[int, Strict(), AfterValidator(fields.at_least_one), Field(json_schema_extra={"minimum": 1})]
 File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
 PublicKey = Annotated[str, AfterValidator(sshkeys.public_key)]
 Image = Annotated[str, AfterValidator(fields.image), _text(r"^[^@]+(@sha256:[0-9a-f]{64}|:[^/@:]+)$")]
@@ -246,6 +247,16 @@ class Privacy(Model):
     )
 
 
+class Capacity(Model):
+    """What the hosts must have room for. Preflight holds them to it; nothing is deleted by it."""
+
+    events_a_day: Count = Field(default=10_000, description="Events in a day, as you expect them.")
+    keep_days: Count = Field(default=365, description="For how many days of events there must be room.")
+    reserve_gib: Count = Field(
+        default=2, description="GiB of disk that stay free: with less, the edge takes no events any more (503)."
+    )
+
+
 class Updates(Model):
     """Security updates install themselves daily; this is about restarts."""
 
@@ -292,6 +303,7 @@ class Declaration(Model):
     )
     posthog: PostHog = Field(default=PostHog(), description="The application itself.")
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
+    capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."

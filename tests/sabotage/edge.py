@@ -35,6 +35,7 @@ SABOTAGE = {
     "edge.forwarded-for-overwritten": edit(
         "s/X-Forwarded-For $remote_addr;/X-Forwarded-For $proxy_add_x_forwarded_for;/"
     ),
+    "edge.back-pressure": "systemctl disable -q --now hedgerow-pressure.service",
     "edge.unknown-names-refused": edit("s/return 444;/return 200 hello;/"),
 }
 

@@ -12,6 +12,7 @@ def setting(name: str, *lines: str) -> str:
 SABOTAGE = {
     "journal.kept-six-years": setting("short", "MaxRetentionSec=1month"),
     "journal.rate-not-lossy": setting("lossy", "RateLimitIntervalSec=30s", "RateLimitBurst=100"),
+    "journal.bounded": setting("boundless", "SystemMaxUse=1T"),
     "journal.private": "chmod -R o+rX /var/log/journal",
     "journal.persistent": setting("volatile", "Storage=volatile"),
 }

@@ -44,6 +44,7 @@ SABOTAGE = {
     ),
     "postgres.public-schema-closed": sql("grant create on schema public to public", "posthog"),
     "postgres.sessions-bounded": sql("alter role posthog_worker connection limit -1"),
+    "postgres.disk-bounded": setting("temp_file_limit", "-1"),
     "postgres.own-rows-of-hba": rule("hostssl posthog posthog_web 0.0.0.0/0 scram-sha-256"),
 }
 

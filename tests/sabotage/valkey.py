@@ -24,6 +24,8 @@ SABOTAGE = {
         f" >>/etc/valkey/users.acl; {RESTART}"
     ),
     "valkey.dangerous-commands-off": line("users.acl", "/^user posthog_web /s/$/ +flushall/"),
+    # The policy of a cache, for a queue.
+    "valkey.memory-bounded": line("valkey.conf", "s/^maxmemory-policy .*/maxmemory-policy allkeys-lru/"),
     "valkey.listens-privately": line("valkey.conf", "s/^bind .*/bind 0.0.0.0/"),
 }
 

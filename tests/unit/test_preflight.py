@@ -6,17 +6,21 @@ from dataclasses import replace
 
 import pytest
 
+from hedgerow.budget import GIB
 from hedgerow.declaration import parse
 from hedgerow.hosts import Host, Site
-from hedgerow.preflight import Facts, judge, locked_out
+from hedgerow.preflight import Facts, Needs, judge, locked_out
 
 HOST = Host("analytics-1", "192.0.2.10", "192.0.2.10", "debian")
+NEEDS = Needs({"system": 2 * GIB, "clickhouse": 14 * GIB, "headroom": 2 * GIB}, {"system": GIB, "web": 2 * GIB})
 FIT = Facts(
     id="debian",
     version="13",
     uid=0,
-    disk_gb=40,
-    memory_mb=16000,
+    disk_free=60 * GIB,
+    disk_size=80 * GIB,
+    installed=False,
+    memory=int(15.4 * GIB),
     listeners=((22, "sshd"), (443, "nginx"), (5432, "postgres"), (6379, "valkey-server"), (8081, "java")),
     systemd=True,
     machine="x86_64",
@@ -33,8 +37,12 @@ FIT = Facts(
         ({"id": "debian", "version": "12"}, "debian 12 is not supported; use Debian 13 or Ubuntu 24.04"),
         ({"id": "fedora", "version": "42"}, "fedora 42 is not supported"),
         ({"uid": 1000}, "sudo gave user id 1000, not root"),
-        ({"disk_gb": 3}, "3 GB free under /var, 8 GB are needed"),
-        ({"memory_mb": 900}, "900 MB of memory, 2560 MB are needed"),
+        ({"disk_free": 7 * GIB}, "7.0 GiB free under /var, 16.0 GiB are needed"),
+        # Its own data fills a host that was installed before; that is no reason to refuse the next run.
+        ({"disk_free": 3 * GIB, "installed": True}, None),
+        ({"disk_size": 12 * GIB, "installed": True}, "12.0 GiB in all under /var, 18.0 GiB are needed"),
+        ({"memory": GIB}, "1.0 GiB of memory, 3.0 GiB are needed"),
+        ({"memory": GIB}, "take a machine with 4 GiB"),
         ({"systemd": False}, "systemd does not run there"),
         ({"addresses": ("198.51.100.1",)}, "192.0.2.10 is not an address of this host"),
         ({"apt_busy": True}, "another package installation is running"),
@@ -43,7 +51,7 @@ FIT = Facts(
     ],
 )
 def test_what_stands_in_the_way(change: dict[str, object], said: str | None) -> None:
-    problems = judge(HOST, replace(FIT, **change))  # type: ignore[arg-type]
+    problems = judge(HOST, replace(FIT, **change), NEEDS)  # type: ignore[arg-type]
     if said is None:
         assert problems == []
     else:
@@ -53,7 +61,7 @@ def test_what_stands_in_the_way(change: dict[str, object], said: str | None) -> 
 
 def test_a_data_host_needs_no_port_of_the_edge() -> None:
     data = replace(HOST, roles=("data",))
-    assert judge(data, replace(FIT, listeners=((443, "apache2"),))) == []
+    assert judge(data, replace(FIT, listeners=((443, "apache2"),)), NEEDS) == []
 
 
 @pytest.mark.parametrize(
