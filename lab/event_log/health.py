@@ -23,9 +23,11 @@ def ask(config: Config) -> int:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             with context.wrap_socket(plain) as secure:
-                return _answered(secure)
+                # Whoever must show a certificate and does not is told so. Nothing is sent before that: what a server
+                # has not read when it closes turns its last words into a reset (RFC 9293, 3.10.7).
+                return int(bool(secure.recv(1))) if listener.client_certificates else _answered(secure)
     except ssl.SSLError as error:
-        # It asks everybody for a certificate, and this question shows none: that it says so is an answer.
+        # That it asks for a certificate is an answer.
         if listener.client_certificates and "CERTIFICATE_REQUIRED" in (error.reason or ""):
             return 0
         print(f"event-log: {error.reason}", file=sys.stderr)
