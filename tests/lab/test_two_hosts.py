@@ -50,7 +50,8 @@ def test_each_host_is_asked_only_what_concerns_it(two: Lab) -> None:
         name: {finding.control.split(".")[0] for finding in two.verify() if finding.host == name}
         for name in ("front-1", "data-1")
     }
-    assert {"edge", "containers", "posthog"} <= concerns["front-1"]
+    # Each runs containers. What a store lets its clients do is asked where those are, its doors where it is.
+    assert {"edge", "containers", "posthog", "sidecars"} <= concerns["front-1"]
     assert not concerns["front-1"] & {"postgres", "valkey"}
-    assert {"postgres", "valkey"} <= concerns["data-1"]
-    assert not concerns["data-1"] & {"edge", "containers", "posthog"}
+    assert {"postgres", "valkey", "clickhouse", "eventlog", "containers", "sidecars"} <= concerns["data-1"]
+    assert "edge" not in concerns["data-1"]
