@@ -60,4 +60,8 @@ SABOTAGE = {
 }
 
 # Without an organisation there is nothing whose settings could be asked about, or whose keys.
-COMPANIONS = {"posthog.sign-up-closed": set(SETTINGS)}
+COMPANIONS = {
+    # A side-car ends with its service.
+    "posthog.healthy": {"sidecars.confined"},
+    "posthog.sign-up-closed": set(SETTINGS),
+}
