@@ -71,20 +71,17 @@ def doors(pid):
 
 
 found = {}
-for store in json.loads(sys.argv[1]):
-    shown = json.loads(
-        subprocess.run(
-            ["podman", "container", "inspect", f"hedgerow-{store['name']}"],
-            capture_output=True,
-            check=False,
-            timeout=20,
-        ).stdout
-        or "[]"
-    )
-    if not shown or not shown[0]["State"]["Pid"]:
+stores = json.loads(sys.argv[1])
+# One that does not exist is told on standard error, and the others are shown all the same.
+asked = ["podman", "container", "inspect", *(f"hedgerow-{store['name']}" for store in stores)]
+answer = subprocess.run(asked, capture_output=True, check=False, timeout=20).stdout if stores else b""
+shown = {each["Name"].removeprefix("hedgerow-"): each for each in json.loads(answer or b"[]")}
+for store in stores:
+    container = shown.get(store["name"])
+    if not container or not container["State"]["Pid"]:
         found[store["name"]] = None
         continue
-    address = next(each["IPAddress"] for each in shown[0]["NetworkSettings"]["Networks"].values())
+    address = next(each["IPAddress"] for each in container["NetworkSettings"]["Networks"].values())
     trusting = ssl.create_default_context(cafile=store["ca"])
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
@@ -95,8 +92,8 @@ for store in json.loads(sys.argv[1]):
         ports[port] = {
             "plain": said(address, int(port), words["plain"]),
             "verified": handshake(address, int(port), store["certificate"], trusting),
-            "old": handshake(address, int(port), store["certificate"], old)["ok"],
+            "old": handshake(address, int(port), store["certificate"], old),
             "nameless": handshake(address, int(port), store["certificate"], trusting, words["secure"]),
         }
-    found[store["name"]] = {"ports": ports, "listening": doors(str(shown[0]["State"]["Pid"]))}
+    found[store["name"]] = {"ports": ports, "listening": doors(str(container["State"]["Pid"]))}
 print(json.dumps(found))

@@ -69,14 +69,19 @@ def metadata(port):
     return found
 
 
-running = subprocess.run(
-    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
+# A unit's main process is the one that watches its container, whose first process is its child. Asked of systemd, for
+# asking Podman takes ten times as long.
+units = [f"{container}.service" for container in places]
+shown = subprocess.run(
+    ["systemctl", "show", "--property=MainPID", "--value", *units], capture_output=True, check=True, timeout=20
 ).stdout.decode()
+pids = {}
+for container, watcher in zip(places, shown.split(), strict=True):
+    children = Path("/proc", watcher, "task", watcher, "children")
+    if watcher != "0" and children.exists() and (first := children.read_text().split()):
+        pids[container] = first[0]
 clients = {}
-for line in running.splitlines():
-    pid, container = line.split()
-    if container not in places:
-        continue
+for container, pid in pids.items():
     with Path("/proc", pid, "ns/net").open() as network:
         os.setns(network.fileno(), os.CLONE_NEWNET)
     try:
