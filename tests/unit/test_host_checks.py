@@ -266,7 +266,7 @@ NOW = int(time.time())
 WAITING = {
     updates.LISTS: "deb_InRelease\n",
     updates.FETCHED: f"{NOW - 100}\n{NOW - 900000}\n",
-    updates.WAITING: "Inst a [1] (2 Debian:13/stable [all])\nConf a\n",
+    updates.WAITING: "Listing...\na/stable 2 all [upgradable from: 1]\n",
     updates.RESTART: "",
 }
 KEYS = {
@@ -301,7 +301,7 @@ HOST_CHECKS = [
     (updates.test_no_security_update_waits, WAITING, "pass", ""),
     (
         updates.test_no_security_update_waits,
-        WAITING | {updates.WAITING: "Inst openssl [1] (2 Debian-Security:13/stable-security [amd64])\n"},
+        WAITING | {updates.WAITING: "Listing...\nopenssl/stable,stable-security 2 amd64 [upgradable from: 1]\n"},
         "fail",
         "openssl",
     ),
