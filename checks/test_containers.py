@@ -20,6 +20,7 @@ UNITS = "systemctl list-unit-files --no-legend --state=enabled 'podman.socket' '
 SECRETS = program("secrets")
 
 # The trial first: silence takes its time, and other questions are asked meanwhile.
+SLOW = True  # the trial
 ASK_AHEAD = (inside.trial, inside.INSPECT, inside.IMAGES, inside.STATUS, inside.NAMESPACES, SECRETS, SOCKETS, UNITS)
 
 

@@ -30,6 +30,7 @@ SESSIONS = sql(
     " from pg_stat_activity join pg_stat_ssl using (pid) where client_addr is not null"
 )
 
+SLOW = True  # the trial
 ASK_AHEAD = (inside.trial, inside.INSPECT, ENVIRONMENT)
 
 # Upstream's compose passes on ANTHROPIC_API_KEY and OPENAI_API_KEY; posthog/settings knows more of the kind.

@@ -68,7 +68,8 @@ def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
 def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared:
     """Return the facts of the declaration that checks of one host may know."""
     access = declaration.access
-    table = load_table() if declaration.posthog.deploy else NO_SERVICES
+    release = load_table()
+    table = release if declaration.posthog.deploy else NO_SERVICES
     running = [row for row in table.services if row.tier in host.roles]
     return Declared(
         name=declaration.name,
@@ -82,7 +83,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         interface_from=resolve_sources(access.interface_from, site.controller),
         ingest_from=resolve_sources(access.ingest_from, site.controller),
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
-        app_subnet=load_table().networks["app"],
+        app_subnet=release.networks["app"],
         services=tuple(row.name for row in running),
         all_services=tuple(row.name for row in table.services),
         hops=tuple(

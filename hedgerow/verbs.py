@@ -11,7 +11,7 @@ from pathlib import Path
 
 import argcomplete
 
-from hedgerow import flow, imaging, looking, planning, prerequisites, printing, proof
+from hedgerow import flow, looking, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
 from hedgerow.catalog import load_catalog
@@ -153,6 +153,8 @@ def host_named(site: Site, name: str) -> Host:
 
 def images(given: Given, report: Reporter) -> int:
     """Lock, mirror, save or load a deployment's images; `given.action` says which."""
+    from hedgerow import imaging  # noqa: PLC0415 - a client of registries, which no other verb should wait for
+
     work = flow.open_work(given.reference, judge_files=False)
     verb = f"images {given.action}"
     with work.deployment.lock(verb), report.phase("images", f"{verb}: every digest checked"):

@@ -17,6 +17,9 @@ from hedgerow.sheet import Sheet
 if TYPE_CHECKING:
     import testinfra.host
 
+WAITS = ("", "ASK_AHEAD", "SLOW", "look_ahead")
+"""What a module of checks has that makes it wait, the shortest first."""
+
 
 @dataclass
 class Run:
@@ -57,14 +60,13 @@ class Findings:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the checks of the wanted controls, and begin what takes long before the first of them runs.
 
-        A module may name slow questions in ASK_AHEAD; the answers are then there when a check asks
-        the same. What is more than a question it does in a function `look_ahead(host, sheet)`,
-        whose result its checks get by the fixture `looked`.
+        A module may name slow questions in ASK_AHEAD; the answers are then there when a check asks the same. SLOW says
+        that one of them waits for silence. What is more than a question it does in a function `look_ahead(host,
+        sheet)`, whose result its checks get by the fixture `looked`. Who has to wait comes later: others use the time.
         """
         kept = [item for item in items if control_of(item) in self.run.controls]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        # What looks ahead has the longest to wait, so it is asked last.
-        items[:] = sorted(kept, key=lambda item: hasattr(getattr(item, "module", None), "look_ahead"))
+        items[:] = sorted(kept, key=_wait)
         backend = self.run.host.backend
         for module in dict.fromkeys(item.module for item in kept if isinstance(item, pytest.Function)):
             for question in getattr(module, "ASK_AHEAD", ()):
@@ -105,6 +107,12 @@ class Findings:
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
+
+
+def _wait(item: pytest.Item) -> int:
+    """Return how long a check may have to wait, as a rank."""
+    module = getattr(item, "module", None)
+    return max(rank for rank, name in enumerate(WAITS) if not name or hasattr(module, name))
 
 
 def control_of(item: pytest.Item) -> str:
