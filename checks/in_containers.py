@@ -25,6 +25,15 @@ STORES = {
     "kafka": {"9092": {"plain": VERSIONS, "secure": VERSIONS}},
 }
 LEAST_DAYS = 1
+# How a server ends it with a client that it does not know: an alert of TLS, or a connection closed or reset behind it.
+REFUSALS = (
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_UNKNOWN",
+    "HANDSHAKE_FAILURE",
+    "BAD_CERTIFICATE",
+    "closed",
+    "reset by peer",
+)
 
 
 def question(sheet: Sheet) -> str:

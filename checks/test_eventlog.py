@@ -7,7 +7,7 @@ import json
 import pytest
 
 from checks import in_containers
-from checks.in_containers import INSIDE
+from checks.in_containers import INSIDE, REFUSALS
 from checks.on_host import program
 from hedgerow.checking import CouldNotAsk, NotExercised
 from hedgerow.sheet import Sheet
@@ -24,8 +24,6 @@ MAY = {
     "hedgerow-worker": set(),
 }
 NOT_AUTHORISED = 29
-# How a server ends it: the alert of TLS 1.3 or 1.2, or a connection closed or reset behind it.
-REFUSALS = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "closed", "reset by peer")
 
 
 def clients(sheet: Sheet) -> str:

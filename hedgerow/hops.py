@@ -1,8 +1,9 @@
 """Who of the services may reach what: the ways of the stack, and the firewall rules that open just these.
 
-Pure. A service of the application tier connects to a store at the data host's own address, whether it is on the same
-host or not, so a deployment reads the same on one host and on several. PostgreSQL and Valkey listen there themselves;
-for a store in a container the host passes the connection on to it, for those that may use it and nobody else.
+Pure. A service connects to a store at the data host's own address, and to the door of another service at the
+application host's, whether that is its own host or not, so a deployment reads the same on one host and on several.
+PostgreSQL and Valkey listen there themselves; for what is in a container the host passes the connection on to it, for
+those that may use it and nobody else.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ Rows = list[Row]
 
 @dataclass(frozen=True)
 class Hop:
-    """One way: `service`, whose container has the address `source`, connects to `store` at `address`:`port`."""
+    """One way: `service`, whose container has the address `source`, connects to `store` at `address`:`port`.
+
+    A store is whoever is asked: also a service of the application, at its door.
+    """
 
     service: str
     source: str
@@ -64,13 +68,26 @@ def hops(table: Table, hosts: Sequence[Host]) -> list[Hop]:
     if not table.services:
         return []
     data = playing(hosts, "data")[0].private_address
+    at = {"data": data, "app": playing(hosts, "app")[0].private_address}
     found = []
     for row in table.services:
         ports = [("postgres", POSTGRES_PORT)] * (row.postgres is not None)
         ports += [("valkey", VALKEY_PORT)] * (row.valkey is not None)
-        ports += [(name, port) for name in row.uses for port in table.service(name).serves]
         found += [Hop(row.name, address(table, row), store, data, port) for store, port in ports]
+        for other in map(table.service, row.uses):
+            found += [Hop(row.name, address(table, row), other.name, at[other.tier], port) for port in entries(other)]
     return found
+
+
+def entries(row: Service) -> tuple[int, ...]:
+    """Return the ports by which others come in to a service: what a store serves, or the door of its side-car."""
+    return row.serves or ((row.door,) if row.door else ())
+
+
+def asked_by_edge(table: Table) -> list[Service]:
+    """Return the services that the edge sends requests to."""
+    names = dict.fromkeys([*(route.to for route in table.routes), *([table.default] if table.default else [])])
+    return [table.service(name) for name in names]
 
 
 def origins(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> list[str]:
@@ -87,38 +104,65 @@ def needs(table: Table, hosts: Sequence[Host], host: Host) -> Needs:
     """Return what the host's firewall must let through for the stack."""
     if not table.services:
         return Needs([], [], [], [])
-    inbound: Rows = []
+    inbound = _to_native_stores(table, hosts, host) if "data" in host.roles else []
     outbound: Rows = []
     forward: Rows = []
     published: Rows = []
-    if "data" in host.roles:
-        inbound = _to_native_stores(table, hosts, host)
-        for row in table.services:
-            if row.serves:
-                clients = _clients(table, hosts, host, row.name)
-                place = address(table, row)
-                published.append(
-                    {
-                        **_tcp(list(row.serves), f"{row.name} for the services that use it"),
-                        "from": clients,
-                        "address": host.private_address,
-                        "to": place,
-                    }
-                )
-                why = f"services reach {row.name}"
-                forward.append(
-                    {**_tcp(list(row.serves), why), "from": clients, "to": [f"{place}/32"], "passed_on": True}
-                )
-                why = f"the checks ask {row.name}"
-                outbound.append({**_tcp(list(row.serves), why), "to": [f"{place}/32"], "users": ["root"]})
+    for row in table.services:
+        if row.tier in host.roles and entries(row):
+            opened, passed, asked = _entrance(table, hosts, host, row)
+            published += opened
+            forward += passed
+            outbound += asked
     if "app" in host.roles:
-        listening = [row for row in table.services if row.tier == "app" and row.port]
-        why = "the edge passes requests to the services; the first sign-up is made directly"
-        for network in dict.fromkeys(row.network for row in listening):
-            ports = sorted({row.port for row in listening if row.network == network})
-            outbound.append({**_tcp(ports, why), "to": [table.networks[network]], "users": ["root", EDGE_USER]})
-        forward += _to_other_hosts(table, hosts, host)
+        web = table.service(table.default)
+        why = "converge signs up the first user, and holds PostHog's settings, from its own host"
+        outbound.append({**_tcp([web.port], why), "to": [f"{address(table, web)}/32"], "users": ["root"]})
+    if "edge" in host.roles:
+        outbound += _from_edge(table, hosts, host)
+    for tier in ("app", "data"):
+        if tier in host.roles:
+            forward += _to_other_hosts(table, hosts, host, tier)
     return Needs(inbound, outbound, forward, published)
+
+
+def _entrance(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> tuple[Rows, Rows, Rows]:
+    """Return the rules by which others come in to a container: where they find it, the way to it, and the checks."""
+    place, ports = address(table, row), list(entries(row))
+    clients = _clients(table, hosts, host, row.name)
+    if row in asked_by_edge(table):
+        # On the edge's own host nginx connects to the container itself.
+        clients += [f"{each.private_address}/32" for each in playing(hosts, "edge") if each.name != host.name]
+    checks = [{**_tcp(ports, f"the checks ask {row.name}"), "to": [f"{place}/32"], "users": ["root"]}]
+    if not clients:
+        return [], [], checks
+    network = IPv4Network(table.networks[row.network])
+    published = {
+        **_tcp(ports, f"{row.name} for those that use it"),
+        "from": clients,
+        "address": host.private_address,
+        "to": place,
+        "neighbours": [each for each in clients if IPv4Network(each).subnet_of(network)],
+    }
+    passed = {**_tcp(ports, f"they reach {row.name}"), "from": clients, "to": [f"{place}/32"], "passed_on": True}
+    return [published], [passed], checks
+
+
+def _from_edge(table: Table, hosts: Sequence[Host], host: Host) -> Rows:
+    """Return the rules that let nginx through to the services that it asks, and to no other."""
+    rules: dict[str, list[int]] = {}
+    for row in asked_by_edge(table):
+        for port in entries(row):
+            rules.setdefault(edge_address(table, hosts, host, row), []).append(port)
+    why = "the edge passes requests on"
+    return [{**_tcp(sorted(ports), why), "to": [f"{to}/32"], "users": [EDGE_USER]} for to, ports in rules.items()]
+
+
+def edge_address(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> str:
+    """Return where the edge on `host` finds a service: its container, or the address of the host that it is on."""
+    if row.tier in host.roles:
+        return address(table, row)
+    return playing(hosts, row.tier)[0].private_address
 
 
 def _to_native_stores(table: Table, hosts: Sequence[Host], host: Host) -> Rows:
@@ -156,15 +200,15 @@ def _clients(table: Table, hosts: Sequence[Host], host: Host, store: str) -> lis
     return list(dict.fromkeys(found))
 
 
-def _to_other_hosts(table: Table, hosts: Sequence[Host], host: Host) -> Rows:
-    """Return the rules that let this host's containers through to the stores of another one."""
-    mine = [hop for hop in hops(table, hosts) if table.service(hop.service).tier == "app"]
+def _to_other_hosts(table: Table, hosts: Sequence[Host], host: Host, tier: str) -> Rows:
+    """Return the rules that let this host's containers through to what they use on another one."""
+    mine = [hop for hop in hops(table, hosts) if table.service(hop.service).tier == tier]
     rules = []
     for store, port in dict.fromkeys((hop.store, hop.port) for hop in mine if hop.address != host.private_address):
         chosen = [hop for hop in mine if (hop.store, hop.port) == (store, port)]
         rules.append(
             {
-                **_tcp([port], f"services reach {store} on the data host"),
+                **_tcp([port], f"services reach {store} on another host"),
                 "from": [f"{hop.source}/32" for hop in chosen],
                 "to": [f"{chosen[0].address}/32"],
                 "passed_on": False,

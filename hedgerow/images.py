@@ -17,8 +17,8 @@ from hedgerow.stack import LockedImage, RegistryTrust, Stack, is_stand_in
 
 
 def table_of(declaration: Declaration) -> Table:
-    """Return the services to deploy; none where PostHog is not."""
-    return load_table() if declaration.posthog.deploy else NO_SERVICES
+    """Return the services to deploy: those of the declared features; none where PostHog is not deployed."""
+    return load_table().only(declaration.features) if declaration.posthog.deploy else NO_SERVICES
 
 
 def sources(declaration: Declaration, table: Table) -> dict[str, str]:

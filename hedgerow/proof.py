@@ -19,9 +19,11 @@ from hedgerow.findings import Finding
 from hedgerow.flow import Reporter, Work
 from hedgerow.hops import hops
 from hedgerow.hosts import Host, Site
+from hedgerow.images import table_of
 from hedgerow.secrets import Vault
-from hedgerow.services import NO_SERVICES, load_table
+from hedgerow.services import load_table
 from hedgerow.sheet import Declared, Peer, Sheet
+from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
 
@@ -68,8 +70,8 @@ def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
 def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared:
     """Return the facts of the declaration that checks of one host may know."""
     access = declaration.access
-    release = load_table()
-    table = release if declaration.posthog.deploy else NO_SERVICES
+    table = table_of(declaration)
+    stores = Stores(table, site.hosts)
     running = [row for row in table.services if row.tier in host.roles]
     return Declared(
         name=declaration.name,
@@ -83,7 +85,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         interface_from=resolve_sources(access.interface_from, site.controller),
         ingest_from=resolve_sources(access.ingest_from, site.controller),
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
-        app_subnet=release.networks["app"],
+        app_subnet=load_table().networks["app"],
         services=tuple(row.name for row in running),
         all_services=tuple(row.name for row in table.services),
         hops=tuple(
@@ -91,6 +93,8 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
             for hop in hops(table, site.hosts)
             if hop.service in {row.name for row in running}
         ),
+        doors=tuple((row.name, row.door, tuple(stores.admitted(row))) for row in running if row.door),
+        sidecars=tuple(row.name for row in running if stores.has_sidecar(row)),
         ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
@@ -112,7 +116,7 @@ def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smok
     """Return what a smoke test of this deployment is told."""
     declaration = work.declaration
     vault = Vault.of(work.deployment).read(work.deployment.secrets)
-    edge = edge_host(site)
+    edge, app = edge_host(site), next(host for host in site.hosts if "app" in host.roles)
     return smoke.SmokeSheet(
         domain=declaration.domain,
         address=edge.address,
@@ -121,9 +125,9 @@ def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smok
         password=vault["posthog"]["owner_password"],
         stranger=site.stranger,
         ingest_restricted="any" not in declaration.access.ingest_from,
-        services=tuple(row.name for row in load_table().services),
+        services=tuple(row.name for row in table_of(declaration).services),
         browser_sdk=browser_sdk,
-        second_factor=partial(owner_seed, work.deployment, edge),
+        second_factor=partial(owner_seed, work.deployment, app),
     )
 
 

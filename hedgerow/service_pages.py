@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hedgerow.deployment import REPOSITORY, write_file
-from hedgerow.hops import Hop, hops
+from hedgerow.hops import Hop, entries, hops
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Service, Table
 from hedgerow.services import load_table
@@ -47,17 +47,25 @@ def _picture(table: Table, ways: list[Hop]) -> Iterator[str]:
         "  clients([browsers and SDKs]) -->|TLS 1.2+| edge[nginx]",
     )
     for name in dict.fromkeys([*(route.to for route in table.routes), table.default]):
-        yield f"  edge -->|plain, inside the host| {name}"
+        yield f"  edge -->|mutual TLS| {name}"
     stores = Stores(table, HOST)
     for service, store in dict.fromkeys((way.service, way.store) for way in ways):
-        yield f"  {service} -->|{'mutual TLS' if stores.by_certificate(store) else 'TLS'}| {store}[({store})]"
+        shape = store if _has_door(table, store) else f"{store}[({store})]"
+        yield f"  {service} -->|{'mutual TLS' if stores.by_certificate(store) else 'TLS'}| {shape}"
     yield from ("```", "")
+
+
+def _has_door(table: Table, name: str) -> bool:
+    """Tell whether who is asked is a service of the application, and not a store."""
+    return name not in NATIVE and bool(table.service(name).door)
 
 
 def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
     routes = [path for route in table.routes if route.to == row.name for path in route.paths]
     clients = list(dict.fromkeys(way.service for way in ways if way.store == row.name))
     yield from (f"## {row.name}", "", row.about, "")
+    if row.features:
+        yield f"- **runs with**: {', '.join(f'`{name}`' for name in row.features)} in `features`"
     yield f"- **image**: `{table.images[row.image].repository}`, by digest; in the lab a stand-in"
     if row.volume:
         yield f"- **keeps data in**: the volume `hedgerow-{row.name}` (`{row.volume}`); the rest of it is read-only"
@@ -68,7 +76,10 @@ def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
     if routes:
         yield f"- **asked by**: nginx, for {', '.join(f'`{path}`' for path in routes)}"
     if clients:
-        yield f"- **asked by**: {', '.join(clients)}, on {', '.join(map(str, row.serves))}"
+        yield f"- **asked by**: {', '.join(clients)}, on {', '.join(map(str, entries(row)))}"
+    if row.door:
+        admitted = ", ".join(Stores(table, HOST).admitted(row)) or "nobody"
+        yield f"- **lets in**: by certificate, at its side-car's door ({row.door}): {admitted}"
     for store in dict.fromkeys(way.store for way in ways if way.service == row.name):
         yield f"- **asks**: {_way(table, row, store)}"
     yield ""
@@ -77,6 +88,8 @@ def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
 def _way(table: Table, row: Service, store: str) -> str:
     if store in NATIVE:
         return f"{NATIVE[store][0]} as `{account(row)}` ({NATIVE[store][1]})"
+    if _has_door(table, store):
+        return f"{store}, at its door, as `{account(row)}` (mutual TLS by both side-cars)"
     if Stores(table, HOST).by_certificate(store):
         done = [
             f"{verb} {', '.join(f'`{topic}`' for topic in topics)}"

@@ -5,8 +5,8 @@ Frozen values; service_rules.py says what a table must not say, stack.py what it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Collection, Mapping
+from dataclasses import field, replace
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
@@ -14,6 +14,9 @@ from pydantic.dataclasses import dataclass
 KNOWN_KEYS = ConfigDict(extra="forbid")
 
 Environment = Mapping[str, str]
+
+DOORS = 18000
+"""Where the ports of side-cars begin: beyond those of the stores, below those that the kernel gives to clients."""
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
@@ -85,10 +88,11 @@ class Service:
     """One row. `about` says what it holds or does, for docs/services.md. `stand_in_command` is what the lab's image is
     started with; `port` is 0 where nothing listens.
 
-    `tier` says which hosts run it. `serves` are the ports of a store that other services may use, and they say so by
-    its name in `uses`; no other way between two services is open. `volume` is the one folder where it keeps data;
-    `clickhouse` gives it a user of its own there. A store with `certificates` knows its clients by those: a side-car
-    shows them, and `topics` are what a client may do there.
+    `tier` says which hosts run it. Others may use the ports that a store `serves`, or the `door` of a service of the
+    application that has a port, and say so by its name in `uses`; no other way between two services is open. `volume`
+    is the one folder where it keeps data; `clickhouse` gives it a user of its own there. A store with `certificates`
+    knows its clients by those: a side-car shows them, and `topics` are what a client may do there. With `features` it
+    runs where one of them is declared, without them always.
     """
 
     name: str
@@ -116,6 +120,12 @@ class Service:
     certificates: bool = False
     topics: Topics | None = None
     after: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+    @property
+    def door(self) -> int:
+        """The port on which its side-car lets others in, the same inside and at the host; 0 where nothing listens."""
+        return DOORS + self.ip_offset if self.port and self.tier == "app" else 0
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
@@ -139,7 +149,7 @@ class Table:
     """The whole table. `environments` are blocks that rows share by name; `default` takes what no route takes.
 
     `networks` are the bridges between containers and their host, each with its subnet. Containers on one do not see
-    each other: the bridge leads to the host alone.
+    each other: the bridge leads to the host alone. `features` are what may be declared, and what each is.
     """
 
     networks: Mapping[str, str]
@@ -149,6 +159,7 @@ class Table:
     services: tuple[Service, ...]
     routes: tuple[Route, ...]
     default: str
+    features: Mapping[str, str] = field(default_factory=dict)
 
     def service(self, name: str) -> Service:
         """Return a row by name. Raises KeyError."""
@@ -160,3 +171,22 @@ class Table:
         for block in row.environments:
             merged.update(self.environments[block])
         return {**merged, **row.environment}
+
+    def only(self, features: Collection[str]) -> Table:
+        """Return the table of a deployment with these features: other rows are gone, and what led to them."""
+        rows = [row for row in self.services if not row.features or {*row.features} & {*features}]
+        names = {row.name for row in rows}
+        kept = tuple(
+            replace(
+                row,
+                uses=tuple(name for name in row.uses if name in names),
+                after=tuple(name for name in row.after if name in names),
+            )
+            for row in rows
+        )
+        return replace(
+            self,
+            images={key: image for key, image in self.images.items() if key in {row.image for row in kept}},
+            services=kept,
+            routes=tuple(route for route in self.routes if route.to in names),
+        )

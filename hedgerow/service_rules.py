@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from string import Formatter
 
 from hedgerow.hosts import CONTAINER_NETWORKS
@@ -34,9 +34,12 @@ def problems(table: Table) -> Iterator[str]:
         if kind not in LENGTHS:
             yield f'secrets.{key}: "{kind}" is no kind of secret; there are {", ".join(LENGTHS)}'
     for block, environment in table.environments.items():
-        yield from _environment(environment, f"environments.{block}")
+        yield from _environment(environment, f"environments.{block}", {row.name for row in table.services})
     for row in table.services:
         yield from _row(table, row)
+        yield from _features(table, row)
+        yield from _placeholders(table, row)
+    yield from _repeats([row.door for row in table.services if row.door], "services", "door")
     yield from _order(table.services)
     yield from _routes(table)
 
@@ -90,7 +93,7 @@ def _row(table: Table, row: Service) -> Iterator[str]:
         yield f'{at}.volume: "{row.volume}" is not an absolute path'
     if row.clickhouse and "clickhouse" not in row.uses:
         yield f"{at}.clickhouse: a user without a way there; name it in `uses`"
-    yield from _environment(row.environment, f"{at}.environment")
+    yield from _environment(row.environment, f"{at}.environment", {each.name for each in table.services})
     yield from _secrets(table, row, at)
 
 
@@ -100,8 +103,8 @@ def _ways(table: Table, row: Service, at: str) -> Iterator[str]:
     if row.network not in table.networks:
         yield f'{at}.network: there is no network "{row.network}"'
     for name in row.uses:
-        if name not in {each.name for each in table.services if each.serves}:
-            yield f'{at}.uses: no service "{name}" serves others'
+        if name not in {each.name for each in table.services if each.serves or each.door} - {row.name}:
+            yield f'{at}.uses: no other service "{name}" serves others'
     if row.topics and bool(row.topics.reads) != bool(row.topics.group):
         yield f"{at}.topics: who reads has a group, and nobody else"
     if row.topics and "kafka" not in row.uses:
@@ -132,7 +135,26 @@ def _secrets(table: Table, row: Service, at: str) -> Iterator[str]:
             yield f'{at}.secrets.{variable}: "{source}" is neither {known}'
 
 
-def _environment(environment: Environment, at: str) -> Iterator[str]:
+def _features(table: Table, row: Service) -> Iterator[str]:
+    for name in row.features:
+        if name not in table.features:
+            yield f'services.{row.name}.features: there is no feature "{name}"'
+
+
+def _placeholders(table: Table, row: Service) -> Iterator[str]:
+    """Yield variables that lead to a service which the row is not declared to use: there would be no way there."""
+    with contextlib.suppress(KeyError, ValueError):
+        for variable, value in table.environment(row).items():
+            for name in sorted(placeholders(value) - {*PLACEHOLDERS} - {*row.uses}):
+                yield f"services.{row.name}: {variable} leads to {name}; name it in `uses`"
+
+
+def placeholders(value: str) -> set[str]:
+    """Return what stands between braces in a value. Raises ValueError where braces do not match."""
+    return {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+
+
+def _environment(environment: Environment, at: str, services: Container[str]) -> Iterator[str]:
     for variable, value in environment.items():
         if not VARIABLE.fullmatch(variable):
             yield f'{at}: "{variable}" is no name of a variable'
@@ -140,12 +162,12 @@ def _environment(environment: Environment, at: str) -> Iterator[str]:
         if "$" in value or "\n" in value:
             yield f"{at}.{variable}: a dollar sign or a line break does not survive a unit file"
         try:
-            names = [name for _, name, _, _ in Formatter().parse(value) if name is not None]
+            names = sorted(placeholders(value))
         except ValueError as wrong:
             yield f"{at}.{variable}: {wrong}; write {{{{ and }}}} for braces"
             continue
         for name in names:
-            if name not in PLACEHOLDERS:
+            if name not in PLACEHOLDERS and name not in services:
                 yield f"{at}.{variable}: {{{name}}} stands for nothing; there are {', '.join(PLACEHOLDERS)}"
 
 

@@ -26,7 +26,9 @@ class Declared:
     `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
     itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
-    service, store, address, port. `reserve` are bytes of disk with less of which no events are taken.
+    service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
+    that may. `sidecars` are services beside which one runs. `reserve` are bytes of disk with less of which no events
+    are taken.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Declared:
     own_kernel: bool
     all_services: tuple[str, ...] = ()
     hops: tuple[tuple[str, str, str, int], ...] = ()
+    doors: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    sidecars: tuple[str, ...] = ()
     outbound_to: tuple[str, ...] = ()
     public_sharing: bool = False
     discard_ip: bool = True
@@ -79,6 +83,7 @@ def from_json(text: str) -> Sheet:
     declared = said["declared"]
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
     declared["hops"] = [tuple(hop) for hop in declared["hops"]]
+    declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
     return Sheet(
         host=_with_tuples(Host, host),
         known_hosts=Path(said["known_hosts"]) if said["known_hosts"] else None,

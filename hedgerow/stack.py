@@ -15,6 +15,7 @@ from hedgerow import hops
 from hedgerow.hosts import Host
 from hedgerow.oci.references import reference
 from hedgerow.service_rows import Health, Service, Table
+from hedgerow.service_rules import placeholders
 from hedgerow.stores import Stores, account, vault
 
 INSIDE = "hedgerow.internal"
@@ -145,7 +146,7 @@ class Stack:
             {
                 "name": route.name,
                 "paths": list(route.paths),
-                "upstream": self._upstream(route.to),
+                "to": route.to,
                 "access": route.access,
                 "strip_prefix": route.strip_prefix,
                 "streaming": route.streaming,
@@ -154,21 +155,36 @@ class Stack:
             for route in self.table.routes
         ]
 
-    @property
-    def edge_default_upstream(self) -> str:
-        """Where the edge sends what no route takes; "" where no service runs."""
-        if not self.table.services:
-            return ""
-        return self._upstream(self.table.default)
+    def edge_services(self, host: Host) -> Rows:
+        """Services that the edge on a host passes requests on to: where each is, and the name that it must prove."""
+        return [
+            {
+                "name": row.name,
+                "address": hops.edge_address(self.table, self.hosts, host, row),
+                "port": port,
+                "certificate": f"{row.name}.{INSIDE}",
+            }
+            for row in (hops.asked_by_edge(self.table) if self.table.services else [])
+            for port in hops.entries(row)[:1]
+        ]
 
-    def sidecars(self, host: Host) -> dict[str, Rows]:
-        """Services of a host that a side-car speaks for, each with where it leads."""
-        ways: dict[str, Rows] = {row.name: [] for row in self._running(host)}
-        for hop in hops.hops(self.table, self.hosts):
-            if hop.service in ways and self.stores.by_certificate(hop.store):
-                name = f"{hop.store}.{INSIDE}"
-                ways[hop.service].append({"store": hop.store, "name": name, "address": hop.address, "port": hop.port})
-        return {name: rows for name, rows in ways.items() if rows}
+    def sidecars(self, host: Host) -> Rows:
+        """Side-cars of a host: of each its service, where it leads, and the door by which it lets others in."""
+        found = []
+        for row in self._running(host):
+            ways = [
+                {"store": hop.store, "name": f"{hop.store}.{INSIDE}", "address": hop.address, "port": hop.port}
+                for hop in hops.hops(self.table, self.hosts)
+                if hop.service == row.name and self.stores.by_certificate(hop.store)
+            ]
+            door = (
+                {"address": self._address(row), "port": row.door, "to": row.port, "open_to": self.stores.admitted(row)}
+                if row.door
+                else {}
+            )
+            if ways or door:
+                found.append({"name": row.name, "ways": ways, "door": door})
+        return found
 
     def account(self, name: str) -> str:
         """Return what a service is called in the stores it uses."""
@@ -202,9 +218,9 @@ class Stack:
     def _address(self, row: Service) -> str:
         return hops.address(self.table, row)
 
-    def _upstream(self, name: str) -> str:
-        row = self.table.service(name)
-        return f"{self._address(row)}:{row.port}"
+    def _entrance(self, name: str) -> str:
+        """Return what stands for a service in the settings of one that uses it."""
+        return f"{name}.{INSIDE}:{hops.entries(self.table.service(name))[0]}"
 
     def _service(self, row: Service) -> Row:
         ways = [hop for hop in hops.hops(self.table, self.hosts) if hop.service == row.name]
@@ -214,14 +230,18 @@ class Stack:
             "gateway": self._gateway(row.network),
             "ca_file": CA_FILE,
             "account": account(row),
-        }
+        } | {name: self._entrance(name) for name in row.uses}
         environment = self.table.environment(row)
         return {
             "name": row.name,
             "image": self.images[row.image].reference,
             "command": list(row.stand_in_command if self.stand_in else row.command),
             "user": self.table.images[row.image].user,
-            "environment": {name: value.format(**values) for name, value in sorted(environment.items())},
+            "environment": {
+                name: value.format(**values)
+                for name, value in sorted(environment.items())
+                if placeholders(value) <= values.keys()
+            },
             "secrets": {name: _secret(row, name) for name in sorted(row.secrets)},
             "network": hops.bridge(row.network),
             "ip": self._address(row),
@@ -244,7 +264,7 @@ class Stack:
             "mounts": [{"source": CA_FILE, "target": CA_FILE}]
             + [{"source": each.source, "target": each.target} for each in row.mounts],
             "volume": row.volume,
-            "sidecar": any(self.stores.by_certificate(name) for name in row.uses),
+            "sidecar": self.stores.has_sidecar(row),
             "after": list(row.after),
         }
 

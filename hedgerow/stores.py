@@ -9,6 +9,9 @@ from hedgerow.hops import Rows
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Service, Table
 
+EDGE = "hedgerow_edge"
+"""The account of nginx, where services ask who is there."""
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -76,9 +79,24 @@ class Stores:
         return account(owners[0]) if owners else ""
 
     @property
+    def doors(self) -> list[str]:
+        """Names of the services that others come in to by a side-car's door; each has a certificate."""
+        return [row.name for row in self.table.services if row.door]
+
+    @property
     def clients(self) -> list[str]:
         """Accounts that need a certificate to show."""
-        return [account(row) for row in self.table.services if any(self.by_certificate(name) for name in row.uses)]
+        services = [account(row) for row in self.table.services if any(self.by_certificate(name) for name in row.uses)]
+        return services + [EDGE] * bool(self.doors)
+
+    def has_sidecar(self, row: Service) -> bool:
+        """Tell whether a side-car speaks for a service, to those it asks or to those who ask it."""
+        return bool(row.door) or any(self.by_certificate(name) for name in row.uses)
+
+    def admitted(self, row: Service) -> list[str]:
+        """Accounts that a service's door opens to."""
+        edge = [EDGE] if row in hops.asked_by_edge(self.table) else []
+        return edge + [account(other) for other in self.table.services if row.name in other.uses]
 
     @property
     def eventlog_clients(self) -> Rows:
@@ -101,8 +119,8 @@ class Stores:
         return sorted(set(used))
 
     def by_certificate(self, store: str) -> bool:
-        """Tell whether a store in a container knows its clients by certificate: a side-car shows it."""
-        return store in self.names and self.table.service(store).certificates
+        """Tell whether what is asked in a container knows its clients by certificate: a side-car shows it."""
+        return store in self.doors or (store in self.names and self.table.service(store).certificates)
 
     def data_clients(self, host: Host) -> list[str]:
         """Return the networks from which a data host sees the services come.

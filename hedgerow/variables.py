@@ -17,6 +17,7 @@ from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import INSIDE, Stack
+from hedgerow.stores import EDGE
 
 Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
@@ -42,8 +43,8 @@ def server_names(declaration: Declaration, site: Site, stack: Stack) -> dict[str
     """
     edge = edge_host(site)
     addresses = tuple(dict.fromkeys((edge.private_address, *_ip(edge.address))))
-    stores = ("postgres", "valkey", *stack.stores.names)
-    return {"edge": (declaration.domain, *addresses)} | {name: (f"{name}.{INSIDE}",) for name in stores}
+    inside = ("postgres", "valkey", *stack.stores.names, *stack.stores.doors)
+    return {"edge": (declaration.domain, *addresses)} | {name: (f"{name}.{INSIDE}",) for name in inside}
 
 
 def edge_host(site: Site) -> Host:
@@ -75,9 +76,10 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         if "data" in host.roles:
             found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
             found[f"host_vars/{host.name}", "eventlog"] = _eventlog(host, credentials, stack)
-        found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
-        found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
-        found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
+        if {"app", "data"} & {*host.roles}:
+            found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
+            found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
+            found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
         found[f"host_vars/{host.name}", "firewall"] = _firewall(declaration, site, host, stack)
     return found
 
@@ -154,14 +156,17 @@ def _eventlog(host: Host, credentials: Credentials, stack: Stack) -> Values:
 
 
 def _sidecars(host: Host, credentials: Credentials, stack: Stack) -> Values:
-    found = stack.sidecars(host)
-    return {
-        "sidecars_services": [
-            {"name": name, "ways": ways, "certificate": credentials.certificates[stack.account(name)]}
-            for name, ways in found.items()
-        ],
-        "sidecars_keys": {name: f"{{{{ vault.tls.{stack.account(name)} }}}}" for name in found},
-    }
+    """Two certificates: one that the side-car shows where it asks, one by which its door is known."""
+    services: list[Values] = []
+    keys: Values = {}
+    for row in stack.sidecars(host):
+        name, account = row["name"], stack.account(row["name"])
+        owners = {name: account} if row["ways"] else {}
+        owners |= {f"{name}.door": name} if row["door"] else {}
+        certificates = [{"name": file, "content": credentials.certificates[owner]} for file, owner in owners.items()]
+        services.append({**row, "certificates": certificates})
+        keys |= {file: f"{{{{ vault.tls['{owner}'] }}}}" for file, owner in owners.items()}
+    return {"sidecars_services": services, "sidecars_keys": keys}
 
 
 def _containers(host: Host, stack: Stack) -> Values:
@@ -216,8 +221,11 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_key": "{{ vault.tls.edge }}",
         "edge_interface_from": list(resolve_sources(declaration.access.interface_from, site.controller)),
         "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
+        "edge_services": stack.edge_services(edge_host(site)),
+        "edge_client_certificate": credentials.certificates.get(EDGE, ""),
+        "edge_client_key": f"{{{{ vault.tls.{EDGE} }}}}" if EDGE in credentials.certificates else "",
         "edge_routes": stack.edge_routes,
-        "edge_default_upstream": stack.edge_default_upstream,
+        "edge_default": stack.table.default,
         "edge_closed_paths": list(closed),
         "edge_refuse_below": declaration.capacity.reserve_gib * GIB,
     }

@@ -1,7 +1,8 @@
 # How the stores in containers of this host answer somebody who should not get in. Arguments, as JSON: for each store
-# its name, the name in its certificate, the CA's file, and its ports, each with what to say to it in the clear.
-# Prints for each store, by port: what it said to a client without TLS, how a verified handshake ended, whether it took
-# TLS 1.1, whether it did without a certificate of the client's; and on which ports its container listens for others.
+# its name, the name in its certificate, the CA's file, its ports, each with what to say to it in the clear, and files
+# of certificates of clients, by whom they stand for. Prints for each store, by port: what it said to a client without
+# TLS, how a verified handshake ended, whether it took TLS 1.1, whether it did without a certificate of the client's and
+# with each of those given; and on which ports its container listens for others.
 import contextlib
 import json
 import socket
@@ -70,6 +71,13 @@ def doors(pid):
     return sorted({int(port, 16) for where, _, port in ports if not where.endswith(("0100007F", "01000000"))})
 
 
+def showing(store, certificate):
+    """Return a context that trusts the CA and shows a client's certificate; its key lies beside it."""
+    context = ssl.create_default_context(cafile=store["ca"])
+    context.load_cert_chain(certificate, str(Path(certificate).with_suffix(".key")))
+    return context
+
+
 found = {}
 stores = json.loads(sys.argv[1])
 # One that does not exist is told on standard error, and the others are shown all the same.
@@ -94,6 +102,10 @@ for store in stores:
             "verified": handshake(address, int(port), store["certificate"], trusting),
             "old": handshake(address, int(port), store["certificate"], old),
             "nameless": handshake(address, int(port), store["certificate"], trusting, words["secure"]),
+        } | {
+            who: handshake(address, int(port), store["certificate"], showing(store, file), words["secure"])
+            for who, file in store.get("shown", {}).items()
+            if Path(file).exists()
         }
     found[store["name"]] = {"ports": ports, "listening": doors(str(container["State"]["Pid"]))}
 print(json.dumps(found))

@@ -31,13 +31,22 @@ from hedgerow.declaration.kinds import (
 Role = Literal["edge", "app", "data"]
 Roles = tuple[Role, ...]
 EVERY_ROLE: Roles = ("edge", "app", "data")
+Feature = Literal[
+    "session-replay",
+    "feature-flags",
+    "error-tracking",
+    "destinations",
+    "batch-exports",
+    "live-events",
+    "screenshots",
+]
 
 
 class LabHost(Model):
     """A host that the lab boots."""
 
     name: Label = Field(description="The host's own name.", examples=["hedge-1"])
-    roles: Roles = Field(default=EVERY_ROLE, description="What runs there: edge and app (always together), data.")
+    roles: Roles = Field(default=EVERY_ROLE, description="What runs there: edge, app, data.")
 
 
 class Lab(Model):
@@ -69,7 +78,7 @@ class OnPremHost(Model):
         description="The account to connect with: not root, with sudo and no password asked.", examples=["debian"]
     )
     port: Port = Field(default=22, description="The port of SSH.")
-    roles: Roles = Field(default=EVERY_ROLE, description="What runs there: edge and app (always together), data.")
+    roles: Roles = Field(default=EVERY_ROLE, description="What runs there: edge, app, data.")
     identity_file: File | None = Field(
         default=None,
         description="The private key to connect with, relative to this file. Default: your SSH agent and keys.",
@@ -276,6 +285,10 @@ class Declaration(Model):
         default=Access(), description="Who may come in, and what may be reached. All closed by default."
     )
     posthog: PostHog = Field(default=PostHog(), description="The application itself.")
+    features: tuple[Feature, ...] = Field(
+        default=("session-replay", "feature-flags"),
+        description="What runs beside product analytics; each brings services of its own (docs/services.md).",
+    )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")

@@ -1,10 +1,24 @@
-"""Ways in which a hurried administrator undoes the confinement of side-cars."""
+"""Ways in which a hurried administrator undoes the protection of the ways between services."""
 
 TOGETHER = True
+UNIT = "/etc/systemd/system/hedgerow-sidecar-{}.service"
+DOOR = "/etc/hedgerow/sidecars/feature-flags.conf"
+
+
+def restart(service: str) -> str:
+    """Return the command that has a side-car run with its files as they are now."""
+    return f"systemctl daemon-reload; systemctl restart hedgerow-sidecar-{service}.service; sleep 1"
+
 
 SABOTAGE = {
-    "sidecars.confined": (
-        "sed -i 's/^DynamicUser=true/User=root/' /etc/systemd/system/hedgerow-sidecar-capture.service;"
-        " systemctl daemon-reload; systemctl restart hedgerow-sidecar-capture.service; sleep 1"
+    "sidecars.confined": f"sed -i 's/^DynamicUser=true/User=root/' {UNIT.format('capture')}; {restart('capture')}",
+    "sidecars.clients-proven": f"sed -i '/^requireCert/d' {DOOR}; {restart('feature-flags')}",
+    # Something else at the door, which asks nobody and hides nothing.
+    "sidecars.tls-only": (
+        f"place=$(sed -n '/^.door/,$s/^accept = //p' {DOOR}); sed -i"
+        ' "s#^ExecStart=.*#ExecStart=/usr/bin/python3 -m http.server ${place#*:} --bind ${place%:*}#"'
+        f" {UNIT.format('feature-flags')}; {restart('feature-flags')}; sleep 1"
     ),
 }
+# Whoever may come in finds nobody that proves to be the service.
+COMPANIONS = {"sidecars.tls-only": {"sidecars.clients-proven"}}

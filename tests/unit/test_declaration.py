@@ -353,15 +353,6 @@ HOSTS = {
         "before the type",
         "begin with the type",
     ),
-    "edge and app apart": onprem(
-        "    - {name: one, address: 192.0.2.52, user: debian}\n",
-        "    - {name: one, address: a.example, private_address: 192.0.2.52, user: debian, roles: [edge]}\n"
-        "    - {name: two, address: b.example, private_address: 192.0.2.53, user: debian, roles: [app, data]}\n",
-        9,
-        "target.hosts[0].roles",
-        "different hosts",
-        "[edge, app]",
-    ),
     "two data hosts": onprem(
         "{name: one, address: 192.0.2.52, user: debian}",
         FRONT.replace("app]", "app, data]")

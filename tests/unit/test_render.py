@@ -14,7 +14,8 @@ from hedgerow import render
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, parse
 from hedgerow.hosts import Host, Site
-from hedgerow.services import NO_SERVICES, load_table
+from hedgerow.images import table_of
+from hedgerow.services import load_table
 from hedgerow.stack import LockedImage, Stack
 from hedgerow.variables import variables
 
@@ -78,7 +79,8 @@ CREDENTIALS = Credentials(
     {
         name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
         for name in (
-            *("edge", "postgres", "valkey", "clickhouse", "kafka"),
+            *("edge", "hedgerow_edge", "postgres", "valkey"),
+            *(row.name for row in load_table().services),
             *(f"posthog_{row.name.replace('-', '_')}" for row in load_table().services),
         )
     },
@@ -86,7 +88,7 @@ CREDENTIALS = Credentials(
 
 
 def stack(declaration: Declaration, site: Site) -> Stack:
-    table = load_table() if declaration.posthog.deploy else NO_SERVICES
+    table = table_of(declaration)
     images = {
         key: LockedImage(f"{row.stand_in}@sha256:{'c' * 64}", "/cache/stand-in.tar")
         if site.stand_ins
@@ -153,7 +155,7 @@ def test_a_second_write_touches_nothing_and_leftovers_go(tmp_path: Path) -> None
 def test_without_posthog_nothing_of_it_is_asked_for() -> None:
     files = rendered("prepared")
     assert yaml.safe_load(files["host_vars/hedge-1/posthog.yml"])["posthog_services"] == []
-    assert yaml.safe_load(files["group_vars/edge/edge.yml"])["edge_default_upstream"] == ""
+    assert yaml.safe_load(files["group_vars/edge/edge.yml"])["edge_default"] == ""
 
 
 def test_a_port_of_its_own_is_pinned_as_ssh_looks_it_up() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from hedgerow.declaration.models import Feature
 from hedgerow.errors import CallError
 from hedgerow.services import TABLE, load_table, parse_table
 
@@ -94,7 +95,15 @@ REFUSED = {
         "networks.log: 10.90.0.128/25 overlaps app",
     ),
     "a tier that is none": (worker(tier="edge"), 'services.worker.tier: "edge" is neither of app, data'),
-    "use of what serves nobody": (worker(uses=["web"]), 'services.worker.uses: no service "web" serves others'),
+    "use of what serves nobody": (
+        worker(uses=["worker"]),
+        'services.worker.uses: no other service "worker" serves others',
+    ),
+    "a setting that leads where there is no way": (
+        worker(environment={"CDP_API_URL": "http://{web}"}),
+        "services.worker: CDP_API_URL leads to web; name it in `uses`",
+    ),
+    "a feature that is none": (worker(features=["x"]), 'services.worker.features: there is no feature "x"'),
     "a store in the application tier": (
         worker(serves=[9000]),
         "services.worker.serves: only a store of the data tier is passed on to others",
@@ -198,3 +207,7 @@ def test_tells_every_problem_at_once() -> None:
 def test_refuses_what_is_not_yaml() -> None:
     with pytest.raises(CallError):
         parse_table("a: [")
+
+
+def test_the_features_of_the_table_are_those_that_can_be_declared() -> None:
+    assert set(load_table().features) == set(get_args(Feature))

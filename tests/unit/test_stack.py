@@ -16,6 +16,11 @@ TWO = (
     Host("front", "203.0.113.10", "192.0.2.10", "debian", roles=("edge", "app")),
     Host("store", "203.0.113.11", "192.0.2.11", "debian", roles=("data",)),
 )
+THREE = (
+    Host("edge", "203.0.113.10", "192.0.2.10", "debian", roles=("edge",)),
+    Host("app", "203.0.113.11", "192.0.2.11", "debian", roles=("app",)),
+    Host("store", "203.0.113.12", "192.0.2.12", "debian", roles=("data",)),
+)
 LAB = (Host("lab", "192.0.2.20", "192.0.2.20", "debian", machine="container"),)
 DIGEST = "@sha256:" + "0" * 64
 PULLED = {key: LockedImage(image.repository + DIGEST) for key, image in TABLE.images.items()}
@@ -51,7 +56,7 @@ def test_hardened_settings_reach_the_web_service() -> None:
         "SESSION_COOKIE_AGE": "28800",
         "IS_BEHIND_PROXY": "true",
         "TRUST_ALL_PROXIES": "false",
-        "TRUSTED_PROXIES": "10.90.0.1",
+        "TRUSTED_PROXIES": "127.0.0.1",
         "DISABLE_SECURE_SSL_REDIRECT": "false",
         "OPT_OUT_CAPTURE": "true",
     }
@@ -104,13 +109,23 @@ def test_what_faces_the_network_may_neither_administer_nor_listen(user: str) -> 
 
 def test_routes_lead_to_containers() -> None:
     made = stack()
-    assert made.edge_default_upstream == "10.90.0.10:8000"
-    assert [(each["name"], each["upstream"], each["access"]) for each in made.edge_routes] == [
-        ("capture", "10.90.0.12:3000", "ingest"),
-        ("replay-capture", "10.90.0.13:3000", "ingest"),
-        ("feature-flags", "10.90.0.14:3001", "ingest"),
-        ("remote-config", "10.90.0.10:8000", "ingest"),
+    assert [(each["name"], each["to"], each["access"]) for each in made.edge_routes] == [
+        ("capture", "capture", "ingest"),
+        ("replay-capture", "replay-capture", "ingest"),
+        ("feature-flags", "feature-flags", "ingest"),
+        ("remote-config", "web", "ingest"),
     ]
+    assert {each["name"]: (each["address"], each["port"]) for each in made.edge_services(ONE[0])} == {
+        "capture": ("10.90.0.12", 18012),
+        "replay-capture": ("10.90.0.13", 18013),
+        "feature-flags": ("10.90.0.14", 18014),
+        "web": ("10.90.0.10", 18010),
+    }
+
+
+def test_an_edge_of_its_own_finds_them_at_the_application_s_host() -> None:
+    made = stack(THREE)
+    assert {each["address"] for each in made.edge_services(THREE[0])} == {"192.0.2.11"}
 
 
 def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
@@ -154,9 +169,14 @@ def test_on_one_host_each_store_lets_in_its_own_clients() -> None:
 def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
     made = stack(TWO)
     front, store = (made.needs(host) for host in TWO)
-    assert front.inbound == front.published == []
-    assert {tuple(rule["to"]) for rule in front.forward} == {("192.0.2.11/32",)}
-    assert {port for rule in front.forward for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092}
+    assert front.inbound == []
+    leaving = [rule for rule in front.forward if not rule["passed_on"]]
+    assert {tuple(rule["to"]) for rule in leaving} == {("192.0.2.11/32",)}
+    assert {port for rule in leaving for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092}
+    # Neighbours on one bridge, who would not answer one another straight.
+    assert [(rule["to"], rule["neighbours"]) for rule in front.published] == [
+        ("10.90.0.14", ["10.90.0.10/32", "10.90.0.11/32"])
+    ]
     assert {(tuple(rule["from"]), rule["interface"]) for rule in store.inbound} == {(("192.0.2.10/32",), "")}
     assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
     assert [each["name"] for each in made.posthog_services(TWO[1])] == ["kafka", "clickhouse"]
@@ -166,10 +186,11 @@ def test_the_event_log_is_reached_through_a_side_car() -> None:
     made = stack(TWO)
     assert row("capture", made)["hosts"]["kafka.hedgerow.internal"] == "127.0.0.1"
     assert row("capture", made)["sidecar"]
-    assert made.sidecars(TWO[0])["capture"] == [
+    front = {each["name"]: each for each in made.sidecars(TWO[0])}
+    assert front["capture"]["ways"] == [
         {"store": "kafka", "name": "kafka.hedgerow.internal", "address": "192.0.2.11", "port": 9092}
     ]
-    assert list(made.sidecars(TWO[1])) == ["clickhouse"]
+    assert [(each["name"], each["door"]) for each in made.sidecars(TWO[1])] == [("clickhouse", {})]
     assert "posthog_capture" in made.stores.clients
     assert row("web", made)["hosts"]["clickhouse.hedgerow.internal"] == "192.0.2.11"
     assert row("web", made)["environment"]["CLICKHOUSE_USER"] == "posthog_web"
@@ -179,7 +200,7 @@ def test_without_posthog_nothing_is_asked_for() -> None:
     made = stack(table=NO_SERVICES, images={})
     needs = made.needs(ONE[0])
     assert (made.services, made.wanted, made.posthog_services(ONE[0]), made.posthog_secrets(ONE[0])) == ([], {}, [], {})
-    assert (made.containers_networks(ONE[0]), made.edge_routes, made.edge_default_upstream) == ([], [], "")
+    assert (made.containers_networks(ONE[0]), made.edge_routes, made.edge_services(ONE[0])) == ([], [], [])
     assert made.posthog_bootstrap("jane@acme.example", "acme") == {}
     assert (needs.inbound, needs.outbound, needs.forward, needs.published) == ([], [], [], [])
 
@@ -187,3 +208,32 @@ def test_without_posthog_nothing_is_asked_for() -> None:
 @pytest.mark.parametrize("hosts", [ONE, TWO, LAB], ids=["one", "two", "lab"])
 def test_the_same_input_gives_the_same_values(hosts: tuple[Host, ...]) -> None:
     assert stack(hosts).posthog_services(hosts[0]) == stack(hosts).posthog_services(hosts[0])
+
+
+def test_a_service_is_entered_by_its_door_alone_and_by_those_that_may() -> None:
+    made = stack()
+    found = {each["name"]: each["door"] for each in made.sidecars(ONE[0])}
+    assert found["feature-flags"] == {
+        "address": "10.90.0.14",
+        "port": 18014,
+        "to": 3001,
+        "open_to": ["hedgerow_edge", "posthog_web", "posthog_worker"],
+    }
+    assert found["capture"]["open_to"] == ["hedgerow_edge"]
+    assert found["worker"] == {}
+
+
+def test_a_service_that_uses_another_is_told_where_its_own_side_car_leads() -> None:
+    web = row("web", stack(TWO))
+    assert web["environment"]["FEATURE_FLAGS_SERVICE_URL"] == "http://feature-flags.hedgerow.internal:18014"
+    assert web["hosts"]["feature-flags.hedgerow.internal"] == "127.0.0.1"
+
+
+def test_without_a_feature_its_services_are_gone_and_all_that_led_to_them() -> None:
+    made = stack(table=TABLE.only(["session-replay"]))
+    assert "feature-flags" not in made.services
+    assert "replay-capture" in made.services
+    assert "FEATURE_FLAGS_SERVICE_URL" not in row("web", made)["environment"]
+    assert "posthog_feature_flags" not in {each["name"] for each in made.stores.valkey_users}
+    assert "feature-flags" not in {each["to"] for each in made.edge_routes}
+    assert "feature_flags" not in TABLE.only([]).images
