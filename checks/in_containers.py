@@ -25,12 +25,14 @@ STORES = {
     "kafka": {"9092": {"plain": VERSIONS, "secure": VERSIONS}},
 }
 LEAST_DAYS = 1
-# How a server ends it with a client that it does not know: an alert of TLS, or a connection closed or reset behind it.
+# How a server ends it with a client that it does not know: an alert of TLS (stunnel's, for a name that is not on its
+# list, is the internal error), or a connection closed or reset behind it.
 REFUSALS = (
     "CERTIFICATE_REQUIRED",
     "CERTIFICATE_UNKNOWN",
     "HANDSHAKE_FAILURE",
     "BAD_CERTIFICATE",
+    "TLSV1_ALERT_INTERNAL_ERROR",
     "closed",
     "reset by peer",
 )

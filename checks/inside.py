@@ -130,8 +130,8 @@ def stores(declared: Declared) -> list[tuple[str, int]]:
 def trial(sheet: Sheet) -> str:
     """Return the question what a container reaches: ourselves, the hosts' own doors, a cloud's metadata, the stores."""
     declared = sheet.declared
-    gateway = str(ipaddress.ip_network(declared.app_subnet)[1])
-    doors = [(address, declared.ssh_port) for address in (gateway, *(peer.private_address for peer in declared.hosts))]
+    gateways = [str(ipaddress.ip_network(subnet)[1]) for subnet in declared.app_subnets]
+    doors = [(at, declared.ssh_port) for at in (*gateways, *(peer.private_address for peer in declared.hosts))]
     ours = [(sheet.controller, 22), (sheet.controller, 443)]
     forbidden = [place for place in (*ours, METADATA, *doors) if not _declared(place, declared.outbound_to)]
     ways: dict[str, list[tuple[str, int]]] = {}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from dataclasses import replace
 
 import pytest
 
-from checks.door import GIGABYTE, Request, refused, verifying
+from checks.door import GIGABYTE, Door, Request, refused, verifying
 from checks.nftables import within
 from checks.on_host import program
+from checks.visits import Visits
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 SIGN_UP = ("/signup", "/signup/", "/api/signup", "/api/signup/", "//api/signup", "/api/%73ignup/", "/API/signup")
@@ -23,6 +25,7 @@ NOT_CAPTURE = (
     *("/settings", "/flagship", "/array-of", "/api/feature_flag", "/api/feature_flag/1"),
 )
 FLOOD_LIMIT = 60
+APPLICATION = "hedgerow-web.service"
 # Where events and recordings come in, and a page.
 KEPT = ("/e/", "/batch/", "/capture/", "/i/v0/e/", "/s/")
 LOOKED_AT = "/login"
@@ -108,7 +111,7 @@ def test_pages_open_for_declared_networks_alone(finding, visits, declared, outsi
 def test_events_come_from_declared_networks_alone(finding, declared, outside, stranger):
     """An empty event is refused by capture itself, so a refusal by the edge (403) is told from one behind it."""
     finding.expect("a stranger's events refused unless any may send them, and then through the capture paths alone")
-    if not declared.services:
+    if not declared.all_services:
         raise NotExercised("PostHog is not deployed, so nobody takes events")
     free, pages_too = (within(outside.stranger, each) for each in (declared.ingest_from, declared.interface_from))
     finding.asked(f"TCP connect from {outside.stranger} to port 443")
@@ -168,7 +171,7 @@ def test_nobody_floods_the_application(finding, host, visits, sheet):
 def test_what_cannot_be_kept_is_refused(finding, host, sheet, declared):
     """An address of the host's own is always answered as everybody is while there is no room; nothing is changed."""
     finding.expect("503 with Retry-After for events without room, pages as ever, and somebody who measures the room")
-    if not declared.services:
+    if not declared.all_services:
         raise NotExercised("PostHog is not deployed, so nobody takes events")
     answers = json.loads(finding.ask(host, rehearsal(sheet)).stdout)
     watching = finding.ask(host, WATCHING, codes=(0, 2)).stdout.split()
@@ -188,17 +191,19 @@ def test_what_cannot_be_kept_is_refused(finding, host, sheet, declared):
 
 
 @pytest.mark.control("edge.forwarded-for-overwritten")
-def test_the_application_learns_the_true_address(finding, host, visits, declared, outside):
-    """A request with a false address is made here, and overheard on the host between the edge and the application."""
+def test_the_application_learns_the_true_address(finding, host, sheet, outside):
+    """A request with a false address is made here, and overheard where the application has it out of TLS."""
     finding.expect(f"X-Forwarded-For naming {outside.controller} alone, and nothing of the address claimed")
-    if not declared.posthog or not declared.services:
+    declared = sheet.declared
+    if not declared.posthog or not declared.all_services:
         raise NotExercised("PostHog is not deployed, so nobody learns anything")
     if not within(outside.controller, declared.interface_from):
         raise NotExercised(f"this controller ({outside.controller}) is not in interface_from")
     claimed, word = "203.0.113.99", f"hedgerow-{secrets.token_hex(8)}"
     claims = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP"), claimed)
     headers = {**claims, "Forwarded": f"for={claimed}", "User-Agent": word}
-    question = program("overhear", word)
+    visits = Visits(Door.of(sheet, replace(outside, address=declared.edge_address)), outside.controller)
+    question = program("overhear", APPLICATION, word)
     host.backend.ask_ahead(question)
     for attempt in range(20):
         # The listener is there a moment after it was asked for, and goes once it has heard: then nobody needs more.
@@ -209,7 +214,7 @@ def test_the_application_learns_the_true_address(finding, host, visits, declared
     heard = json.loads(finding.ask(host, question).stdout)
     finding.observe(", ".join(f"{name}: {value}" for name, value in (heard or {}).items()) or "nothing overheard")
     if heard is None:
-        raise CouldNotAsk("our request did not pass between the edge and the application")
+        raise CouldNotAsk("our request did not come out of the application's side-car")
     assert heard.get("x-forwarded-for") == outside.controller, f"it learns {heard.get('x-forwarded-for', 'nothing')}"
     assert not any(claimed in value for value in heard.values()), "the address that a client claims is passed on"
 

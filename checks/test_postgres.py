@@ -238,7 +238,7 @@ def test_rules_are_ours_and_loaded(host, finding, here, declared):
     """Named databases to named roles from the application's addresses; anything else is somebody's shortcut."""
     finding.expect("only named roles, databases and addresses of the application, loaded by the running server")
     ours = [peer.private_address for peer in declared.hosts if "app" in peer.roles]
-    networks = [declared.app_subnet, "127.0.0.1/32", f"{here.private_address}/32", *(f"{ip}/32" for ip in ours)]
+    networks = [*declared.app_subnets, "127.0.0.1/32", f"{here.private_address}/32", *(f"{ip}/32" for ip in ours)]
     rules = facts(finding, host, RULES)
     strange = list(access_rules.beyond(rules, [str(ipaddress.ip_network(network)) for network in networks]))
     loaded = finding.ask(host, LOADED).stdout.strip()

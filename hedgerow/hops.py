@@ -136,13 +136,11 @@ def _entrance(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> 
     checks = [{**_tcp(ports, f"the checks ask {row.name}"), "to": [f"{place}/32"], "users": ["root"]}]
     if not clients:
         return [], [], checks
-    network = IPv4Network(table.networks[row.network])
     published = {
         **_tcp(ports, f"{row.name} for those that use it"),
         "from": clients,
         "address": host.private_address,
         "to": place,
-        "neighbours": [each for each in clients if IPv4Network(each).subnet_of(network)],
     }
     passed = {**_tcp(ports, f"they reach {row.name}"), "from": clients, "to": [f"{place}/32"], "passed_on": True}
     return [published], [passed], checks

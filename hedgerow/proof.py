@@ -85,7 +85,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         interface_from=resolve_sources(access.interface_from, site.controller),
         ingest_from=resolve_sources(access.ingest_from, site.controller),
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
-        app_subnet=load_table().networks["app"],
+        app_subnets=tuple(load_table().subnets("app")),
         services=tuple(row.name for row in running),
         all_services=tuple(row.name for row in table.services),
         hops=tuple(
@@ -104,6 +104,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
         reserve=declaration.capacity.reserve_gib * GIB,
+        edge_address=edge_host(site).address,
     )
 
 

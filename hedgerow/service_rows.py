@@ -165,6 +165,10 @@ class Table:
         """Return a row by name. Raises KeyError."""
         return {row.name: row for row in self.services}[name]
 
+    def subnets(self, tier: str) -> list[str]:
+        """Return the networks of a tier's services."""
+        return [self.networks[name] for name in dict.fromkeys(row.network for row in self.services if row.tier == tier)]
+
     def environment(self, row: Service) -> dict[str, str]:
         """Return all plain variables of a row, its own last: they win over shared ones."""
         merged: dict[str, str] = {}

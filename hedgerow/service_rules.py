@@ -105,6 +105,10 @@ def _ways(table: Table, row: Service, at: str) -> Iterator[str]:
     for name in row.uses:
         if name not in {each.name for each in table.services if each.serves or each.door} - {row.name}:
             yield f'{at}.uses: no other service "{name}" serves others'
+    for other in table.services:
+        if other.name in row.uses and other.network == row.network and other.name != row.name:
+            # It would answer straight, and bridges pass nothing between two of their own.
+            yield f"{at}.uses: {other.name} is on the same bridge; give what others ask a network of its own"
     if row.topics and bool(row.topics.reads) != bool(row.topics.group):
         yield f"{at}.topics: who reads has a group, and nobody else"
     if row.topics and "kafka" not in row.uses:

@@ -28,7 +28,7 @@ class Declared:
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
     service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
     that may. `sidecars` are services beside which one runs. `reserve` are bytes of disk with less of which no events
-    are taken.
+    are taken. `edge_address` is where this controller finds the edge.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Declared:
     interface_from: tuple[str, ...]
     ingest_from: tuple[str, ...]
     hosts: tuple[Peer, ...]
-    app_subnet: str
+    app_subnets: tuple[str, ...]
     services: tuple[str, ...]
     ca_file: str
     tls: str
@@ -57,6 +57,7 @@ class Declared:
     mask_inputs: bool = True
     mask_text: bool = True
     reserve: int = 0
+    edge_address: str = ""
 
 
 @dataclass(frozen=True)

@@ -199,9 +199,9 @@ class Stack:
         return hops.needs(self.table, self.hosts, host)
 
     @property
-    def app_subnet(self) -> str:
+    def app_subnets(self) -> list[str]:
         """Where the containers of the application have their addresses."""
-        return self.table.networks.get("app", "")
+        return self.table.subnets("app")
 
     def _running(self, host: Host) -> list[Service]:
         return [row for row in self.table.services if row.tier in host.roles]

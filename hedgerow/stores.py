@@ -128,8 +128,7 @@ class Stores:
         From its own containers the address is theirs. From another host it is that host's: what a host forwards for
         its containers leaves under the host's address.
         """
-        subnet = self.table.networks.get("app")
-        own = [subnet] if subnet and "app" in host.roles else []
+        own = self.table.subnets("app") if "app" in host.roles else []
         others = [f"{each.private_address}/32" for each in hops.playing(self.hosts, "app") if each.name != host.name]
         return own + others
 
@@ -137,6 +136,11 @@ class Stores:
 def account(row: Service) -> str:
     """Name of a service's own role in PostgreSQL and user in Valkey."""
     return f"posthog_{row.name.replace('-', '_')}"
+
+
+def door(name: str) -> str:
+    """Name of the certificate by which a service's door is known: one that a reference into the vault can spell."""
+    return f"door_{name.replace('-', '_')}"
 
 
 def vault(place: str) -> str:

@@ -17,7 +17,7 @@ from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import INSIDE, Stack
-from hedgerow.stores import EDGE
+from hedgerow.stores import EDGE, door
 
 Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
@@ -43,8 +43,9 @@ def server_names(declaration: Declaration, site: Site, stack: Stack) -> dict[str
     """
     edge = edge_host(site)
     addresses = tuple(dict.fromkeys((edge.private_address, *_ip(edge.address))))
-    inside = ("postgres", "valkey", *stack.stores.names, *stack.stores.doors)
-    return {"edge": (declaration.domain, *addresses)} | {name: (f"{name}.{INSIDE}",) for name in inside}
+    inside = {name: name for name in ("postgres", "valkey", *stack.stores.names)}
+    inside |= {door(name): name for name in stack.stores.doors}
+    return {"edge": (declaration.domain, *addresses)} | {owner: (f"{name}.{INSIDE}",) for owner, name in inside.items()}
 
 
 def edge_host(site: Site) -> Host:
@@ -162,10 +163,10 @@ def _sidecars(host: Host, credentials: Credentials, stack: Stack) -> Values:
     for row in stack.sidecars(host):
         name, account = row["name"], stack.account(row["name"])
         owners = {name: account} if row["ways"] else {}
-        owners |= {f"{name}.door": name} if row["door"] else {}
+        owners |= {f"{name}.door": door(name)} if row["door"] else {}
         certificates = [{"name": file, "content": credentials.certificates[owner]} for file, owner in owners.items()]
         services.append({**row, "certificates": certificates})
-        keys |= {file: f"{{{{ vault.tls['{owner}'] }}}}" for file, owner in owners.items()}
+        keys |= {file: f"{{{{ vault.tls.{owner} }}}}" for file, owner in owners.items()}
     return {"sidecars_services": services, "sidecars_keys": keys}
 
 
@@ -267,13 +268,13 @@ def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values
 
 
 def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
-    if "app" not in host.roles or not stack.app_subnet:
+    if "app" not in host.roles or not stack.app_subnets:
         return []
     return [
         {
             "proto": "tcp",
             "ports": [allowed.port],
-            "from": [stack.app_subnet],
+            "from": stack.app_subnets,
             "to": [allowed.to],
             "passed_on": False,
             "why": allowed.why or "declared in access.outbound_to",

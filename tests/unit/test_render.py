@@ -17,6 +17,7 @@ from hedgerow.hosts import Host, Site
 from hedgerow.images import table_of
 from hedgerow.services import load_table
 from hedgerow.stack import LockedImage, Stack
+from hedgerow.stores import door
 from hedgerow.variables import variables
 
 SNAPSHOTS = Path(__file__).resolve().parent.parent / "data" / "deployments"
@@ -80,7 +81,8 @@ CREDENTIALS = Credentials(
         name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
         for name in (
             *("edge", "hedgerow_edge", "postgres", "valkey"),
-            *(row.name for row in load_table().services),
+            *(row.name for row in load_table().services if row.serves),
+            *(door(row.name) for row in load_table().services if row.door),
             *(f"posthog_{row.name.replace('-', '_')}" for row in load_table().services),
         )
     },

@@ -103,6 +103,10 @@ REFUSED = {
         worker(environment={"CDP_API_URL": "http://{web}"}),
         "services.worker: CDP_API_URL leads to web; name it in `uses`",
     ),
+    "somebody on the same bridge": (
+        worker(uses=["web"]),
+        "services.worker.uses: web is on the same bridge; give what others ask a network of its own",
+    ),
     "a feature that is none": (worker(features=["x"]), 'services.worker.features: there is no feature "x"'),
     "a store in the application tier": (
         worker(serves=[9000]),

@@ -118,7 +118,7 @@ def test_routes_lead_to_containers() -> None:
     assert {each["name"]: (each["address"], each["port"]) for each in made.edge_services(ONE[0])} == {
         "capture": ("10.90.0.12", 18012),
         "replay-capture": ("10.90.0.13", 18013),
-        "feature-flags": ("10.90.0.14", 18014),
+        "feature-flags": ("10.90.4.14", 18014),
         "web": ("10.90.0.10", 18010),
     }
 
@@ -157,9 +157,9 @@ def test_an_archive_of_several_images_is_one_row_an_image() -> None:
 
 def test_on_one_host_each_store_lets_in_its_own_clients() -> None:
     needs = stack().needs(ONE[0])
-    inbound = {tuple(rule["ports"]): rule["from"] for rule in needs.inbound}
-    assert "10.90.0.12/32" not in inbound[(5432,)], "capture has no business in PostgreSQL"
-    assert "10.90.0.12/32" in inbound[(6379,)]
+    inbound = {(port, client) for rule in needs.inbound for port in rule["ports"] for client in rule["from"]}
+    assert (5432, "10.90.0.12/32") not in inbound, "capture has no business in PostgreSQL"
+    assert {(6379, "10.90.0.12/32"), (6379, "10.90.4.14/32")} <= inbound
     published = {tuple(rule["ports"]): rule["from"] for rule in needs.published}
     assert "10.90.0.12/32" not in published[(8443, 9440)], "nor in ClickHouse"
     assert {"10.90.0.12/32", "10.90.1.10/32"} <= set(published[(9092,)])
@@ -173,9 +173,8 @@ def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
     leaving = [rule for rule in front.forward if not rule["passed_on"]]
     assert {tuple(rule["to"]) for rule in leaving} == {("192.0.2.11/32",)}
     assert {port for rule in leaving for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092}
-    # Neighbours on one bridge, who would not answer one another straight.
-    assert [(rule["to"], rule["neighbours"]) for rule in front.published] == [
-        ("10.90.0.14", ["10.90.0.10/32", "10.90.0.11/32"])
+    assert [(rule["to"], rule["from"]) for rule in front.published] == [
+        ("10.90.4.14", ["10.90.0.10/32", "10.90.0.11/32"])
     ]
     assert {(tuple(rule["from"]), rule["interface"]) for rule in store.inbound} == {(("192.0.2.10/32",), "")}
     assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
@@ -214,7 +213,7 @@ def test_a_service_is_entered_by_its_door_alone_and_by_those_that_may() -> None:
     made = stack()
     found = {each["name"]: each["door"] for each in made.sidecars(ONE[0])}
     assert found["feature-flags"] == {
-        "address": "10.90.0.14",
+        "address": "10.90.4.14",
         "port": 18014,
         "to": 3001,
         "open_to": ["hedgerow_edge", "posthog_web", "posthog_worker"],
