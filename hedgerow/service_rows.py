@@ -59,11 +59,15 @@ class Postgres:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Valkey:
-    """What a service's user may do, as Valkey's ACL rules for commands (`ACL SETUSER`)."""
+    """What a service's user may do, as Valkey's ACL rules for commands (`ACL SETUSER`).
+
+    `sidecar` says that the service cannot verify a private CA, and that its side-car speaks TLS for it.
+    """
 
     rules: tuple[str, ...]
     keys: tuple[str, ...] = ("~*",)
     channels: tuple[str, ...] = ("&*",)
+    sidecar: bool = False
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
