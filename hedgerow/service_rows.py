@@ -50,11 +50,16 @@ class Health:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Postgres:
-    """The database a service's role may enter. The `owner` makes and changes its tables; others use them."""
+    """The database a service's role may enter. The `owner` makes and changes its tables; others use them.
+
+    All of them, or just those that it `reads` and `writes`.
+    """
 
     database: str
     connections: int
     owner: bool = False
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)

@@ -43,6 +43,11 @@ class Stores:
                 "databases": [row.postgres.database],
                 "connection_limit": row.postgres.connections,
             }
+            | {
+                key: list(tables)
+                for key, tables in (("reads", row.postgres.reads), ("writes", row.postgres.writes))
+                if tables
+            }
             for row in self.table.services
             if row.postgres
         ]

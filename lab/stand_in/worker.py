@@ -17,7 +17,7 @@ from stand_in.ingest import Event
 from stand_in.settings import Settings
 from stand_in.store import Store
 
-TOKENS_EVERY = 5.0
+TOKENS_EVERY = 1.0
 PAUSE = 1.0
 
 
