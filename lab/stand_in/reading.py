@@ -21,7 +21,7 @@ class Reader:
         from confluent_kafka import Consumer  # noqa: PLC0415 - as in event_log
 
         self.ended = threading.Event()
-        self.well = 0.0
+        self.well = -STALE
         self.client = Consumer(
             {
                 **client(settings),
@@ -53,7 +53,9 @@ class Reader:
                     deal(waiting)
                     self.client.commit(asynchronous=False)
                     waiting = []
-                self.well = time.monotonic()
+                # A log that does not answer gives no messages either, but assigns nobody a partition.
+                if self.client.assignment():
+                    self.well = time.monotonic()
             except Exception as error:
                 if not (isinstance(error, LogError | KafkaException) or passes(error)):
                     raise
