@@ -13,7 +13,6 @@ import psycopg
 from stand_in.definitions import people_in
 from stand_in.event_log import GROUP, INCOMING, MOST, ROWS, LogError, Outgoing, client, outgoing
 from stand_in.health import beat
-from stand_in.persons_tables import meet
 from stand_in.settings import Settings
 from stand_in.store import Store
 
@@ -55,7 +54,7 @@ def run(settings: Settings) -> None:
                     raise LogError(fault.name())
                 if waiting:
                     rows = outgoing([message.value() for message in waiting], teams)
-                    meet(store.pool, people_in(rows))
+                    store.meet(people_in(rows))
                     log.put(ROWS, rows)
                     reader.commit(asynchronous=False)
                     waiting = []

@@ -304,6 +304,10 @@ class Store:
                 rows,
             )
 
+    def meet(self, people: Sequence[tuple[int, str, Row]]) -> None:
+        """Note who was seen."""
+        persons_tables.meet(self.pool, people)
+
     def events(self, team: int, wanted: Wanted) -> list[Row]:
         """Return a project's events, the newest first."""
         return self._all(
