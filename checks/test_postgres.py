@@ -45,6 +45,14 @@ NARROWED = sql(
     "select coalesce(json_agg(setrole::regrole || ' ' || setting), '[]') from pg_db_role_setting,"
     " unnest(setconfig) setting where setting like 'pgaudit.%' or setting like 'log\\_%'"
 )
+# Who only counts or looks persons up has no business with sign-ins, keys and second factors.
+INTRUDERS = "runuser -u postgres -- bash -c " + shlex.quote(  # noqa: S608 - constant text
+    'names=$(psql -XAtqwc "select datname from pg_database where datallowconn") || exit 3; '
+    'for name in $names; do psql -XAtqwd "$name" -c "select rolname, relname from pg_class, pg_roles where relkind ='
+    " 'r' and relname ~ '^(posthog_user|posthog_personalapikey|posthog_team|otp_totp_totpdevice|django_session)\\$'"
+    " and rolname ~ '^posthog_(personhog_replica|property_defs_rs)\\$'"
+    " and has_table_privilege(pg_roles.oid, pg_class.oid, 'select, insert, update, delete')\" || exit 3; done"
+)
 OPEN_SCHEMAS = "runuser -u postgres -- bash -c " + shlex.quote(  # noqa: S608 - constant text
     'names=$(psql -XAtqwc "select datname from pg_database where datallowconn") || exit 3; '
     'for name in $names; do psql -XAtqwd "$name" -c "select current_database(), nspname, '
@@ -69,6 +77,7 @@ ASK_AHEAD = (
     LOADED,
     ROLES,
     OPEN_DATABASES,
+    INTRUDERS,
     AUDITED,
     NARROWED,
     OPEN_SCHEMAS,
@@ -135,16 +144,21 @@ def test_superusers_stay_on_the_host(host, finding):
 
 @pytest.mark.control("postgres.least-privilege")
 def test_services_own_nothing_but_their_data(host, finding):
-    finding.expect("no power of administration in any role but postgres, and no database open to everybody")
+    finding.expect("no power of administration but in postgres, no database open to everybody, accounts closed to some")
     powers = {
         role["name"]: role["powers"]
         for role in facts(finding, host, ROLES)
         if role["name"] != "postgres" and role["powers"]
     }
     everybody = facts(finding, host, OPEN_DATABASES)
-    finding.observe(f"powers: {powers or 'none'}; databases open to everybody: {', '.join(everybody) or 'none'}")
+    intruders = [line.replace("|", " in ") for line in finding.ask(host, INTRUDERS).stdout.splitlines()]
+    finding.observe(
+        f"powers: {powers or 'none'}; databases open to everybody: {', '.join(everybody) or 'none'}; of"
+        f" personhog-replica and property-defs-rs in tables of accounts: {', '.join(intruders) or 'none'}"
+    )
     assert not powers, f"too powerful: {powers}"
     assert not everybody, f"every role may connect to {', '.join(everybody)}"
+    assert not intruders, f"reaches people's accounts: {', '.join(intruders)}"
 
 
 @pytest.mark.control("postgres.listens-privately")

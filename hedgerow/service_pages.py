@@ -86,6 +86,8 @@ def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
 
 
 def _way(table: Table, row: Service, store: str) -> str:
+    if store == "valkey" and row.valkey and row.valkey.sidecar:
+        return f"Valkey as `{account(row)}` (TLS by its side-car, the name verified; password)"
     if store in NATIVE:
         return f"{NATIVE[store][0]} as `{account(row)}` ({NATIVE[store][1]})"
     if _has_door(table, store):

@@ -50,20 +50,29 @@ class Health:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Postgres:
-    """The database a service's role may enter. The `owner` makes and changes its tables; others use them."""
+    """The database a service's role may enter. The `owner` makes and changes its tables; others use them.
+
+    All of them, or just those that it `reads` and `writes`.
+    """
 
     database: str
     connections: int
     owner: bool = False
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Valkey:
-    """What a service's user may do, as Valkey's ACL rules for commands (`ACL SETUSER`)."""
+    """What a service's user may do, as Valkey's ACL rules for commands (`ACL SETUSER`).
+
+    `sidecar` says that the service cannot verify a private CA, and that its side-car speaks TLS for it.
+    """
 
     rules: tuple[str, ...]
     keys: tuple[str, ...] = ("~*",)
     channels: tuple[str, ...] = ("&*",)
+    sidecar: bool = False
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)

@@ -175,7 +175,7 @@ class Stack:
             ways = [
                 {"store": hop.store, "name": f"{hop.store}.{INSIDE}", "address": hop.address, "port": hop.port}
                 for hop in hops.hops(self.table, self.hosts)
-                if hop.service == row.name and self.stores.by_certificate(hop.store)
+                if hop.service == row.name and self.stores.by_sidecar(row, hop.store)
             ]
             door = (
                 {"address": self._address(row), "port": row.door, "to": row.port, "open_to": self.stores.admitted(row)}
@@ -248,7 +248,7 @@ class Stack:
             "port": row.port,
             # A store knows itself by the name in its certificate, on its own loopback.
             "hosts": {
-                f"{hop.store}.{INSIDE}": LOOPBACK if self.stores.by_certificate(hop.store) else hop.address
+                f"{hop.store}.{INSIDE}": LOOPBACK if self.stores.by_sidecar(row, hop.store) else hop.address
                 for hop in ways
             }
             | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {}),
@@ -301,7 +301,9 @@ def _source(row: Service, source: str) -> str:
             f"postgres://{name}:{vault(f'postgres.{name}')}@postgres.{INSIDE}:{hops.POSTGRES_PORT}"
             f"/{row.postgres.database}?sslmode=verify-full&sslrootcert={CA_FILE}"
         )
-    if source == "valkey":
+    if source == "valkey" and row.valkey:
+        if row.valkey.sidecar:
+            return f"redis://{name}:{vault(f'valkey.{name}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}/0"
         return (
             f"rediss://{name}:{vault(f'valkey.{name}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
             f"/0?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={CA_FILE}"

@@ -34,6 +34,7 @@ PACKAGES = (
     "dash",
     "python3",
     "python3-confluent-kafka",
+    "python3-grpcio",
     "python3-psycopg",
     "python3-psycopg-c",  # the pure one asks ldconfig for libpq, and there is no ldconfig here
     "python3-psycopg-pool",
@@ -82,7 +83,17 @@ KINDS = (
     Kind(
         "stand_in",
         "PostHog. This is not PostHog and holds none of its code",
-        {"posthog": "web", "capture": "capture", "node": "ingestion", "feature-flags": "feature-flags"},
+        {
+            "posthog": "web",
+            "capture": "capture",
+            "node": "ingestion",
+            "feature-flags": "feature-flags",
+            "hypercache-server": "hypercache-server",
+            "livestream": "livestream",
+            "personhog-replica": "personhog-replica",
+            "personhog-router": "personhog-router",
+            "property-defs-rs": "property-defs-rs",
+        },
     ),
     Kind("event_log", "a Kafka-compatible broker. It is a small one of Hedgerow's", {"kafka": "serve"}),
     Kind("analytics_store", "a ClickHouse server. Its engine is ClickHouse's", {"clickhouse": "serve"}, engine=True),

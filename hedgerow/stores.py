@@ -43,6 +43,11 @@ class Stores:
                 "databases": [row.postgres.database],
                 "connection_limit": row.postgres.connections,
             }
+            | {
+                key: list(tables)
+                for key, tables in (("reads", row.postgres.reads), ("writes", row.postgres.writes))
+                if tables
+            }
             for row in self.table.services
             if row.postgres
         ]
@@ -86,12 +91,16 @@ class Stores:
     @property
     def clients(self) -> list[str]:
         """Accounts that need a certificate to show."""
-        services = [account(row) for row in self.table.services if any(self.by_certificate(name) for name in row.uses)]
+        services = [account(row) for row in self.table.services if self.asks_by_sidecar(row)]
         return services + [EDGE] * bool(self.doors)
+
+    def asks_by_sidecar(self, row: Service) -> bool:
+        """Tell whether a service reaches anything by a side-car."""
+        return any(self.by_sidecar(row, name) for name in (*row.uses, "valkey"))
 
     def has_sidecar(self, row: Service) -> bool:
         """Tell whether a side-car speaks for a service, to those it asks or to those who ask it."""
-        return bool(row.door) or any(self.by_certificate(name) for name in row.uses)
+        return bool(row.door) or self.asks_by_sidecar(row)
 
     def admitted(self, row: Service) -> list[str]:
         """Accounts that a service's door opens to."""
@@ -121,6 +130,12 @@ class Stores:
     def by_certificate(self, store: str) -> bool:
         """Tell whether what is asked in a container knows its clients by certificate: a side-car shows it."""
         return store in self.doors or (store in self.names and self.table.service(store).certificates)
+
+    def by_sidecar(self, row: Service, store: str) -> bool:
+        """Tell whether a service's side-car leads to a store: the service cannot prove itself there, or verify it."""
+        if store == "valkey":
+            return bool(row.valkey and row.valkey.sidecar)
+        return self.by_certificate(store)
 
     def data_clients(self, host: Host) -> list[str]:
         """Return the networks from which a data host sees the services come.

@@ -1,4 +1,5 @@
-# What each container's first process was started with. Of URLs: scheme, host, port and query, never user or password;
+# What each container's first process was started with. Of URLs: scheme, host, whether that is the container's own
+# loopback, and query, never user or password;
 # of secrets: how long they are and whether they are among the values given as arguments. Plain settings as they stand.
 import json
 import re
@@ -14,6 +15,17 @@ running = subprocess.run(
     ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
 ).stdout.decode()
 containers = {}
+
+
+def loopback(host, pid):
+    if host in ("127.0.0.1", "localhost"):
+        return True
+    names = Path("/proc", pid, "root/etc/hosts")
+    lines = [line.partition("#")[0].split() for line in names.read_text().splitlines()] if names.exists() else []
+    found = [words[0] for words in lines if host in words[1:]]
+    return bool(found) and all(address.startswith("127.") for address in found)
+
+
 for line in running.splitlines():
     pid, name = line.split()
     settings, urls, lengths, defaults = {}, {}, {}, []
@@ -27,7 +39,8 @@ for line in running.splitlines():
             settings[variable] = value
         if parts:
             query = "&".join(part for part in parts.query.split("&") if not re.search("pass|secret|user", part))
-            urls[variable] = {"scheme": parts.scheme, "host": parts.hostname or "", "query": query}
+            name = parts.hostname or ""
+            urls[variable] = {"scheme": parts.scheme, "host": name, "query": query, "own": loopback(name, pid)}
         elif secret and value:
             lengths[variable] = len(value)
     containers[name] = {"settings": settings, "urls": urls, "lengths": lengths, "defaults": defaults}

@@ -6,7 +6,7 @@ A default is the hardened value. What is not in this release is not in these mod
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -164,6 +164,12 @@ class Access(Model):
     plugins: tuple[()] = Field(default=(), description="Apps and destinations that may run: none in this release.")
 
 
+def _image(of: str) -> Any:
+    return Field(
+        default=None, description=f"The image of {of}, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master."
+    )
+
+
 class Images(Model):
     """PostHog's images: a digest, or a tag that `images lock` resolves to one. In the lab, stand-ins by default."""
 
@@ -191,6 +197,11 @@ class Images(Model):
         default=None,
         description="The event log's image, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
     )
+    hypercache: Image | None = _image("hypercache-server")
+    livestream: Image | None = _image("livestream")
+    personhog_replica: Image | None = _image("personhog-replica")
+    personhog_router: Image | None = _image("personhog-router")
+    property_defs: Image | None = _image("property-defs-rs")
 
 
 class Registry(Model):

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from hedgerow.smoke import steps
+from hedgerow.smoke import behind, steps
 from hedgerow.smoke.browser import steps as in_browser
 from hedgerow.smoke.client import Client, RefusedError, UntrustedError
 from hedgerow.smoke.steps import Journey, NotTriedError, StepFailedError
@@ -76,6 +76,8 @@ def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
         key = taken.take("personal API key", steps.make_key, project)
         ids = taken.take("official SDK sends events", steps.send, project)
         taken.take("events are read back", steps.read_back, key, ids)
+        taken.take("a person is known by the events", behind.person, key, ids)
+        taken.take("a page's SDK gets its remote config", behind.remote_config, project)
         if sheet.browser_sdk:
             visit = taken.take("browser SDK sends events", in_browser.go, project)
             taken.take("browser events are read back", in_browser.events_arrive, key, visit)

@@ -21,7 +21,7 @@ from hedgerow.smoke.values import SmokeSheet
 
 LABEL = "hedgerow smoke"
 LEFT_BEHIND = timedelta(minutes=15)
-SCOPES = ["query:read"]
+SCOPES = ["query:read", "person:read"]
 BROWSER_SCOPES = ["session_recording:read"]
 STRANGER_SECONDS = 5.0
 SLOWEST_POLL = 2.0

@@ -1,4 +1,4 @@
-"""`python3 -m stand_in web|worker|capture|ingestion|feature-flags`; with `health` before it, the health command."""
+"""`python3 -m stand_in SERVICE`, by upstream's name; with `health` before it, the health command."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import sys
 from importlib import import_module
 
 from stand_in import health
-from stand_in.settings import SettingsError, read_settings
+from stand_in.settings import NEEDS, SettingsError, read_settings
 
 
 def main(words: list[str]) -> int:
     """Run one command until SIGTERM; return its exit code."""
     match words:
-        case ["health", ("web" | "worker" | "capture" | "ingestion" | "feature-flags") as service]:
+        case ["health", service] if service in NEEDS:
             return health.ask(service, os.environ)
-        case [("web" | "worker" | "capture" | "ingestion" | "feature-flags") as service]:
+        case [service] if service in NEEDS:
             try:
                 settings = read_settings(service, os.environ)
             except SettingsError as error:
                 print(f"stand-in: {error}", file=sys.stderr)
                 return 1
             # Only now: the health command, which runs every few seconds, must not pay for a web server's imports.
-            import_module(f"stand_in.{service.replace('-', '_')}").run(settings)
+            try:
+                import_module(f"stand_in.{service.replace('-', '_')}").run(settings)
+            except SettingsError as error:
+                print(f"stand-in: {error}", file=sys.stderr)
+                return 1
             return 0
-    print(__doc__, file=sys.stderr)
+    print(f"{__doc__}\nServices: {', '.join(NEEDS)}", file=sys.stderr)
     return 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from stand_in import accounts, second_factor
+from stand_in import accounts, second_factor, tokens
 from stand_in.administration import project
 from stand_in.asgi import Reply, Request, as_json
 from stand_in.guard import CSRF, SAFE, SESSION, client_of, cookie, csrf_fault, denied, fault, invalid
@@ -172,7 +173,10 @@ class Api:
         caller = self.caller(request, "project:read")
         if isinstance(caller, Reply):
             return caller
-        return _not_found() if self.team_fault(caller, which) else as_json(200, project(caller.person))
+        if self.team_fault(caller, which):
+            return _not_found()
+        live = {"live_events_token": tokens.live(caller.person, self.settings.secret_key, time.time())}
+        return as_json(200, project(caller.person) | (live if self.settings.live_events else {}))
 
     def events(self, request: Request, which: str) -> Reply:
         """GET /api/projects/N/events: the newest first, of the last day unless `after` says otherwise."""

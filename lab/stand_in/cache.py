@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from redis import Redis
@@ -19,12 +19,14 @@ MOST = 100
 
 
 def connect(settings: Settings) -> Redis:
-    """Return a client over verified TLS; read_settings refused a URL that says otherwise, which would win here."""
+    """Return a client over verified TLS, or one to the side-car on the own loopback that speaks it for us.
+
+    Which of the two a service may have, and that a URL says nothing weaker, read_settings saw to.
+    """
+    verified = {"ssl_ca_certs": settings.ca_file, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
     return Redis.from_url(
         settings.redis_url,
-        ssl_ca_certs=settings.ca_file,
-        ssl_cert_reqs="required",
-        ssl_check_hostname=True,
+        **(verified if settings.redis_url.startswith("rediss:") else {}),
         socket_timeout=10,
         socket_connect_timeout=5,
         decode_responses=True,
@@ -73,6 +75,14 @@ class Cache:
     def knows(self, token: str) -> bool:
         """Say whether a token is a project's."""
         return bool(self.client.sismember(TOKENS, token))
+
+    def keep(self, values: Mapping[str, str]) -> None:
+        """Keep values by their keys, each until the next."""
+        self.client.mset(dict(values))
+
+    def kept(self, key: str) -> str | None:
+        """Return what is kept."""
+        return self.client.get(key)
 
     def failures(self, who: str) -> int:
         """Return how often somebody failed to sign in of late."""

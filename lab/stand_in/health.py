@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from stand_in.settings import ADDRESSES
+from stand_in.settings import METRICS_PORTS, address_of
 
 HEARTBEAT = Path("/tmp/heartbeat")  # noqa: S108 - the container's own tmpfs, the only place it can write
 STALE = 30.0
-PATHS = {"web": "/_health", "capture": "/_readiness", "feature-flags": "/_readiness"}
+PATHS = {"web": "/_health", "livestream": "/", "property-defs-rs": "/_liveness"}  # the others: /_readiness
 
 
 def ask(service: str, environment: Mapping[str, str]) -> int:
@@ -37,10 +37,12 @@ def _beating() -> str:
 
 
 def _http(service: str, environment: Mapping[str, str]) -> str:
-    port = int(environment.get("ADDRESS", ADDRESSES[service]).rpartition(":")[2])
+    port = int(address_of(service, environment).rpartition(":")[2])
+    if service in METRICS_PORTS:
+        port = int(environment.get("METRICS_PORT", METRICS_PORTS[service]))
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", PATHS[service])
+        connection.request("GET", PATHS.get(service, "/_readiness"))
         answer = connection.getresponse()
         return "" if answer.status == 200 else f"{answer.status} {answer.read(200).decode(errors='replace')}"
     except (OSError, HTTPException) as error:

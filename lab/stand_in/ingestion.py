@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from stand_in.definitions import people_in
 from stand_in.event_log import GROUP, INCOMING, MOST, ROWS, LogError, Outgoing, client, outgoing
 from stand_in.health import beat
 from stand_in.settings import Settings
@@ -52,7 +53,9 @@ def run(settings: Settings) -> None:
                     waiting = [message for message in waiting if not message.error()]
                     raise LogError(fault.name())
                 if waiting:
-                    log.put(ROWS, outgoing([message.value() for message in waiting], teams))
+                    rows = outgoing([message.value() for message in waiting], teams)
+                    store.meet(people_in(rows))
+                    log.put(ROWS, rows)
                     reader.commit(asynchronous=False)
                     waiting = []
                 beat()

@@ -10,7 +10,20 @@ from urllib.parse import parse_qs, urlsplit
 
 TWO_WEEKS = 14 * 24 * 3600
 CA_FILE = "/etc/hedgerow/ca.crt"
-ADDRESSES = {"web": "0.0.0.0:8000", "capture": "0.0.0.0:3000", "feature-flags": "0.0.0.0:3001"}
+# Where a service listens, unless ADDRESS (or GRPC_ADDRESS, or BIND_HOST and BIND_PORT) says otherwise.
+ADDRESSES = {
+    "web": "0.0.0.0:8000",
+    "capture": "0.0.0.0:3000",
+    "feature-flags": "0.0.0.0:3001",
+    "hypercache-server": "0.0.0.0:3002",
+    "livestream": "0.0.0.0:8080",
+    "personhog-replica": "127.0.0.1:50051",
+    "personhog-router": "127.0.0.1:50052",
+    "property-defs-rs": "[::]:3301",
+}
+METRICS_PORTS = {"personhog-replica": 9100, "personhog-router": 9101}
+# Their client of Redis verifies against public CAs alone (rust/Cargo.toml: redis with tls-rustls-webpki-roots).
+PUBLIC_CAS_ALONE = ("capture", "feature-flags", "hypercache-server")
 CAPTURE_MODES = ("events", "recordings")
 TRUE = ("y", "yes", "t", "true", "on", "1")
 NEEDS = {
@@ -19,6 +32,11 @@ NEEDS = {
     "capture": ("REDIS_URL",),
     "ingestion": ("DATABASE_URL", "KAFKA_HOSTS"),
     "feature-flags": ("READ_DATABASE_URL", "REDIS_URL"),
+    "hypercache-server": ("REDIS_URL",),
+    "livestream": ("LIVESTREAM_JWT_SECRET",),
+    "personhog-replica": ("PRIMARY_DATABASE_URL",),
+    "personhog-router": ("REPLICA_URL",),
+    "property-defs-rs": ("DATABASE_URL", "KAFKA_HOSTS"),
 }
 LOG = ("KAFKA_SASL_USER", "KAFKA_SASL_PASSWORD")
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -56,21 +74,35 @@ class Settings:
     clickhouse_password: str = ""
     clickhouse_database: str = "default"
     clickhouse_ca: str = CA_FILE
+    persons: str = ""
+    replica: str = ""
+    backend_seconds: float = 5.0
+    metrics_port: int = 0
+    live_events: str = ""
 
 
 def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
     """Return the settings of a service. Raises SettingsError naming every variable that is missing or dangerous."""
     wrong = [f"{name} is not set" for name in NEEDS[service] if not environment.get(name)]
-    wrong += [f"REDIS_URL: {fault}" for fault in cache_faults(environment.get("REDIS_URL", ""))]
+    cache = environment.get("REDIS_URL", "")
+    if service in PUBLIC_CAS_ALONE:
+        wrong += [f"REDIS_URL: {fault}" for fault in plain_cache_faults(cache)]
+    else:
+        wrong += [f"REDIS_URL: {fault}" for fault in cache_faults(cache)]
     database = next((name for name in NEEDS[service] if name.endswith("DATABASE_URL")), "")
     wrong += [f"{database}: {fault}" for fault in database_faults(environment.get(database, ""))]
     mode = environment.get("CAPTURE_MODE", "events")
     if service == "capture" and mode not in CAPTURE_MODES:
         wrong.append(f"CAPTURE_MODE is neither of {', '.join(CAPTURE_MODES)}")
-    if service == "web" and len(environment.get("SECRET_KEY", "")) < 50:
-        wrong.append("SECRET_KEY has fewer than 50 characters")
-    if service in ("capture", "ingestion"):
+    secret = "LIVESTREAM_JWT_SECRET" if service == "livestream" else "SECRET_KEY"
+    if service in ("web", "livestream") and len(environment.get(secret, "")) < 50:
+        wrong.append(f"{secret} has fewer than 50 characters")
+    if service in ("capture", "ingestion", "property-defs-rs"):
         wrong += log_faults(environment)
+    wrong += persons_faults(environment)
+    if service == "property-defs-rs":
+        # Upstream's own defaults: it would look, and write nothing down.
+        wrong += [f"{name} is not false" for name in ("SKIP_WRITES", "SKIP_READS") if _flag(environment, name, True)]
     if service == "web":
         wrong += analytics_faults(environment)
     if wrong:
@@ -80,7 +112,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
     return Settings(
         redis_url=environment.get("REDIS_URL", ""),
         database_url=environment.get(database, ""),
-        secret_key=environment.get("SECRET_KEY", ""),
+        secret_key=environment.get(secret, ""),
         site_url=environment.get("SITE_URL", "").rstrip("/"),
         allowed_hosts=tuple(_words(environment.get("ALLOWED_HOSTS", "*"))),
         behind_proxy=_flag(environment, "IS_BEHIND_PROXY", False),
@@ -90,7 +122,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         opted_out=_flag(environment, "OPT_OUT_CAPTURE", False),
         worker_roles=tuple(_words(environment.get("HEDGEROW_WORKER_ROLE", ""))),
         capture_mode=mode,
-        address=environment.get("ADDRESS", ADDRESSES.get(service, "")),
+        address=address_of(service, environment),
         ca_file=ca,
         kafka_hosts=environment.get("KAFKA_HOSTS", ""),
         kafka_mechanism=environment.get("KAFKA_SASL_MECHANISM", ""),
@@ -101,7 +133,49 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         clickhouse_password=environment.get("CLICKHOUSE_PASSWORD", ""),
         clickhouse_database=environment.get("CLICKHOUSE_DATABASE", "default"),
         clickhouse_ca=environment.get("CLICKHOUSE_CA") or ca,
+        persons=environment.get("PERSONHOG_ADDR", "") if _flag(environment, "PERSONHOG_ENABLED", False) else "",
+        replica=environment.get("REPLICA_URL", "").removeprefix("http://"),
+        backend_seconds=int(environment.get("BACKEND_TIMEOUT_MS", "5000")) / 1000,
+        metrics_port=int(environment.get("METRICS_PORT", METRICS_PORTS.get(service, 0))),
+        live_events=environment.get("LIVESTREAM_HOST", ""),
     )
+
+
+def address_of(service: str, environment: Mapping[str, str]) -> str:
+    """Return where a service listens, under the names that upstream's has for it."""
+    address = ADDRESSES.get(service, "")
+    if service.startswith("personhog-"):
+        return environment.get("GRPC_ADDRESS", address)
+    if service == "property-defs-rs":
+        host, _, port = address.rpartition(":")
+        return f"{environment.get('BIND_HOST', host)}:{environment.get('BIND_PORT', port)}"
+    return environment.get("ADDRESS", address)
+
+
+def plain_cache_faults(url: str) -> list[str]:
+    """Say what is wrong with the REDIS_URL of a service that cannot verify our CA: its own loopback, or nothing."""
+    if not url:
+        return []
+    parts = urlsplit(url)
+    faults = [
+        "" if parts.scheme == "redis" else "the scheme is not redis, and upstream's client knows public CAs alone",
+        "" if parts.username and parts.password else "no user and password",
+        "" if _loopback(parts.hostname or "") else "not on the own loopback, and plain",
+    ]
+    return [fault for fault in faults if fault]
+
+
+def persons_faults(environment: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with the way to the persons service: plain to a side-car on the own loopback, or none."""
+    places = {
+        "PERSONHOG_ADDR": environment.get("PERSONHOG_ADDR", ""),
+        "REPLICA_URL": environment.get("REPLICA_URL", ""),
+    }
+    return [
+        f"{name}: not on the own loopback, and plain"
+        for name, place in places.items()
+        if place and not _loopback(place.removeprefix("http://").rpartition(":")[0])
+    ]
 
 
 def cache_faults(url: str) -> list[str]:

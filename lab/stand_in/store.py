@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Json
 from psycopg_pool import ConnectionPool
 
+from stand_in import persons_tables
 from stand_in.ingest import Event
 from stand_in.records import Newcomer, Row, TakenError, Wanted
 from stand_in.replay import EVENT as REPLAY
@@ -131,6 +132,7 @@ class Store:
         with self.pool.connection() as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             db.execute(SCHEMA)
+            db.execute(persons_tables.SCHEMA)
             for role in self.roles:
                 db.execute(sql.SQL(GRANTS).format(role=sql.Identifier(role)))
 
@@ -301,6 +303,10 @@ class Store:
                 " FROM posthog_team WHERE api_token = %(token)s ON CONFLICT (id) DO NOTHING",
                 rows,
             )
+
+    def meet(self, people: Sequence[tuple[int, str, Row]]) -> None:
+        """Note who was seen."""
+        persons_tables.meet(self.pool, people)
 
     def events(self, team: int, wanted: Wanted) -> list[Row]:
         """Return a project's events, the newest first."""

@@ -20,7 +20,9 @@ from stand_in.analytics import AnalyticsError, StoreWithAnalytics
 from stand_in.api import Api
 from stand_in.asgi import Reply, Request, as_json, text
 from stand_in.cache import Cache, connect
+from stand_in.calls import Persons
 from stand_in.guard import CSRF, cookie, csrf_fault, fault, refusal
+from stand_in.people import People
 from stand_in.records import Wanted
 from stand_in.serving import serve
 from stand_in.settings import Settings
@@ -50,6 +52,7 @@ class Web:
         self.cache = cache
         self.api = Api(settings, store, cache)
         self.administration = Administration(self.api)
+        self.people = People(self.api, Persons(settings.persons) if settings.persons else None)
 
     def start(self) -> None:
         """Make the tables and publish the tokens, waiting a minute for a database that is still starting."""
@@ -114,6 +117,7 @@ class Web:
             ("PATCH", project): administration.change_project,
             ("GET", f"{project}/events"): api.events,
             ("GET", f"{project}/session_recordings/([^/]+)"): self.recording,
+            ("GET", f"{project}/persons"): self.people.persons,
             ("GET", "/array/([A-Za-z0-9_-]{1,200})/config"): self.remote_config,
             ("GET", r"/array/([A-Za-z0-9_-]{1,200})/config\.js"): self.remote_config_script,
             ("POST", "/decide"): api.flags,

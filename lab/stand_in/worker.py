@@ -12,11 +12,12 @@ from redis import RedisError
 
 from stand_in.cache import Cache, connect
 from stand_in.health import beat
+from stand_in.hypercache import values
 from stand_in.ingest import Event
 from stand_in.settings import Settings
 from stand_in.store import Store
 
-TOKENS_EVERY = 5.0
+TOKENS_EVERY = 1.0
 PAUSE = 1.0
 
 
@@ -35,6 +36,8 @@ def run(settings: Settings) -> None:
                 if time.monotonic() - told > TOKENS_EVERY:
                     if tokens := store.tokens():
                         cache.know(tokens)
+                    for token in tokens:
+                        publish(store, cache, token)
                     told = time.monotonic()
                 if events := cache.take(PAUSE):
                     _keep(store, events)
@@ -46,6 +49,13 @@ def run(settings: Settings) -> None:
                 time.sleep(PAUSE)
     except Stop:
         store.close()
+
+
+def publish(store: Store, cache: Cache, token: str) -> None:
+    """Put into Valkey what hypercache-server answers for a project (upstream's RemoteConfig.sync)."""
+    if team := store.team(token):
+        flags = bool(store.flags(team["id"]))
+        cache.keep(values(token, flags=flags, recording=team["session_recording_opt_in"]))
 
 
 def _keep(store: Store, events: list[Event]) -> None:

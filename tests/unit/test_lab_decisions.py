@@ -286,3 +286,16 @@ def test_the_last_lines_of_a_console_are_plain(tmp_path: Path) -> None:
 def test_somebody_who_is_not_root_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert LabTarget("demo", SPEC).preflight() == ["the lab boots hosts and makes a network: run this as root"]
+
+
+def test_a_host_is_not_handed_what_the_caller_left_open() -> None:
+    """A lock around the installer is let go when the installer ends, though its host lives on."""
+    lock, own = os.pipe()
+    try:
+        os.set_inheritable(lock, True)
+        assert lock in machine.handed_down()
+        assert own not in machine.handed_down()
+        assert not {0, 1, 2} & {*machine.handed_down()}
+    finally:
+        os.close(lock)
+        os.close(own)

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "roles/postgres/module_utils/hedgerow_postgres_plan.py"
-spec = importlib.util.spec_from_file_location("hedgerow_postgres_plan", SOURCE)
-plan = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(plan)
+SOURCES = Path(__file__).parents[2] / "roles/postgres/module_utils"
+
+
+def loaded(name: str) -> Any:
+    """Return a module as Ansible would send it to a host, found by the name that the others import it by."""
+    spec = importlib.util.spec_from_file_location(name, SOURCES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[f"ansible.module_utils.{name}"] = module
+    return module
+
+
+narrow = loaded("hedgerow_postgres_narrow")
+plan = loaded("hedgerow_postgres_plan")
 
 WEB = {"name": "web", "password": "open-sesame", "databases": ["posthog"], "connection_limit": 40}
 WORKER = {"name": "worker", "password": "mellon", "databases": ["posthog"], "connection_limit": 10}
+READER = {"name": "reader", "password": "open", "databases": ["posthog"], "connection_limit": 5, "reads": ["team"]}
+WRITER = {**READER, "name": "writer", "reads": ["team"], "writes": ["person"]}
 WANTED = {
     "databases": [{"name": "posthog", "owner": "web"}],
     "roles": [WEB, WORKER],
@@ -57,12 +70,24 @@ def inside(**others: Any) -> dict[str, Any]:
         "audited": True,
         "schema_owner": "pg_database_owner",
         "schema": [["worker", "USAGE"]],
-        "relations": [["r", 7, "worker", DML, 7], ["S", 2, "worker", ["SELECT", "USAGE"], 2]],
+        "relations": [["r", 7, "worker", DML, 7, []], ["S", 2, "worker", ["SELECT", "USAGE"], 2, []]],
+        "tables": ["person", "team"],
+        "sequences": [["person_id_seq", "person"], ["team_id_seq", "team"]],
+        "at_birth": None,
         "defaults": [["r", "web", "worker", DML], ["S", "web", "worker", ["SELECT", "USAGE"]]],
     } | others
 
 
-OTHER = {"audited": True, "schema_owner": "pg_database_owner", "schema": [], "relations": [], "defaults": []}
+OTHER = {
+    "audited": True,
+    "schema_owner": "pg_database_owner",
+    "schema": [],
+    "relations": [],
+    "defaults": [],
+    "tables": [],
+    "sequences": [],
+    "at_birth": None,
+}
 
 
 def said(state: dict[str, Any] | None = None, posthog: dict[str, Any] | None = None) -> list[str]:
@@ -138,14 +163,14 @@ def test_what_differs_on_the_server_is_put_back(state: dict[str, Any], statement
         ),
         (inside(schema_owner="worker"), ["ALTER SCHEMA public OWNER TO pg_database_owner;"]),
         (
-            inside(relations=[["r", 8, "worker", DML, 7]]),
+            inside(relations=[["r", 8, "worker", DML, 7, ["a"]]]),
             [
                 'REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "worker";',
                 'GRANT DELETE, INSERT, SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO "worker";',
             ],
         ),
         (
-            inside(relations=[["r", 7, "worker", DML, 7], ["r", 7, "", ["SELECT"], 1]]),
+            inside(relations=[["r", 7, "worker", DML, 7, []], ["r", 7, "", ["SELECT"], 1, ["a"]]]),
             ["REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;"],
         ),
         (inside(relations=[]), []),
@@ -160,6 +185,82 @@ def test_what_differs_on_the_server_is_put_back(state: dict[str, Any], statement
 )
 def test_what_differs_in_a_database_is_put_back(posthog: dict[str, Any], statements: list[str]) -> None:
     assert said(posthog=posthog) == statements
+
+
+NARROW = {"reader": narrow.tables_of(READER), "writer": narrow.tables_of(WRITER)}
+AS_DECLARED = [
+    ["r", 2, "reader", ["SELECT"], 1, ["team"]],
+    ["r", 2, "writer", ["SELECT"], 1, ["team"]],
+    ["r", 2, "writer", DML, 1, ["person"]],
+    ["S", 2, "writer", ["SELECT", "USAGE"], 1, ["person_id_seq"]],
+]
+
+
+def narrowed(*rows: list[Any], **others: Any) -> list[str]:
+    """What is said about a role that reads one table, and one that writes another as well."""
+    return list(narrow.narrowed(NARROW, inside(relations=list(rows), **others)))
+
+
+def test_a_role_with_its_own_tables_is_let_be() -> None:
+    assert narrowed(*AS_DECLARED) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "others", "statements"),
+    [
+        (
+            AS_DECLARED[1:],
+            {},
+            ['GRANT SELECT ON TABLE public."team" TO "reader";'],
+        ),
+        (
+            [["r", 2, "reader", DML, 1, ["person"]], *AS_DECLARED],
+            {},
+            ['REVOKE ALL ON TABLE public."person" FROM "reader";'],
+        ),
+        (
+            [["r", 2, "reader", DML, 1, ["team"]], *AS_DECLARED[1:]],
+            {},
+            ['REVOKE ALL ON TABLE public."team" FROM "reader";', 'GRANT SELECT ON TABLE public."team" TO "reader";'],
+        ),
+        (
+            [["r", 2, "reader", DML, 2, []], ["S", 2, "reader", ["SELECT", "USAGE"], 2, []], *AS_DECLARED[1:]],
+            {},
+            [
+                'REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "reader";',
+                'REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM "reader";',
+                'GRANT SELECT ON TABLE public."team" TO "reader";',
+            ],
+        ),
+        ([], {"tables": [], "sequences": []}, []),
+        (
+            [],
+            {"tables": ["team"], "sequences": [["team_id_seq", "team"]]},
+            ['GRANT SELECT ON TABLE public."team" TO "reader";', 'GRANT SELECT ON TABLE public."team" TO "writer";'],
+        ),
+    ],
+)
+def test_a_role_gets_just_its_own_tables(rows: list[Any], others: dict[str, Any], statements: list[str]) -> None:
+    assert narrowed(*rows, **others) == statements
+
+
+def test_one_with_its_own_tables_is_given_no_other_nor_one_to_come() -> None:
+    wanted = {**WANTED, "roles": [WEB, WORKER, READER]}
+    state = inside(schema=[["worker", "USAGE"], ["reader", "USAGE"]])
+    state["relations"].append(AS_DECLARED[0])
+    state["at_birth"] = narrow.body({"reader": NARROW["reader"]})
+    assert plan.in_database("posthog", wanted, [["worker", "CONNECT"], ["reader", "CONNECT"]], state) == []
+
+
+def test_tables_to_come_are_told_once() -> None:
+    body = narrow.body(NARROW)
+    assert list(narrow.at_birth(NARROW, body)) == []
+    assert list(narrow.at_birth({}, None)) == []
+    assert list(narrow.at_birth({}, body)) == ["DROP EVENT TRIGGER IF EXISTS hedgerow_at_birth;"]
+    _drop, _schema, function, _trigger = narrow.at_birth(NARROW, "another")
+    assert "('team', 'reader', 'SELECT')" in function
+    assert "('person', 'writer', 'DELETE, INSERT, SELECT, UPDATE')" in function
+    assert "SECURITY DEFINER" not in function, "it gives what the maker of a table may give, and nothing else"
 
 
 def test_a_new_server_gets_roles_first_and_the_database_after_them() -> None:

@@ -94,7 +94,7 @@ def stack(declaration: Declaration, site: Site) -> Stack:
     images = {
         key: LockedImage(f"{row.stand_in}@sha256:{'c' * 64}", "/cache/stand-in.tar")
         if site.stand_ins
-        else LockedImage(declaration.posthog.images.model_dump()[key])
+        else LockedImage(declaration.posthog.images.model_dump()[key] or f"{row.repository}@sha256:{'0' * 64}")
         for key, row in table.images.items()
     }
     return Stack(table, declaration.domain, site.hosts, images, site.stand_ins)

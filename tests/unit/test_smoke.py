@@ -46,7 +46,7 @@ class Deployment:
             raise found
         return found or self.behave(method, bare, headers, source)
 
-    def behave(self, method: str, path: str, headers: Mapping[str, str], source: str) -> Answer:  # noqa: PLR0911
+    def behave(self, method: str, path: str, headers: Mapping[str, str], source: str) -> Answer:  # noqa: PLR0911, PLR0912 (a page an answer)
         bearer = headers.get("Authorization", "").removeprefix("Bearer ")
         if source:
             return answer(403)
@@ -67,6 +67,15 @@ class Deployment:
                 )
             case "GET", "/api/projects/7/events/":
                 return answer(200, {"results": self.stored}) if bearer in self.keys.values() else answer(401)
+            case "GET", "/api/projects/7/persons/":
+                rows = [
+                    {"distinct_ids": [f"hedgerow-smoke-{each['properties']['hedgerow_run']}"]} for each in self.stored
+                ]
+                return answer(200, {"results": rows[:1]}) if bearer in self.keys.values() else answer(401)
+            case "GET", "/array/phc_a/config":
+                return answer(200, {"token": "phc_a", "sessionRecording": False})
+            case "GET", "/array/phc_hedgerow_smoke_nobody/config":
+                return answer(404)
             case "GET", "/api/personal_api_keys/":
                 old = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
                 return answer(200, [{"id": name, "label": steps.LABEL, "created_at": old} for name in self.keys])
@@ -151,6 +160,11 @@ WRONG = [
     ("personal API key", {"POST /api/personal_api_keys/": answer(403)}),
     ("personal API key", {"POST /api/personal_api_keys/": answer(201, ["unknown shape"])}),
     ("events are read back", {"GET /api/projects/7/events/": answer(403)}),
+    ("a person is known by the events", {"GET /api/projects/7/persons/": answer(503)}),
+    ("a person is known by the events", {"GET /api/projects/7/persons/": answer(200, {"results": []})}),
+    ("a page's SDK gets its remote config", {"GET /array/phc_a/config": answer(404)}),
+    ("a page's SDK gets its remote config", {"GET /array/phc_a/config": answer(200, ["unknown shape"])}),
+    ("a page's SDK gets its remote config", {"GET /array/phc_hedgerow_smoke_nobody/config": answer(200, {})}),
     ("personal API key is deleted", {"DELETE": answer(500)}),
     ("sign out", {"POST /logout": answer(403)}),
     ("a stranger is refused: interface", {"!GET /login": answer(200)}),

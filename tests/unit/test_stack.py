@@ -69,8 +69,8 @@ def test_stores_are_reached_by_verified_name_and_own_account() -> None:
         "postgres://posthog_worker:{{ vault.postgres.posthog_worker }}@postgres.hedgerow.internal:5432/posthog"
         "?sslmode=verify-full&sslrootcert=/etc/hedgerow/ca.crt"
     )
-    assert secrets["hedgerow-capture-redis-url"] == (
-        "rediss://posthog_capture:{{ vault.valkey.posthog_capture }}@valkey.hedgerow.internal:6379/0"
+    assert secrets["hedgerow-worker-redis-url"] == (
+        "rediss://posthog_worker:{{ vault.valkey.posthog_worker }}@valkey.hedgerow.internal:6379/0"
         "?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs=/etc/hedgerow/ca.crt"
     )
 
@@ -100,7 +100,10 @@ def test_no_account_is_shared() -> None:
     assert made.stores.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
 
 
-@pytest.mark.parametrize("user", ["posthog_capture", "posthog_replay_capture", "posthog_feature_flags"])
+FACING = ["posthog_capture", "posthog_replay_capture", "posthog_feature_flags", "posthog_hypercache_server"]
+
+
+@pytest.mark.parametrize("user", FACING)
 def test_what_faces_the_network_may_neither_administer_nor_listen(user: str) -> None:
     rules = {each["name"]: each["rules"] for each in stack().stores.valkey_users}[user].split()
     assert {"resetchannels", "-@admin", "-@dangerous"} <= set(rules)
@@ -113,12 +116,15 @@ def test_routes_lead_to_containers() -> None:
         ("capture", "capture", "ingest"),
         ("replay-capture", "replay-capture", "ingest"),
         ("feature-flags", "feature-flags", "ingest"),
-        ("remote-config", "web", "ingest"),
+        ("hypercache", "hypercache-server", "ingest"),
+        ("livestream", "livestream", "interface"),
     ]
     assert {each["name"]: (each["address"], each["port"]) for each in made.edge_services(ONE[0])} == {
         "capture": ("10.90.0.12", 18012),
         "replay-capture": ("10.90.0.13", 18013),
         "feature-flags": ("10.90.4.14", 18014),
+        "hypercache-server": ("10.90.0.25", 18025),
+        "livestream": ("10.90.0.26", 18026),
         "web": ("10.90.0.10", 18010),
     }
 
@@ -174,7 +180,9 @@ def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
     assert {tuple(rule["to"]) for rule in leaving} == {("192.0.2.11/32",)}
     assert {port for rule in leaving for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092}
     assert [(rule["to"], rule["from"]) for rule in front.published] == [
-        ("10.90.4.14", ["10.90.0.10/32", "10.90.0.11/32"])
+        ("10.90.4.14", ["10.90.0.10/32", "10.90.0.11/32"]),
+        ("10.90.7.22", ["10.90.6.23/32"]),
+        ("10.90.6.23", ["10.90.0.10/32", "10.90.0.11/32", "10.90.0.24/32"]),
     ]
     assert {(tuple(rule["from"]), rule["interface"]) for rule in store.inbound} == {(("192.0.2.10/32",), "")}
     assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
@@ -186,13 +194,58 @@ def test_the_event_log_is_reached_through_a_side_car() -> None:
     assert row("capture", made)["hosts"]["kafka.hedgerow.internal"] == "127.0.0.1"
     assert row("capture", made)["sidecar"]
     front = {each["name"]: each for each in made.sidecars(TWO[0])}
-    assert front["capture"]["ways"] == [
+    assert front["capture"]["ways"][1:] == [
         {"store": "kafka", "name": "kafka.hedgerow.internal", "address": "192.0.2.11", "port": 9092}
     ]
     assert [(each["name"], each["door"]) for each in made.sidecars(TWO[1])] == [("clickhouse", {})]
     assert "posthog_capture" in made.stores.clients
     assert row("web", made)["hosts"]["clickhouse.hedgerow.internal"] == "192.0.2.11"
     assert row("web", made)["environment"]["CLICKHOUSE_USER"] == "posthog_web"
+
+
+RUST = ("capture", "replay-capture", "feature-flags", "hypercache-server")
+
+
+@pytest.mark.parametrize("name", RUST)
+def test_who_knows_public_authorities_alone_reaches_valkey_through_a_side_car(name: str) -> None:
+    """Upstream's Rust services cannot verify our CA there; everybody else does so herself."""
+    made, user = stack(TWO), f"posthog_{name.replace('-', '_')}"
+    assert made.posthog_secrets(TWO[0])[f"hedgerow-{name}-redis-url"] == (
+        f"redis://{user}:{{{{ vault.valkey.{user} }}}}@valkey.hedgerow.internal:6379/0"
+    )
+    assert row(name, made)["hosts"]["valkey.hedgerow.internal"] == "127.0.0.1"
+    ways = {each["name"]: each["ways"] for each in made.sidecars(TWO[0])}
+    valkey = {"store": "valkey", "name": "valkey.hedgerow.internal", "address": "192.0.2.11", "port": 6379}
+    assert valkey in ways[name]
+    assert valkey not in ways["web"]
+    assert row("web", made)["hosts"]["valkey.hedgerow.internal"] == "192.0.2.11"
+    assert user in made.stores.clients
+
+
+def test_who_names_tables_has_rights_on_those_alone() -> None:
+    roles = {each["name"]: each for each in stack().stores.postgres_roles}
+    assert "posthog_person" in roles["posthog_personhog_replica"]["writes"]
+    assert not {"posthog_user", "posthog_team"} & {
+        *roles["posthog_personhog_replica"]["writes"],
+        *roles["posthog_property_defs_rs"]["writes"],
+        *roles["posthog_property_defs_rs"]["reads"],
+    }
+    assert roles["posthog_worker"].keys() == {"name", "password", "databases", "connection_limit"}
+
+
+def test_persons_are_asked_for_by_way_of_the_router() -> None:
+    made = stack(TWO)
+    asks = {
+        name: row(name, made)["environment"].get("PERSONHOG_ADDR") for name in ("web", "worker", "property-defs-rs")
+    }
+    assert asks == {
+        "web": "personhog-router.hedgerow.internal:18023",
+        "worker": "personhog-router.hedgerow.internal:18023",
+        "property-defs-rs": "http://personhog-router.hedgerow.internal:18023",
+    }
+    doors = {each["name"]: each["door"].get("open_to") for each in made.sidecars(TWO[0])}
+    assert doors["personhog-router"] == ["posthog_web", "posthog_worker", "posthog_property_defs_rs"]
+    assert doors["personhog-replica"] == ["posthog_personhog_router"]
 
 
 def test_without_posthog_nothing_is_asked_for() -> None:

@@ -42,6 +42,15 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
     "CLICKHOUSE_USER": (DJANGO, "posthog/settings/data_stores.py; its default is `default`"),
     "CLICKHOUSE_PASSWORD": (DJANGO, "posthog/settings/data_stores.py; its default is none"),
     "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),
+    "BIND_HOST": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; its default is IPv6's ::"),
+    "BIND_PORT": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; where its health is asked"),
+    "CACHE_CAPACITY": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; a million takes too much memory"),
+    "PERSONHOG_ADDR": (("property-defs-rs",), "rust/property-defs-rs/src/group_type_resolver.rs; else no groups"),
+    "RUST_LOG": (("property-defs-rs",), "rust/property-defs-rs/src/main.rs, EnvFilter::from_default_env"),
+    "AWS_EC2_METADATA_DISABLED": (
+        ("hypercache-server",),
+        "rust/common/hypercache/src/lib.rs, aws_config::defaults: its SDK's own name",
+    ),
 }
 # Upstream's services that the distribution's packages stand in for.
 REPLACED = {
@@ -68,14 +77,6 @@ NOT_YET: dict[str, tuple[str, str]] = {
     "temporal-ui": ("2026-11-23", "temporal's own; nothing that faces people without its own sign-in"),
     "temporal-django-worker": ("2026-11-23", "batch exports"),
     "cyclotron-janitor": ("2026-11-23", "destinations"),
-    "property-defs-rs": ("2026-11-23", "reads the event log"),
-    "livestream": ("2026-11-23", "live view; reads the event log"),
-    "personhog-replica": ("2026-11-23", "persons over gRPC; web reads them from PostgreSQL"),
-    "personhog-router": ("2026-11-23", "as above"),
-    "hypercache-server": (
-        "2026-11-25",
-        "a cache before web's own /array and /api/surveys; /array goes to web meanwhile",
-    ),
     "cymbal": ("2026-11-23", "error tracking; reads the event log"),
 }
 # Upstream's compose names this one by a variable; its installer sets it.
@@ -140,9 +141,12 @@ def _ways(table: Table, facts: dict[str, Any]) -> Iterator[str]:
             wanted, found = _first(upstream, probe) or "web", _first(here, probe) or table.default
             if wanted != found:
                 yield f"{probe} goes to {wanted} upstream, to {found} with us"
+    ways = {route["to"].split(":")[0]: route for route in facts["routes"]}
     for route in table.routes:
-        if route.strip_prefix:
-            yield f"{route.name}: strips {route.strip_prefix}; upstream strips only /livestream"
+        for key, ours_says in (("strip_prefix", route.strip_prefix), ("streaming", route.streaming)):
+            wanted = ways.get(route.to, {}).get(key, type(ours_says)())
+            if wanted != ours_says:
+                yield f"{route.name}: {key} is {wanted!r} upstream, {ours_says!r} with us"
 
 
 def _first(routes: list[tuple[str, tuple[str, ...]]], asked: str) -> str:
@@ -210,6 +214,14 @@ OURS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a path that is missing": (
         lambda t: t["routes"][2].update(paths=["/flags"]),
         "/api/feature_flag/local_evaluation goes to feature-flags upstream, to web with us",
+    ),
+    "a prefix that is not taken off": (
+        lambda t: t["routes"][-1].pop("strip_prefix"),
+        "livestream: strip_prefix is '/livestream' upstream, '' with us",
+    ),
+    "a stream that is held back": (
+        lambda t: t["routes"][-1].pop("streaming"),
+        "livestream: streaming is True upstream, False with us",
     ),
     "a wider path before a narrower one": (
         lambda t: t["routes"].insert(0, {"name": "a", "to": "web", "access": "ingest", "paths": ["/i"]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -129,6 +130,20 @@ def is_the_one(stat: str, process: Process) -> bool:
     return state not in "ZX" and int(rest[18]) == process.started
 
 
+def handed_down() -> list[int]:
+    """Return what our caller left open for us, beyond the standard three.
+
+    A host outlives us: a lock that somebody holds while we run, or a pipe that somebody reads to its end, would be the
+    host's for as long as it lives.
+    """
+    found = []
+    for number in sorted(int(link.name) for link in Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
+            if number > 2 and os.get_inheritable(number):
+                found.append(number)
+    return found
+
+
 def start(machine: Machine, bridge: str) -> None:
     """Start a host that does not run. It belongs to nobody's session and outlives us."""
     mode = cgroups.current_mode()
@@ -144,6 +159,7 @@ def start(machine: Machine, bridge: str) -> None:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, console.fileno(), 1),
                 (os.POSIX_SPAWN_DUP2, console.fileno(), 2),
+                *((os.POSIX_SPAWN_CLOSE, number) for number in handed_down()),
             ],
         )
     os.waitpid(pid, 0)

@@ -17,7 +17,9 @@ description:
   - Asks the server over its own socket, as the system user postgres, compares, and says only what differs.
   - A declared role logs in to its own databases and nothing else. One that was not declared keeps what it owns and can
     no longer log in. No role but the first superuser has powers, memberships or settings of its own.
-  - The owner of a database makes its tables in schema public; the other roles of that database read and write them.
+  - The owner of a database makes its tables in schema public; the other roles of that database read and write them,
+    all or, with O(roles[].reads) or O(roles[].writes), those named. An event trigger gives the same rights on tables
+    that are made later.
   - Passwords are compared with the stored SCRAM verifier, and sent as a verifier only, over standard input.
   - Supports check mode, where a server that does not answer is taken as empty, and diff, where verifiers are hidden.
 options:
@@ -39,6 +41,8 @@ options:
       password: {type: str, required: true, description: "Printable ASCII."}
       databases: {type: list, elements: str, required: true, description: "Names of O(databases)."}
       connection_limit: {type: int, required: true, description: "How many sessions at once."}
+      reads: {type: list, elements: str, default: [], description: "Tables it may only read."}
+      writes: {type: list, elements: str, default: [], description: "Tables it may read and write."}
   superuser_settings: {type: dict, default: {}, description: "What holds for sessions of postgres only."}
 """
 
@@ -71,22 +75,29 @@ select jsonb_build_object(
 # What came with an extension keeps the rights that it came with.
 DATABASE_STATE = f"""
 with relations as (
-  select c.oid, case when relkind = 'S' then 'S' else 'r' end as kind, relowner, relacl from pg_class c
+  select c.oid, relname, case when relkind = 'S' then 'S' else 'r' end as kind, relowner, relacl from pg_class c
   where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not exists (
     select 1 from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype = 'e')),
 rights as (
-  select r.oid, kind, {GRANTEE} as grantee, jsonb_agg(a.privilege_type order by a.privilege_type) as list
+  select r.oid, relname, kind, {GRANTEE} as grantee, jsonb_agg(a.privilege_type order by a.privilege_type) as list
   from relations r, aclexplode(coalesce(relacl,
     acldefault(case kind when 'S' then 's' else 'r' end::"char", relowner))) a
-  where a.grantee <> relowner group by 1, 2, 3)
+  where a.grantee <> relowner group by 1, 2, 3, 4)
 select jsonb_build_object(
   'audited', exists (select 1 from pg_extension where extname = 'pgaudit'),
   'schema_owner', (select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'public'),
   'schema', (select coalesce(jsonb_agg(jsonb_build_array({GRANTEE}, a.privilege_type)), '[]')
     from pg_namespace n, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a
     where nspname = 'public' and a.grantee <> nspowner),
-  'relations', (select coalesce(jsonb_agg(jsonb_build_array(kind, total, grantee, list, has)), '[]') from (
-    select kind, total, grantee, list, count(oid) as has
+  'tables', (select coalesce(jsonb_agg(relname), '[]') from relations where kind = 'r'),
+  'sequences', (select coalesce(jsonb_agg(jsonb_build_array(s.relname, t.relname)), '[]') from pg_depend d
+    join relations s on s.oid = d.objid and s.kind = 'S' join relations t on t.oid = d.refobjid and t.kind = 'r'
+    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass),
+  'at_birth', (select p.prosrc from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
+    where evtname = 'hedgerow_at_birth' and evtenabled <> 'D'),
+  'relations', (select coalesce(jsonb_agg(jsonb_build_array(kind, total, grantee, list, has, names)), '[]') from (
+    select kind, total, grantee, list, count(oid) as has,
+      case when count(oid) < total then jsonb_agg(relname) else '[]' end as names
     from (select kind, count(*) as total from relations group by 1) k left join rights using (kind)
     group by 1, 2, 3, 4) s),
   'defaults', (select coalesce(jsonb_agg(jsonb_build_array(kind, by, grantee, list)), '[]') from (
@@ -149,6 +160,8 @@ def main() -> None:
         "password": {"type": "str", "required": True, "no_log": True},
         "databases": {"type": "list", "elements": "str", "required": True},
         "connection_limit": {"type": "int", "required": True},
+        "reads": {"type": "list", "elements": "str", "default": []},
+        "writes": {"type": "list", "elements": "str", "default": []},
     }
     module = AnsibleModule(
         argument_spec={

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ansible.module_utils.hedgerow_postgres_narrow import Rights, at_birth, narrowed, quoted, tables_of, text
+
 SUPERUSER = "postgres"
 PUBLIC = ""  # as a grantee; every other is a role's name
 POWERS = ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
@@ -21,15 +23,10 @@ NEW_DATABASE: dict[str, Any] = {
     "schema_owner": "pg_database_owner",
     "relations": [],
     "defaults": [],
+    "tables": [],
+    "sequences": [],
+    "at_birth": None,
 }
-
-
-def quoted(word: str) -> str:
-    return '"' + word.replace('"', '""') + '"'
-
-
-def text(word: str) -> str:
-    return "'" + word.replace("'", "''") + "'"
 
 
 def grantee(word: str) -> str:
@@ -107,12 +104,12 @@ def exact(what: str, wanted: set[tuple[str, str]], found: list) -> Iterator[str]
         yield f"GRANT {right} ON {what} TO {grantee(who)};"
 
 
-def relations(others: list[str], found: list) -> Iterator[str]:
-    """Whoever has not just the rights wanted, on every table and sequence, gets them anew."""
+def relations(others: list[str], narrow: dict[str, Rights], found: list) -> Iterator[str]:
+    """Whoever has not just the rights wanted, on every table and sequence, gets them anew; `narrow` roles apart."""
     for kind, (words, rights) in KINDS.items():
         rows = [row for row in found if row[0] == kind]
-        right = {who for _, total, who, have, has in rows if have == list(rights) and has == total and who in others}
-        for who in sorted({who for _, _, who, _, _ in rows if who is not None} - right):
+        right = {row[2] for row in rows if row[3] == list(rights) and row[4] == row[1] and row[2] in others}
+        for who in sorted({row[2] for row in rows if row[2] is not None} - right - narrow.keys()):
             yield f"REVOKE ALL ON ALL {words} IN SCHEMA public FROM {grantee(who)};"
         for who in others if rows else ():
             if who not in right:
@@ -156,6 +153,10 @@ def in_database(database: str, wanted: dict[str, Any], rights: list, state: dict
     owner = next((row["owner"] for row in wanted["databases"] if row["name"] == database), None)
     users = [role["name"] for role in wanted["roles"] if owner and database in role["databases"]]
     others = [user for user in users if user != owner]
+    narrow = {
+        role["name"]: tables for role in wanted["roles"] if role["name"] in others and (tables := tables_of(role))
+    }
+    wide = [user for user in others if user not in narrow]
     extension = ["CREATE SCHEMA IF NOT EXISTS pgaudit;", "CREATE EXTENSION pgaudit SCHEMA pgaudit;"]
     said = [] if state["audited"] else extension
     said += exact(f"DATABASE {quoted(database)}", {(who, "CONNECT") for who in others}, rights)
@@ -163,7 +164,8 @@ def in_database(database: str, wanted: dict[str, Any], rights: list, state: dict
         said.append("ALTER SCHEMA public OWNER TO pg_database_owner;")
     said += exact("SCHEMA public", {(who, "USAGE") for who in others}, state["schema"])
     if owner:
-        said += [*relations(others, state["relations"]), *defaults(owner, others, state["defaults"])]
+        said += [*relations(wide, narrow, state["relations"]), *defaults(owner, wide, state["defaults"])]
+        said += [*narrowed(narrow, state), *at_birth(narrow, state["at_birth"])]
     return said
 
 

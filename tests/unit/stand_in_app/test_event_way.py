@@ -17,13 +17,13 @@ LOG = {
     "KAFKA_SASL_USER": "in",
     "KAFKA_SASL_PASSWORD": "secret-word",
 }
-CAPTURE = {"REDIS_URL": "rediss://user:secret-word@valkey:6379", **LOG}
+CAPTURE = {"REDIS_URL": "redis://user:secret-word@127.0.0.1:6379", **LOG}
 STORE = {"CLICKHOUSE_HOST": "clickhouse", "CLICKHOUSE_USER": "web", "CLICKHOUSE_PASSWORD": "secret-word"}
 WEB = {
     "SITE_URL": "https://a.example",
     "SECRET_KEY": "k" * 50,
     "DATABASE_URL": "postgres://a?sslmode=verify-full",
-    "REDIS_URL": CAPTURE["REDIS_URL"],
+    "REDIS_URL": "rediss://user:secret-word@valkey:6379",
 }
 
 

@@ -137,7 +137,7 @@ def test_definitions_are_for_servers_with_a_key(bearer: str, token: str, status:
 
 WHOLE = {
     "READ_DATABASE_URL": "postgres://flags:secret@postgres.hedgerow.internal/posthog?sslmode=verify-full",
-    "REDIS_URL": "rediss://flags:secret@valkey.hedgerow.internal:6379/",
+    "REDIS_URL": "redis://flags:secret@127.0.0.1:6379/",
 }
 
 

@@ -92,7 +92,7 @@ def test_the_environment_has_upstreams_defaults() -> None:
     settings = read_settings("web", WHOLE)
     assert (settings.allowed_hosts, settings.behind_proxy, settings.https_only) == (("*",), False, True)
     assert (settings.session_seconds, settings.opted_out) == (14 * 24 * 3600, False)
-    assert read_settings("capture", WHOLE).address == "0.0.0.0:3000"
+    assert settings.address == "0.0.0.0:8000"
 
 
 REFUSED = [
