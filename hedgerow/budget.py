@@ -39,9 +39,14 @@ FACTS = {
     "clickhouse_event": Fact(600, "our estimate: 2 KB of JSON, compressed, with the room that merges take"),
     "clickhouse_logs_day": Fact(100 * MIB, "our estimate for the tables of the schema `system` in a day"),
     "clickhouse_logs_days": Fact(30, "roles/clickhouse, clickhouse_log_days"),
-    "eventlog_event": Fact(4000, "our estimate: 2 KB of JSON, once as captured and once as ingested"),
-    "eventlog_days": Fact(3, "roles/eventlog, eventlog_retention_hours"),
-    "eventlog_least": Fact(1 * GIB, "our estimate: segments that are written to are not deleted"),
+    "eventlog_days": Fact(3, "our choice: a weekend in which nobody sees that nothing reads"),
+    "eventlog_event": Fact(2000, "our estimate: 2 KB of JSON in each topic that every event goes through"),
+    "eventlog_trace": Fact(
+        100, "our estimate: what an event leaves in each of the other topics, a person now and then"
+    ),
+    "eventlog_whole": Fact(512 * MIB, "our choice: the least that a topic of whole events may keep, for surges"),
+    "eventlog_least": Fact(64 * MIB, "our choice: the least that another topic may keep"),
+    "eventlog_segment": Fact(32 * MIB, "our choice: the file that a topic writes to, which no limit touches"),
     "lab": Fact(512 * MIB, "our estimate: in the hours that a lab lives no store grows further; stand-ins are small"),
 }
 MEMORY = {
@@ -55,6 +60,16 @@ LAB_MEMORY = {
     "app": Fact(1 * GIB, "our estimate, for stand-ins"),
     "data": Fact(1 * GIB, "our estimate, for stand-ins"),
 }
+FLOW = ("events_plugin_ingestion", "clickhouse_events_json")
+"""Topics that every event goes through, as it was captured and as it was ingested."""
+WHOLE = (
+    "events_plugin_ingestion_historical",
+    "events_plugin_ingestion_overflow",
+    "session_recording_snapshot_item_events",
+    "session_recording_snapshot_item_overflow",
+    "ingestion-errortracking-main",
+)
+"""Topics whose events are as large, but not each of them goes there."""
 SOLD_AS = (2, 4, 8, 16, 32, 64, 128, 256)
 """GiB of memory that machines are sold with."""
 FOUND = 0.94
@@ -86,11 +101,23 @@ def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str
         rows["clickhouse"] = kept * _fact("clickhouse_event")
         rows["clickhouse's own tables"] = _fact("clickhouse_logs_days") * _fact("clickhouse_logs_day")
     if any(row.name == "kafka" for row in running):
-        waiting = min(load.keep_days, _fact("eventlog_days")) * load.events_a_day
-        rows["event log"] = _fact("eventlog_least") + waiting * _fact("eventlog_event")
+        rows["event log"] = sum(topic(name, load) + _fact("eventlog_segment") for name in table.topics)
     if lab:
         rows = {name: min(size, _fact("lab")) for name, size in rows.items()}
     return {**rows, "headroom": load.reserve}
+
+
+def eventlog_days(load: Load) -> int:
+    """Return for how many days the event log keeps what was stored elsewhere meanwhile."""
+    return min(load.keep_days, _fact("eventlog_days"))
+
+
+def topic(name: str, load: Load) -> int:
+    """Return the most bytes that a topic of the event log keeps; what is older goes, read or not."""
+    waiting = eventlog_days(load) * load.events_a_day
+    if name in FLOW:
+        return max(_fact("eventlog_whole"), waiting * _fact("eventlog_event"))
+    return max(_fact("eventlog_whole" if name in WHOLE else "eventlog_least"), waiting * _fact("eventlog_trace"))
 
 
 def growth(host: Host, table: Table, load: Load) -> int:

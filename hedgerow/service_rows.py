@@ -24,6 +24,7 @@ class Image:
     """Where an image comes from: upstream's repository, and what takes its place in the lab.
 
     `tag` is what `images lock` resolves where the declaration names nothing; it is never run.
+    `idempotent` says that its producers ask the event log for an id first, which is a right of its own there.
     `user` is "uid:gid". Containers share the host's user ids, so it is one that no account of a host should have.
     """
 
@@ -31,6 +32,7 @@ class Image:
     stand_in: str
     tag: str = "latest"
     user: str = "10001:10001"
+    idempotent: bool = False
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
@@ -177,6 +179,12 @@ class Table:
     def subnets(self, tier: str) -> list[str]:
         """Return the networks of a tier's services."""
         return [self.networks[name] for name in dict.fromkeys(row.network for row in self.services if row.tier == tier)]
+
+    @property
+    def topics(self) -> list[str]:
+        """Every topic of the event log that a service writes or reads."""
+        told = (row.topics for row in self.services if row.topics)
+        return sorted({name for topics in told for name in (*topics.writes, *topics.reads)})
 
     def environment(self, row: Service) -> dict[str, str]:
         """Return all plain variables of a row, its own last: they win over shared ones."""

@@ -190,6 +190,10 @@ class Stack:
         """Return what a service is called in the stores it uses."""
         return account(self.table.service(name))
 
+    def address(self, name: str) -> str:
+        """Return where a service's container is."""
+        return self._address(self.table.service(name))
+
     def runs(self, host: Host, name: str) -> bool:
         """Tell whether a host runs a service."""
         return name in {row.name for row in self._running(host)}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hedgerow import hops
+from hedgerow import budget, hops
 from hedgerow.hops import Rows
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Service, Table
 
 EDGE = "hedgerow_edge"
 """The account of nginx, where services ask who is there."""
+EVENTLOG_ADMIN = "hedgerow_eventlog"
+"""The event log's superuser: no service's account, and no service has its certificate."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Stores:
     def clients(self) -> list[str]:
         """Accounts that need a certificate to show."""
         services = [account(row) for row in self.table.services if self.asks_by_sidecar(row)]
-        return services + [EDGE] * bool(self.doors)
+        return services + [EDGE] * bool(self.doors) + [EVENTLOG_ADMIN] * ("kafka" in self.names)
 
     def asks_by_sidecar(self, row: Service) -> bool:
         """Tell whether a service reaches anything by a side-car."""
@@ -116,16 +118,35 @@ class Stores:
                 "writes": list(row.topics.writes),
                 "reads": list(row.topics.reads),
                 "group": row.topics.group,
+                "idempotent": bool(row.topics.writes) and self.table.images[row.image].idempotent,
             }
             for row in self.table.services
             if row.topics
         ]
 
+    def eventlog_topics(self, load: budget.Load) -> Rows:
+        """Every topic that a service writes or reads, and what bounds it."""
+        return [
+            {
+                "name": name,
+                "hours": 24 * budget.eventlog_days(load),
+                "bytes": budget.topic(name, load),
+                "segment_bytes": budget.FACTS["eventlog_segment"].value,
+            }
+            for name in self.table.topics
+        ]
+
     @property
-    def eventlog_topics(self) -> list[str]:
-        """Every topic that a service writes or reads."""
-        used = [topic for row in self.table.services if row.topics for topic in (*row.topics.writes, *row.topics.reads)]
-        return sorted(set(used))
+    def eventlog_rights(self) -> list[str]:
+        """What the event log's access list must say, no more and no less, one line an entry."""
+        said = []
+        for client in self.eventlog_clients:
+            name = client["name"]
+            said += [f"{name} write topic {topic}" for topic in client["writes"]]
+            said += [f"{name} read topic {topic}" for topic in client["reads"]]
+            said += [f"{name} read group {client['group']}*"] if client["group"] else []
+            said += [f"{name} idempotent_write cluster kafka-cluster"] if client["idempotent"] else []
+        return sorted(said)
 
     def by_certificate(self, store: str) -> bool:
         """Tell whether what is asked in a container knows its clients by certificate: a side-car shows it."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from hedgerow.budget import GIB
+from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import INSIDE, Stack
-from hedgerow.stores import EDGE, door
+from hedgerow.stores import EDGE, EVENTLOG_ADMIN, door
 
 Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
@@ -76,7 +76,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
         if "data" in host.roles:
             found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
-            found[f"host_vars/{host.name}", "eventlog"] = _eventlog(host, credentials, stack)
+            found[f"host_vars/{host.name}", "eventlog"] = _eventlog(declaration, host, credentials, stack)
         if {"app", "data"} & {*host.roles}:
             found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
@@ -144,13 +144,19 @@ def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
     }
 
 
-def _eventlog(host: Host, credentials: Credentials, stack: Stack) -> Values:
+def _eventlog(declaration: Declaration, host: Host, credentials: Credentials, stack: Stack) -> Values:
     if not stack.runs(host, "kafka"):
         return {"eventlog_enabled": False}
+    capacity = declaration.capacity
+    load = Load(capacity.events_a_day, capacity.keep_days, capacity.reserve_gib * GIB)
     return {
         "eventlog_enabled": True,
+        "eventlog_address": stack.address("kafka"),
         "eventlog_clients": stack.stores.eventlog_clients,
-        "eventlog_topics": stack.stores.eventlog_topics,
+        "eventlog_topics": stack.stores.eventlog_topics(load),
+        "eventlog_admin_name": EVENTLOG_ADMIN,
+        "eventlog_admin_certificate": credentials.certificates[EVENTLOG_ADMIN],
+        "eventlog_admin_key": f"{{{{ vault.tls.{EVENTLOG_ADMIN} }}}}",
         "eventlog_certificate": credentials.certificates["kafka"],
         "eventlog_key": "{{ vault.tls.kafka }}",
     }
@@ -185,6 +191,8 @@ def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
     first = stack.posthog_bootstrap(declaration.owner, declaration.organization) if "app" in host.roles else {}
     return {
         "posthog_services": stack.posthog_services(host),
+        # What it holds and lets others do is stated to it once it is well (role eventlog), and before they start.
+        "posthog_first": ["kafka"] if stack.runs(host, "kafka") else [],
         "posthog_secrets": stack.posthog_secrets(host),
         "posthog_images": stack.posthog_images(host),
         "posthog_stand_in": site.stand_ins,

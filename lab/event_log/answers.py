@@ -6,10 +6,11 @@ import threading
 from dataclasses import dataclass, field
 
 from event_log.config import Config
+from event_log.rights import Rights
 from event_log.store import Store
 
 OUT_OF_RANGE, CORRUPT, UNKNOWN_TOPIC, NO_TOPIC, NO_GROUP = 1, 2, 3, 29, 30
-BAD_NAME, BAD_ACKS, TAKEN = 17, 21, 36
+BAD_NAME, BAD_ACKS, NO_CLUSTER, TAKEN, WRONG_SETTING, WRONG_REQUEST = 17, 21, 31, 36, 40, 42
 ME = 1  # the only broker there is
 
 
@@ -27,8 +28,9 @@ class Room:
 
     config: Config
     store: Store
+    rights: Rights
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def may(self, user: str, operation: str, kind: str, name: str) -> bool:
-        """Say whether a user may do something with a topic or a group."""
-        return self.config.may(user, operation, kind, name)
+        """Say whether a user may do something with a topic, a group or the cluster."""
+        return self.rights.may(user, operation, kind, name)

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from event_log.administration import Administration
 from event_log.answers import HangUpError, Room
 from event_log.config import MECHANISMS, Listener
 from event_log.events import Events
 from event_log.membership import Membership
 from event_log.scram import Exchange, ScramError
+from event_log.settings import Settings
 from event_log.topics import Topics
 from event_log.wire import Reader, array, blob, int16, int32, int64, string
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, COMMIT, COMMITTED, COORDINATOR = 0, 1, 2, 3, 8, 9, 10
 JOIN, HEARTBEAT, LEAVE, SYNC, HANDSHAKE, VERSIONS, CREATE, AUTHENTICATE = 11, 12, 13, 14, 17, 18, 19, 36
+DESCRIBE_ACLS, CREATE_ACLS, DELETE_ACLS, DESCRIBE_CONFIGS, ALTER_CONFIGS = 29, 30, 31, 32, 44
 OFFERED = {
     PRODUCE: (3, 7),
     FETCH: (4, 6),
@@ -34,6 +37,11 @@ OFFERED = {
     VERSIONS: (0, 3),
     CREATE: (0, 3),
     AUTHENTICATE: (0, 1),
+    DESCRIBE_ACLS: (1, 1),
+    CREATE_ACLS: (1, 1),
+    DELETE_ACLS: (1, 1),
+    DESCRIBE_CONFIGS: (1, 1),
+    ALTER_CONFIGS: (0, 0),
 }
 BEFORE = (VERSIONS, HANDSHAKE, AUTHENTICATE)
 BAD_MECHANISM, BAD_STATE, BAD_VERSION, BAD_LOGIN = 33, 34, 35, 58
@@ -54,8 +62,9 @@ class Broker(Room):
     """Answers requests; many threads ask at once."""
 
     def __post_init__(self) -> None:
-        told = (self.config, self.store, self.stopping)
+        told = (self.config, self.store, self.rights, self.stopping)
         topics, events, groups = Topics(*told), Events(*told), Membership(*told)
+        lists, settings = Administration(*told), Settings(*told)
         self._calls: dict[int, Callable[[Reader, int, str], bytes | None]] = {
             PRODUCE: events.produce,
             FETCH: events.fetch,
@@ -69,6 +78,11 @@ class Broker(Room):
             LEAVE: groups.leave,
             SYNC: groups.sync,
             CREATE: topics.create,
+            DESCRIBE_ACLS: lists.describe,
+            CREATE_ACLS: lists.create,
+            DELETE_ACLS: lists.delete,
+            DESCRIBE_CONFIGS: settings.describe,
+            ALTER_CONFIGS: settings.alter,
         }
 
     def answer(self, request: bytes, session: Session) -> bytes | None:

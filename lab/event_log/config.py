@@ -1,15 +1,11 @@
-"""What the broker is told: redpanda.yaml and .bootstrap.yaml as the real one reads them, and the users' file of ours.
+"""What the broker is told: redpanda.yaml and .bootstrap.yaml as the real one reads them, and users with passwords.
 
-The real broker keeps users, access lists and topics in itself and is told of them by `rpk`. Here they are a file, whose
-entries say what the three commands say (`rpk security user create`, `rpk security acl create`, `rpk topic create`):
+The real broker keeps users in itself and is told of them by `rpk security user create`. Here they may be a file:
 
     users:
       - {name: posthog_capture, mechanism: SCRAM-SHA-512, password: ...}
-    acls:
-      - {user: posthog_capture, operations: [write], topic: events_plugin_ingestion}
-      - {user: posthog_ingestion, operations: [read], group: ingestion}      # topic_prefix and group_prefix too
-    topics:
-      - {name: events_plugin_ingestion, partitions: 1}
+
+Topics and the access list come over Kafka's own protocol alone, from a superuser, as they do with the real one.
 """
 
 from __future__ import annotations
@@ -25,8 +21,6 @@ import yaml
 FOLDER = Path("/etc/redpanda")
 USERS = Path("/run/secrets/event-log-users.yaml")
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
-OPERATIONS = ("read", "write", "describe", "create", "all")
-PLACES = ("topic", "topic_prefix", "group", "group_prefix")
 LISTENER = {"name", "address", "port", "authentication_method"}
 TLS = {"name", "enabled", "cert_file", "key_file", "truststore_file", "require_client_auth"}
 
@@ -55,40 +49,14 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What somebody may do with the topics or groups of a name, or of names that begin so."""
-
-    user: str
-    operations: frozenset[str]
-    kind: str
-    name: str
-    prefix: bool
-
-
-@dataclass(frozen=True)
 class Config:
-    """The whole configuration. `passwords` is by mechanism and name; `topics` gives partitions."""
+    """The whole configuration. `passwords` is by mechanism and name."""
 
     listeners: tuple[Listener, ...]
     data: str
     passwords: Mapping[tuple[str, str], str]
-    rules: tuple[Rule, ...]
-    topics: Mapping[str, int]
     superusers: frozenset[str] = frozenset()
     authorization: bool = True
-
-    def may(self, user: str, operation: str, kind: str, name: str) -> bool:
-        """Say whether a user may do something with a topic or a group; reading and writing include describing."""
-        if not self.authorization or user in self.superusers:
-            return True
-        wanted = {"describe": {"describe", "read", "write", "all"}}.get(operation, {operation, "all"})
-        return any(
-            rule.user == user
-            and rule.kind == kind
-            and (name.startswith(rule.name) if rule.prefix else name == rule.name)
-            and rule.operations & wanted
-            for rule in self.rules
-        )
 
 
 def read_config(folder: Path = FOLDER, users: Path | None = None) -> Config:
@@ -96,14 +64,13 @@ def read_config(folder: Path = FOLDER, users: Path | None = None) -> Config:
     node = _yaml(folder / "redpanda.yaml").get("redpanda") or {}
     bootstrap = folder / ".bootstrap.yaml"
     cluster = _yaml(bootstrap) if bootstrap.exists() else {}
-    people = _yaml(users or Path(os.environ.get("EVENT_LOG_USERS", str(USERS))))
-    wrong: list[str] = []
+    known = users or Path(os.environ.get("EVENT_LOG_USERS", str(USERS)))
+    people = _yaml(known) if known.exists() else {}
+    wrong = [f"{known.name}: {key} is not understood" for key in sorted(people.keys() - {"users"})]
     config = Config(
         listeners=_listeners(node, bool(cluster.get("enable_sasl")), wrong),
         data=str(node.get("data_directory", "/var/lib/redpanda/data")),
         passwords=_passwords(people.get("users") or [], wrong),
-        rules=_rules(people.get("acls") or [], wrong),
-        topics={str(row["name"]): int(row.get("partitions", 1)) for row in people.get("topics") or []},
         superusers=frozenset(cluster.get("superusers") or ()),
         authorization=bool(cluster.get("kafka_enable_authorization", True)),
     )
@@ -167,16 +134,3 @@ def _passwords(rows: list[dict[str, Any]], wrong: list[str]) -> dict[tuple[str, 
             wrong.append(f"user {name or '?'}: needs a name and a password")
         found[mechanism, name] = str(row.get("password", ""))
     return found
-
-
-def _rules(rows: list[dict[str, Any]], wrong: list[str]) -> tuple[Rule, ...]:
-    found = []
-    for row in rows:
-        places = [place for place in PLACES if row.get(place)]
-        operations = frozenset(row.get("operations") or ())
-        if len(places) != 1 or not row.get("user") or not operations or operations - set(OPERATIONS):
-            wrong.append(f"acl of {row.get('user', '?')}: needs user, operations and one of {', '.join(PLACES)}")
-            continue
-        kind, _, rest = places[0].partition("_")
-        found.append(Rule(str(row["user"]), operations, kind, str(row[places[0]]), prefix=bool(rest)))
-    return tuple(found)

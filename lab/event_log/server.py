@@ -15,6 +15,7 @@ from types import FrameType
 from event_log.answers import HangUpError
 from event_log.broker import Broker, Session
 from event_log.config import Config, Listener
+from event_log.rights import Rights
 from event_log.store import Store
 from event_log.wire import WireError
 
@@ -26,7 +27,8 @@ HANDSHAKE = 10.0
 def run(config: Config) -> None:
     """Serve until SIGTERM."""
     os.umask(0o077)
-    broker = Broker(config, Store(Path(config.data), config.topics))
+    data = Path(config.data)
+    broker = Broker(config, Store(data), Rights(data, config.superusers, config.authorization))
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         broker.stopping.set()

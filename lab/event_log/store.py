@@ -16,8 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from event_log.files import replace
+
 HEADER = struct.Struct(">qiibIhiqqqhii")  # base offset, length, epoch, magic, crc, attributes, last delta, times, ...
 BEGIN = 12  # base offset and length, which the length does not count
+SETTINGS = ("retention.ms", "retention.bytes", "segment.bytes")
+"""What a topic can be told here. It is kept and told, not done: a lab's log grows."""
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
@@ -106,9 +110,9 @@ class Partition:
 
 
 class Store:
-    """Every topic, and what groups have committed."""
+    """Every topic with its settings, and what groups have committed."""
 
-    def __init__(self, folder: Path, topics: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.topics: dict[str, list[Partition]] = {}
         self.lock = threading.Lock()
@@ -116,10 +120,11 @@ class Store:
         self.committed: dict[str, list[object]] = {}
         if (folder / "offsets.json").exists():
             self.committed = json.loads((folder / "offsets.json").read_text())
+        self.settings: dict[str, dict[str, str]] = {}
+        if (folder / "settings.json").exists():
+            self.settings = json.loads((folder / "settings.json").read_text())
         for topic in sorted((folder / "topics").iterdir()):
             self.create(topic.name, len(list(topic.iterdir())))
-        for name, partitions in topics.items():
-            self.create(name, partitions)
 
     def create(self, name: str, partitions: int) -> bool:
         """Make a topic; say whether it is new. More partitions are added, none is taken away. Raises ValueError."""
@@ -131,6 +136,12 @@ class Store:
             self.topics[name] = [*known, *(Partition(self.folder / "topics" / name / str(index)) for index in more)]
             return not known
 
+    def set(self, topic: str, settings: Mapping[str, str]) -> None:
+        """Keep settings of a topic, on disk, beside its others."""
+        with self.lock:
+            self.settings[topic] = {**self.settings.get(topic, {}), **settings}
+            replace(self.folder / "settings.json", json.dumps(self.settings))
+
     def partition(self, topic: str, index: int) -> Partition | None:
         """Return a partition, if there is one."""
         rows = self.topics.get(topic, [])
@@ -141,15 +152,17 @@ class Store:
         with self.lock:
             for (topic, index), (offset, note) in values.items():
                 self.committed[json.dumps([group, topic, index])] = [offset, note]
-            half = self.folder / "offsets.half"
-            with half.open("w") as file:
-                json.dump(self.committed, file)
-                file.flush()
-                os.fsync(file.fileno())
-            half.rename(self.folder / "offsets.json")
+            replace(self.folder / "offsets.json", json.dumps(self.committed))
 
     def committed_by(self, group: str) -> dict[tuple[str, int], tuple[int, str]]:
         """Return a group's offsets."""
         with self.lock:
             rows = [(json.loads(key), value) for key, value in self.committed.items()]
         return {(key[1], key[2]): (int(value[0]), str(value[1])) for key, value in rows if key[0] == group}  # type: ignore[call-overload]
+
+
+def fault(name: str, value: str) -> str:
+    """Say why a topic cannot be told this; "" when it can."""
+    if name not in SETTINGS:
+        return f"{name} is no setting of a topic here"
+    return "" if value.lstrip("-").isdigit() and int(value) >= -1 else f"{name} is no number of at least -1"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from event_log.answers import BAD_NAME, ME, NO_TOPIC, TAKEN, UNKNOWN_TOPIC, Room
+from event_log.answers import BAD_NAME, ME, NO_TOPIC, TAKEN, UNKNOWN_TOPIC, WRONG_SETTING, Room
+from event_log.rights import CLUSTER_NAME
+from event_log.store import fault
 from event_log.wire import Reader, array, int8, int16, int32, string
 
 
@@ -31,26 +33,28 @@ class Topics(Room):
     def create(self, read: Reader, version: int, user: str) -> bytes:
         """Make topics."""
 
-        def topic() -> tuple[str, int]:
+        def topic() -> tuple[str, int, dict[str, str]]:
             name, partitions = read.word(), read.int32()
             read.int16()
             read.rows(lambda: (read.int32(), read.rows(read.int32)))
-            read.rows(lambda: (read.word(), read.string()))
-            return name, partitions
+            return name, partitions, dict(read.rows(lambda: (read.word(), read.word())))
 
         rows = read.rows(topic)
         read.int32()
         dry = bool(read.int8()) if version >= 1 else False
         answers = []
-        for name, partitions in rows:
+        for name, partitions, settings in rows:
             error = 0
-            if not self.may(user, "create", "topic", name):
+            if not (self.may(user, "create", "topic", name) or self.may(user, "create", "cluster", CLUSTER_NAME)):
                 error = NO_TOPIC
+            elif any(fault(*each) for each in settings.items()):
+                error = WRONG_SETTING
             elif name in self.store.topics:
                 error = TAKEN
             elif not dry:
                 try:
                     self.store.create(name, 1 if partitions == -1 else partitions)
+                    self.store.set(name, settings)
                 except ValueError:
                     error = BAD_NAME
             answers.append(string(name) + int16(error) + (string(None) if version >= 1 else b""))

@@ -36,6 +36,10 @@ options:
   services: {description: "Names of the services, without prefix.", type: list, elements: str, required: true}
   networks: {description: "Names of the networks they are on.", type: list, elements: str, required: true}
   sidecars: {description: "Those of the services that have a TLS side-car.", type: list, elements: str, default: []}
+  exclusive:
+    description: Whether what is not declared goes. Without, services are run first that others are to find at work.
+    type: bool
+    default: true
   prefix: {description: "What unit and container names begin with.", type: str, default: hedgerow-}
   folder: {description: "Where Quadlet looks for units.", type: path, default: /etc/containers/systemd}
   timeout: {description: "Seconds that all together have to become well.", type: int, default: 180}
@@ -156,11 +160,11 @@ def sidecar_files(host: Host, name: str) -> list[Path]:
     return [*parts, Path("/etc/systemd/system", beside(host, name))]
 
 
-def make_plan(host: Host, names: list[str], networks: list[str], sidecars: list[str]) -> Plan:
-    """Compare what runs with what is declared; change nothing."""
+def make_plan(host: Host, names: list[str], networks: list[str], sidecars: list[str], exclusive: bool = True) -> Plan:
+    """Compare what runs with what is declared; change nothing. Not `exclusive`, it leaves everything else alone."""
     files = {name: host.folder / f"{name}.container" for name in names}
     plans = {name: host.folder / f"{name}.network" for name in networks}
-    strangers = host.strangers({path.name for path in (*files.values(), *plans.values())})
+    strangers = host.strangers({path.name for path in (*files.values(), *plans.values())}) if exclusive else []
     companions = {name: beside(host, name) for name in sidecars}
     units = host.units([*(unit_of(path) for path in (*files.values(), *plans.values())), *companions.values()])
     overrides = host.overrides(units)
@@ -184,7 +188,7 @@ def make_plan(host: Host, names: list[str], networks: list[str], sidecars: list[
     return Plan(
         strangers=strangers,
         overrides=list(overrides),
-        others=sorted(containers.keys() - set(names)),
+        others=sorted(containers.keys() - set(names)) if exclusive else [],
         remade=remade,
         restarted=restarted,
         reload=any(unit["NeedDaemonReload"] == "yes" or unit["LoadState"] != "loaded" for unit in units.values()),
@@ -244,6 +248,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "required": True},
             "networks": {"type": "list", "elements": "str", "required": True},
             "sidecars": {"type": "list", "elements": "str", "default": []},
+            "exclusive": {"type": "bool", "default": True},
             "prefix": {"type": "str", "default": "hedgerow-"},
             "folder": {"type": "path", "default": "/etc/containers/systemd"},
             "timeout": {"type": "int", "default": 180},
@@ -254,7 +259,7 @@ def main() -> None:
     names = [module.params["prefix"] + each for each in module.params["services"]]
     if host.podman:
         sidecars = [module.params["prefix"] + each for each in module.params["sidecars"]]
-        plan = make_plan(host, names, module.params["networks"], sidecars)
+        plan = make_plan(host, names, module.params["networks"], sidecars, module.params["exclusive"])
     elif module.check_mode:
         # Before a first converge Podman is only promised, and so is every service.
         plan = Plan([], [], [], [], dict.fromkeys(names, "is new"), False, [])

@@ -39,16 +39,26 @@ redpanda:
 """
 USERS = {
     "users": [{"name": name, "mechanism": "SCRAM-SHA-512", "password": PASSWORD} for name in ("in", "on", "store")],
-    "acls": [
-        {"user": "in", "operations": ["write"], "topic": "events_plugin_ingestion"},
-        {"user": "on", "operations": ["read"], "topic": "events_plugin_ingestion"},
-        {"user": "on", "operations": ["read"], "group": "events-ingestion-consumer"},
-        {"user": "on", "operations": ["write"], "topic": "clickhouse_events_json"},
-        {"user": "store", "operations": ["read"], "topic": "clickhouse_events_json"},
-        {"user": "store", "operations": ["read"], "group": "group1"},
-    ],
-    "topics": [{"name": "events_plugin_ingestion"}, {"name": "clickhouse_events_json"}],
 }
+# What a superuser would have said before clients come: the broker keeps it beside its topics.
+TOLD = """
+from pathlib import Path
+from event_log.rights import ALLOW, GROUP, LITERAL, NUMBERS, TOPIC, Entry, Rights
+from event_log.store import Store
+for name in ("events_plugin_ingestion", "clickhouse_events_json"):
+    Store(Path("/data/log")).create(name, 1)
+Rights(Path("/data/log")).add(
+    Entry(kind, name, LITERAL, f"User:{user}", "*", NUMBERS[operation], ALLOW)
+    for user, operation, kind, name in (
+        ("in", "write", TOPIC, "events_plugin_ingestion"),
+        ("on", "read", TOPIC, "events_plugin_ingestion"),
+        ("on", "read", GROUP, "events-ingestion-consumer"),
+        ("on", "write", TOPIC, "clickhouse_events_json"),
+        ("store", "read", TOPIC, "clickhouse_events_json"),
+        ("store", "read", GROUP, "group1"),
+    )
+)
+"""
 SERVER = """
 <clickhouse>
   <http_port remove="remove"/><tcp_port remove="remove"/><mysql_port remove="remove"/>
@@ -227,6 +237,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     lay(root)
     stack = Stack(root, {"log": free_port(), "store": free_port()})
     configure(stack)
+    stack.ask(TOLD)
     try:
         stack.start("log", "-m", "event_log", "serve")
         stack.start("store", "-m", "analytics_store", "serve")

@@ -27,9 +27,6 @@ TABLE = load_table()
         (ALL, SMALL, "clickhouse", 10_000 * 365 * 600),
         (ALL, Load(1_000_000, 365, GIB), "clickhouse", 1_000_000 * 365 * 600),
         (ALL, Load(1_000_000, 365, GIB), "headroom", GIB),
-        # The event log forgets after three days, however long events are kept elsewhere.
-        (DATA, Load(1_000_000, 365, GIB), "event log", GIB + 3 * 1_000_000 * 4000),
-        (DATA, Load(1_000_000, 1, GIB), "event log", GIB + 1 * 1_000_000 * 4000),
         (DATA, SMALL, "postgresql", GIB + 10_000 * 365 * 100),
         (DATA, SMALL, "postgresql's journal", 5 * GIB),
         (DATA, SMALL, "valkey", 1536 * MIB),
@@ -38,6 +35,29 @@ TABLE = load_table()
 )
 def test_what_a_store_needs(host: Host, load: Load, store: str, size: int) -> None:
     assert budget.disk(host, TABLE, load)[store] == size
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "size"),
+    [
+        # The event log forgets after three days, however long events are kept elsewhere.
+        ("events_plugin_ingestion", Load(1_000_000, 365, GIB), 3 * 1_000_000 * 2000),
+        ("clickhouse_events_json", Load(1_000_000, 1, GIB), 1_000_000 * 2000),
+        ("log_entries", Load(1_000_000, 365, GIB), 3 * 1_000_000 * 100),
+        ("events_plugin_ingestion", SMALL, 512 * MIB),
+        ("events_plugin_ingestion_overflow", SMALL, 512 * MIB),
+        ("log_entries", SMALL, 64 * MIB),
+    ],
+)
+def test_what_a_topic_may_keep(name: str, load: Load, size: int) -> None:
+    assert budget.topic(name, load) == size
+
+
+def test_the_event_log_has_room_for_all_that_its_topics_may_keep() -> None:
+    topics = sum(budget.topic(name, SMALL) + 32 * MIB for name in TABLE.topics)
+    assert budget.disk(DATA, TABLE, SMALL)["event log"] == topics
+    assert topics < 8 * GIB
+    assert {*budget.FLOW, *budget.WHOLE} <= set(TABLE.topics)
 
 
 def test_a_host_has_room_for_what_runs_there_and_nothing_else() -> None:
@@ -94,7 +114,7 @@ def test_only_hosts_with_stores_grow() -> None:
 def test_each_number_says_where_it_comes_from() -> None:
     for name, fact in (budget.FACTS | budget.MEMORY | budget.LAB_MEMORY).items():
         assert fact.value > 0
-        assert fact.source.startswith(("our estimate", "roles/")), name
+        assert fact.source.startswith(("our estimate", "our choice", "roles/")), name
 
 
 def test_words_for_an_error() -> None:

@@ -138,3 +138,47 @@ def test_a_plan_is_told_line_by_line() -> None:
         "remove /etc/systemd/system/hedgerow-web.service.d/x.conf",
         "remove container stranger",
     ]
+
+
+class Looked:
+    """A host with one container of ours that runs as it should, one that nobody declared, and an unknown unit file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.prefix, self.folder = "hedgerow-", folder
+        for name in ("hedgerow-kafka.container", "hedgerow-log.network", "hedgerow-web.container"):
+            (folder / name).touch()
+
+    def strangers(self, declared: set[str]) -> list[Path]:
+        return sorted(each for each in self.folder.iterdir() if each.name not in declared)
+
+    def units(self, names: list[str]) -> dict[str, dict[str, str]]:
+        state = {"ActiveState": "active", "SubState": "running", "LoadState": "loaded", "NeedDaemonReload": "no"}
+        return {name: {"Id": name, **state} for name in names}
+
+    def overrides(self, units: dict[str, dict[str, str]]) -> dict[Path, str]:
+        return {}
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        later = {"Created": "2100-01-01T00:00:00Z", "State": {"Health": {"Status": "healthy"}}, "Mounts": []}
+        labels = {"Config": {"Labels": {"PODMAN_SYSTEMD_UNIT": "hedgerow-kafka.service"}}}
+        return {"hedgerow-kafka": {**later, **labels}, "somebody": {}}
+
+    def networks(self, names: list[str]) -> dict[str, float]:
+        return dict.fromkeys(names, 4e9)
+
+    def secrets(self) -> dict[str, float]:
+        return {}
+
+
+@pytest.mark.parametrize(("exclusive", "gone"), [(True, ["hedgerow-web.container", "container somebody"]), (False, [])])
+def test_what_is_run_first_leaves_everything_else_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exclusive: bool, gone: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ansible.module_utils.hedgerow_quadlet_plan", plan)
+    where = SOURCE.parents[3] / "plugins/modules/hedgerow_quadlets.py"
+    spec = importlib.util.spec_from_file_location("hedgerow_quadlets", where)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.make_plan(Looked(tmp_path), ["hedgerow-kafka"], ["hedgerow-log"], [], exclusive)
+    assert [name.removeprefix(f"{tmp_path}/") for name in made.removed] == gone
+    assert (made.restarted, made.remade, made.ill) == ({}, [], [])

@@ -80,7 +80,7 @@ CREDENTIALS = Credentials(
     {
         name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
         for name in (
-            *("edge", "hedgerow_edge", "postgres", "valkey"),
+            *("edge", "hedgerow_edge", "hedgerow_eventlog", "postgres", "valkey"),
             *(row.name for row in load_table().services if row.serves),
             *(door(row.name) for row in load_table().services if row.door),
             *(f"posthog_{row.name.replace('-', '_')}" for row in load_table().services),

@@ -56,11 +56,11 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
 REPLACED = {
     "db": "PostgreSQL of the distribution: its security team patches it (docs: design, the stack on a host)",
     "zookeeper": "ClickHouse's own Keeper, in the same process (roles/clickhouse, keeper_server)",
+    "kafka-init": "roles/eventlog, tasks/rights.yml: topics with their bounds, and rights, which upstream has none of",
     "redis7": "Valkey of the distribution, for the same reason",
 }
 # Upstream's services that are not deployed yet: since when we know, and what is missing meanwhile.
 NOT_YET: dict[str, tuple[str, str]] = {
-    "kafka-init": ("2026-11-23", "makes the topics and would give the rights; meanwhile topics make themselves"),
     "plugins": ("2026-11-23", "destinations; comes with the egress rules for them"),
     "ingestion-sessionreplay": ("2026-11-23", "reads the event log; replay-capture takes recordings in already"),
     "ingestion-error-tracking": ("2026-11-23", "reads the event log"),
@@ -156,6 +156,14 @@ def _first(routes: list[tuple[str, tuple[str, ...]]], asked: str) -> str:
 
 def test_the_table_keeps_to_upstream() -> None:
     assert list(problems(load_table(), FACTS)) == []
+
+
+def test_every_topic_that_upstream_makes_beforehand_is_made_here() -> None:
+    """Its combined ingestion looks for each at start and ends without (its analytics/outputs/registry.ts)."""
+    script = FACTS["services"]["kafka-init"]["command"][-1]
+    theirs = set(re.findall(r"[\w-]+", re.search(r'TOPICS="([^"]+)"', script)[1]))
+    assert "clickhouse_events_json" in theirs
+    assert theirs <= set(load_table().topics)
 
 
 def test_every_exception_says_since_when_and_why_and_is_still_needed() -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from event_log.answers import HangUpError
-from event_log.broker import Broker, Session
-from event_log.config import Config, ConfigError, Listener, Rule, read_config
+from event_log.broker import OFFERED, Broker, Session
+from event_log.config import Config, ConfigError, Listener, read_config
 from event_log.groups import REBALANCING, UNKNOWN_MEMBER, Group, Joined
+from event_log.rights import ALLOW, CLUSTER, DENY, GROUP, LITERAL, NUMBERS, PREFIXED, TOPIC, Entry, Rights
 from event_log.scram import Exchange, ScramError
 from event_log.store import HEADER, BadBatchError, Partition, Store
 from event_log.wire import Reader, array, blob, int16, int32, string
@@ -28,8 +29,6 @@ redpanda:
 """
 PEOPLE = """
 users: [{name: in, mechanism: SCRAM-SHA-512, password: secret-word}]
-acls: [{user: in, operations: [write], topic: events}]
-topics: [{name: events, partitions: 2}]
 """
 
 
@@ -45,7 +44,7 @@ def test_the_real_brokers_files_are_read(tmp_path: Path) -> None:
     config = read(tmp_path, cluster="superusers: [admin]\n")
     assert config.listeners == (Listener("0.0.0.0", 9093, "kafka", 9093, sasl=True, cert="/crt", key="/key"),)  # noqa: S104
     assert config.passwords == {("SCRAM-SHA-512", "in"): "secret-word"}
-    assert (config.topics, config.superusers, config.data) == ({"events": 2}, {"admin"}, "/data")
+    assert (config.superusers, config.data, config.authorization) == ({"admin"}, "/data", True)
 
 
 def test_what_the_files_leave_open_is_open_as_with_the_real_broker(tmp_path: Path) -> None:
@@ -70,8 +69,7 @@ def test_by_mutual_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> N
         (NODE.replace(", key_file: /key", ""), PEOPLE, "needs cert_file and key_file"),
         (NODE, PEOPLE.replace("SCRAM-SHA-512", "PLAIN"), "the mechanism is none of SCRAM-SHA-256, SCRAM-SHA-512"),
         (NODE, PEOPLE.replace("secret-word", "''"), "user in: needs a name and a password"),
-        (NODE, PEOPLE.replace("[write]", "[alter]"), "acl of in: needs user, operations and one of"),
-        (NODE, PEOPLE.replace("topic: events", "topic: a, group: b"), "acl of in: needs user, operations and one of"),
+        (NODE, PEOPLE + "acls: [{user: in, operations: [write], topic: a}]", "acls is not understood"),
         (NODE, "users: [{name: in, password: secret-word", "not YAML"),
     ],
 )
@@ -81,12 +79,28 @@ def test_what_is_not_understood_is_refused_without_a_secret(tmp_path: Path, node
     assert "secret-word" not in str(refused.value)
 
 
+CONFIG = Config((), "", {}, frozenset({"admin"}))
+
+
+def entry(user: str, operation: str, kind: int, name: str, pattern: int = LITERAL, permission: int = ALLOW) -> Entry:
+    return Entry(kind, name, pattern, f"User:{user}", "*", {**NUMBERS, "all": 2}[operation], permission)
+
+
 RULES = (
-    Rule("in", frozenset({"write"}), "topic", "events", prefix=False),
-    Rule("on", frozenset({"read"}), "topic", "ev", prefix=True),
-    Rule("on", frozenset({"all"}), "group", "g", prefix=False),
+    entry("in", "write", TOPIC, "events"),
+    entry("on", "read", TOPIC, "ev", PREFIXED),
+    entry("on", "all", GROUP, "g"),
+    entry("all", "all", TOPIC, "*"),
+    entry("all", "read", TOPIC, "shut", permission=DENY),
+    entry("set", "alter_configs", TOPIC, "events"),
+    entry("id", "idempotent_write", CLUSTER, "kafka-cluster"),
 )
-CONFIG = Config((), "", {}, RULES, {}, frozenset({"admin"}))
+
+
+def rights(folder: Path) -> Rights:
+    found = Rights(folder, CONFIG.superusers)
+    found.add(RULES)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -102,10 +116,23 @@ CONFIG = Config((), "", {}, RULES, {}, frozenset({"admin"}))
         ("on", "read", "group", "ev", False),
         ("", "read", "topic", "events", False),
         ("admin", "create", "topic", "any", True),
+        ("all", "write", "topic", "events", True),
+        ("all", "read", "topic", "shut", False),
+        ("set", "describe_configs", "topic", "events", True),
+        ("set", "describe", "topic", "events", False),
+        ("id", "idempotent_write", "cluster", "kafka-cluster", True),
+        ("id", "alter", "cluster", "kafka-cluster", False),
+        ("strange", "describe", "topic", "events", False),
     ],
 )
-def test_who_may_do_what(user: str, operation: str, kind: str, name: str, may: bool) -> None:
-    assert CONFIG.may(user, operation, kind, name) is may
+def test_who_may_do_what(tmp_path: Path, user: str, operation: str, kind: str, name: str, may: bool) -> None:
+    assert rights(tmp_path).may(user, operation, kind, name) is may
+    assert Rights(tmp_path, CONFIG.superusers).may(user, operation, kind, name) is may, "not after a restart"
+
+
+def test_without_an_entry_nobody_may_anything_and_without_authorization_everybody(tmp_path: Path) -> None:
+    assert not Rights(tmp_path).may("in", "describe", "topic", "events")
+    assert Rights(tmp_path, authorization=False).may("in", "create", "topic", "events")
 
 
 def sign_in(name: str, password: str, mechanism: str = "SCRAM-SHA-512", nonce: str = "abc") -> Exchange:
@@ -181,10 +208,14 @@ def test_what_was_acknowledged_is_there_again_and_a_torn_end_is_cut(tmp_path: Pa
 
 
 def test_topics_and_commits_are_there_again(tmp_path: Path) -> None:
-    store = Store(tmp_path, {"events": 2})
+    store = Store(tmp_path)
+    store.create("events", 2)
+    store.set("events", {"retention.ms": "1"})
+    store.set("events", {"retention.bytes": "2"})
     store.commit("g", {("events", 1): (7, "")})
     store.commit("h", {("events", 1): (8, "")})
-    again = Store(tmp_path, {"events": 1})
+    again = Store(tmp_path)
+    assert again.settings == {"events": {"retention.ms": "1", "retention.bytes": "2"}}
     assert len(again.topics["events"]) == 2
     assert again.committed_by("g") == {("events", 1): (7, "")}
 
@@ -192,7 +223,7 @@ def test_topics_and_commits_are_there_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "..", "a/b", "x" * 250, "ä"])
 def test_a_topic_has_no_name_that_is_a_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(name)}$"):
-        Store(tmp_path, {}).create(name, 1)
+        Store(tmp_path).create(name, 1)
 
 
 def test_a_group_gathers_anew_when_somebody_comes_and_when_somebody_goes() -> None:
@@ -244,7 +275,10 @@ def error_of(reply: bytes | None) -> int:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Broker:
-    return Broker(CONFIG, Store(tmp_path, {"events": 1, "other": 1}))
+    store = Store(tmp_path)
+    store.create("events", 1)
+    store.create("other", 1)
+    return Broker(CONFIG, store, rights(tmp_path))
 
 
 def test_a_stranger_is_hung_up_on(broker: Broker) -> None:
@@ -266,5 +300,5 @@ def test_every_version_that_is_offered_is_answered_in_its_own_shape(broker: Brok
     """The first request of every client: an unknown version is told which there are, in the oldest shape."""
     session = Session(Listener("", 0, "", 0, sasl=True))
     shapes = [broker.answer(request(18, version), session) or b"" for version in (0, 1, 3, 9)]
-    assert [len(shape) - len(shapes[0]) for shape in shapes] == [0, 4, 4 - 3 + 16, 0]
+    assert [len(shape) - len(shapes[0]) for shape in shapes] == [0, 4, 4 - 3 + len(OFFERED) + 1, 0]
     assert struct.unpack(">h", shapes[3][4:6])[0] == 35

@@ -10,6 +10,7 @@ from pathlib import Path
 from event_log.broker import Broker
 from event_log.config import Config, Listener
 from event_log.health import ask
+from event_log.rights import Rights
 from event_log.server import _welcome, secure
 from event_log.store import Store
 
@@ -35,7 +36,7 @@ def test_a_refusal_to_go_on_without_a_certificate_is_an_answer_each_time(tmp_pat
             truststore=str(tmp_path / "ca"),
             client_certificates=True,
         )
-        config = Config((listener,), str(tmp_path / "data"), {}, (), {})
-        broker = Broker(config, Store(tmp_path / "data", {}))
+        config = Config((listener,), str(tmp_path / "data"), {})
+        broker = Broker(config, Store(tmp_path / "data"), Rights(tmp_path / "data"))
         threading.Thread(target=_welcome, args=(door, secure(listener), listener, broker), daemon=True).start()
         assert [ask(config) for _ in range(60)] == [0] * 60
