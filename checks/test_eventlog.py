@@ -14,6 +14,7 @@ from hedgerow.sheet import Sheet
 
 STORE = "kafka"
 PORT = 9092
+ADDRESS = "10.90.2.10"  # its container's, for its own host; services come to the host's own
 # Where the events of all people come in, and where they go on to ClickHouse; and who of the services is to see which.
 TOPICS = ("events_plugin_ingestion", "clickhouse_events_json")
 MAY = {
@@ -27,9 +28,11 @@ NOT_AUTHORISED = 29
 
 
 def clients(sheet: Sheet) -> str:
-    """Return the question what the event log lets each of this host's services do."""
-    places = {f"hedgerow-{service}": port for service, store, _, port in sheet.declared.hops if store == STORE}
-    return program("writers", json.dumps(places), json.dumps(TOPICS))
+    """Return the question what the event log lets each of this host's services do, and what it holds if it is here."""
+    declared = sheet.declared
+    places = {f"hedgerow-{service}": port for service, store, _, port in declared.hops if store == STORE}
+    here = [ADDRESS, PORT, f"{STORE}.{INSIDE}"] if STORE in declared.services else None
+    return program("writers", json.dumps(places), json.dumps(TOPICS), json.dumps(here))
 
 
 ASK_AHEAD = (in_containers.question, clients)
@@ -61,11 +64,18 @@ def test_nobody_without_a_certificate_is_heard(finding, host, sheet):
 
 @pytest.mark.control("eventlog.least-privilege")
 def test_a_service_sees_its_topics_and_no_others(finding, host, sheet):
-    finding.expect(f"of {', '.join(TOPICS)}: capture the first, ClickHouse the second, ingestion both, others neither")
+    """Tried by each client from where it is; and the log itself, where it runs, is asked for its whole access list."""
+    finding.expect(
+        f"of {', '.join(TOPICS)}: capture the first, ClickHouse the second, ingestion both, others neither; and in the"
+        " access list what was declared and nothing else"
+    )
     if not any(store == STORE for _, store, _, _ in sheet.declared.hops):
         raise NotExercised("no service of this host uses the event log")
-    found = json.loads(finding.ask(host, clients(sheet)).stdout)
-    finding.observe("; ".join(f"{name}: {each['topics'] or each['why']}" for name, each in found.items()))
+    answer = json.loads(finding.ask(host, clients(sheet)).stdout)
+    found, held = answer["clients"], answer["log"]
+    told = [f"{name}: {each['topics'] or each['why']}" for name, each in found.items()]
+    told += [held["why"] or f"{len(held['rights'])} entries in the access list"] if held else []
+    finding.observe("; ".join(told))
     deaf = [f"{name}: {each['why']}" for name, each in found.items() if set(each["topics"]) != set(TOPICS)]
     if deaf or not found:
         raise CouldNotAsk(f"the event log did not answer: {'; '.join(deaf) or 'no client runs'}")
@@ -83,3 +93,41 @@ def test_a_service_sees_its_topics_and_no_others(finding, host, sheet):
     ]
     assert not open_to, f"open to a service that has no business there: {', '.join(open_to)}"
     assert not shut, f"closed to a service that needs it: {', '.join(shut)}"
+    if held is not None:
+        assert_rights(held, sheet.declared.eventlog_rights)
+
+
+def assert_rights(held, declared):
+    """The access list says what was declared, no more and no less."""
+    if held["why"]:
+        raise CouldNotAsk(f"the event log did not answer its superuser: {held['why']}")
+    more = sorted(set(held["rights"]) - set(declared))
+    less = sorted(set(declared) - set(held["rights"]))
+    assert not more, f"granted, and nobody declared it: {'; '.join(more)}"
+    assert not less, f"declared, and not granted: {'; '.join(less)}"
+
+
+@pytest.mark.control("eventlog.bounded")
+def test_each_topic_is_there_and_ends(finding, host, sheet):
+    """A topic that nobody declared is told of, for whoever looks; it has the log's own bounds."""
+    declared = {name: {"retention.ms": str(ms), "retention.bytes": str(size)} for name, ms, size in topics(sheet)}
+    finding.expect(f"{len(declared)} topics, each with its own bounds in time and size")
+    held = json.loads(finding.ask(host, clients(sheet)).stdout)["log"]
+    if held["why"]:
+        raise CouldNotAsk(f"the event log did not answer its superuser: {held['why']}")
+    strangers = sorted(held["topics"].keys() - declared.keys())
+    told = f"; nobody declared {', '.join(strangers)}" if strangers else ""
+    finding.observe(f"{len(held['topics'])} topics{told}")
+    wrong = [
+        f"{name}: {held['topics'].get(name, 'missing')}"
+        for name in declared
+        if held["topics"].get(name) != declared[name]
+    ]
+    assert not wrong, f"not bounded as declared: {'; '.join(wrong)}"
+
+
+def topics(sheet):
+    """Return what was declared of the event log's topics. Raises NotExercised where it does not run."""
+    if STORE not in sheet.declared.services:
+        raise NotExercised("the event log does not run on this host")
+    return sheet.declared.eventlog_topics

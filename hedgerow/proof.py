@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from hedgerow import __version__, smoke, ssh
-from hedgerow.budget import GIB
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
@@ -20,8 +19,9 @@ from hedgerow.flow import Reporter, Work
 from hedgerow.hops import hops
 from hedgerow.hosts import Host, Site
 from hedgerow.images import table_of
+from hedgerow.preflight import load_of
 from hedgerow.secrets import Vault
-from hedgerow.services import load_table
+from hedgerow.services import NO_SERVICES, load_table
 from hedgerow.sheet import Declared, Peer, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
@@ -69,10 +69,11 @@ def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
 
 def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared:
     """Return the facts of the declaration that checks of one host may know."""
-    access = declaration.access
+    access, load = declaration.access, load_of(declaration.capacity)
     table = table_of(declaration)
     stores = Stores(table, site.hosts)
     running = [row for row in table.services if row.tier in host.roles]
+    log = Stores(table if any(row.name == "kafka" for row in running) else NO_SERVICES, site.hosts)
     return Declared(
         name=declaration.name,
         domain=declaration.domain,
@@ -103,8 +104,12 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
-        reserve=declaration.capacity.reserve_gib * GIB,
+        reserve=load.reserve,
         edge_address=edge_host(site).address,
+        eventlog_rights=tuple(log.eventlog_rights),
+        eventlog_topics=tuple(
+            (each["name"], each["hours"] * 3_600_000, each["bytes"]) for each in log.eventlog_topics(load)
+        ),
     )
 
 

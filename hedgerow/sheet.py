@@ -28,7 +28,8 @@ class Declared:
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
     service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
     that may. `sidecars` are services beside which one runs. `reserve` are bytes of disk with less of which no events
-    are taken. `edge_address` is where this controller finds the edge.
+    are taken. `edge_address` is where this controller finds the edge. What the event log of this host must hold:
+    `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Declared:
     mask_text: bool = True
     reserve: int = 0
     edge_address: str = ""
+    eventlog_rights: tuple[str, ...] = ()
+    eventlog_topics: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def from_json(text: str) -> Sheet:
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
     declared["hops"] = [tuple(hop) for hop in declared["hops"]]
     declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
+    declared["eventlog_topics"] = [tuple(topic) for topic in declared["eventlog_topics"]]
     return Sheet(
         host=_with_tuples(Host, host),
         known_hosts=Path(said["known_hosts"]) if said["known_hosts"] else None,
