@@ -75,6 +75,11 @@ KNOWN = (
         "Run install again: it gives both sides the same one. If it stays, a secret was changed by hand on the host.",
     ),
     (
+        r"(?i)(?:topic|group|cluster)[ _]authorization[ _]failed",
+        "the event log does not let it do what it needs",
+        "Run install again: it states the rights anew. If it stays, its `topics` in services.yml lack one.",
+    ),
+    (
         r"(?i)certificate[ _]verify[ _]failed|certificate has expired|x509: certificate",
         "a certificate of a store is not trusted or has ended",
         "Run install again: it renews certificates in time and restarts what uses them. Then see the host's clock.",

@@ -26,6 +26,7 @@ ROOMY = {"/var/lib/postgresql": 40 * GIB, "/var/log/journal": 40 * GIB}
         ("FATAL:  the database system is starting up", "PostgreSQL is not ready yet", "Wait a minute"),
         ("ssl.SSLCertVerificationError: certificate verify failed", "not trusted or has ended", "renews"),
         ("connection to server at 10.0.0.1, port 5432 failed: Connection refused", "does not answer", "stores first"),
+        ("Error: Broker: Topic authorization failed", "does not let it do", "states the rights"),
         ("OOM command not allowed when used memory > 'maxmemory'", "limit of memory", "worker"),
         ("FATAL ERROR: JavaScript heap out of memory", "more memory than it is given", "larger|more memory"),
         ("oom-kill\n", "more memory than it is given", "more memory"),
