@@ -21,6 +21,8 @@ MAY = {
     "hedgerow-capture": {"events_plugin_ingestion"},
     "hedgerow-ingestion-general": {"events_plugin_ingestion", "clickhouse_events_json"},
     "hedgerow-clickhouse": {"clickhouse_events_json"},
+    "hedgerow-property-defs-rs": {"clickhouse_events_json"},
+    "hedgerow-livestream": {"events_plugin_ingestion"},
     "hedgerow-web": set(),
     "hedgerow-worker": set(),
 }
@@ -66,8 +68,8 @@ def test_nobody_without_a_certificate_is_heard(finding, host, sheet):
 def test_a_service_sees_its_topics_and_no_others(finding, host, sheet):
     """Tried by each client from where it is; and the log itself, where it runs, is asked for its whole access list."""
     finding.expect(
-        f"of {', '.join(TOPICS)}: capture the first, ClickHouse the second, ingestion both, others neither; and in the"
-        " access list what was declared and nothing else"
+        f"of {', '.join(TOPICS)}: the first for capture and live events, the second for ClickHouse and definitions,"
+        " both for ingestion, neither for others; and in the access list what was declared and nothing else"
     )
     if not any(store == STORE for _, store, _, _ in sheet.declared.hops):
         raise NotExercised("no service of this host uses the event log")

@@ -1,7 +1,7 @@
 """The part of Kafka's admin protocol that says which topics there are, what bounds them, and who may do what.
 
 Source: Apache Kafka's protocol guide; the versions are ones that Redpanda offers (its src/v/kafka/server/handlers).
-By hand, because no library for it is in both distributions: docs/decisions/0012.
+By hand, because no library for it is in both distributions: docs/decisions/0013.
 """
 
 from __future__ import annotations
