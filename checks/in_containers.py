@@ -20,8 +20,11 @@ VERSIONS = "\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff"
 PING = "GET /ping HTTP/1.0\r\n\r\n"
 # ClickHouse's own protocol: a hello, a client's name, versions, database, user and password, all empty.
 HELLO = "\x00\x00\x16\x04\xa9\xa9\x03\x00\x00\x00"
+HTTP2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 STORES = {
     "clickhouse": {"8443": {"plain": PING, "secure": ""}, "9440": {"plain": HELLO, "secure": ""}},
+    # S3, and beside it SeaweedFS's own protocol (gRPC, which begins as HTTP/2 does), shut for everybody.
+    "seaweedfs": {"8333": {"plain": "GET / HTTP/1.0\r\n\r\n", "secure": ""}, "18333": {"plain": HTTP2, "secure": ""}},
     "kafka": {"9092": {"plain": VERSIONS, "secure": VERSIONS}},
 }
 LEAST_DAYS = 1

@@ -14,6 +14,10 @@ from hedgerow.service_rows import Table
 
 MIB = 1024**2
 GIB = 1024**3
+VOLUME = 256 * MIB
+"""The size of a volume of SeaweedFS; hedgerow/services.yml, -master.volumeSizeLimitMB."""
+LEAST_VOLUMES = 14
+"""SeaweedFS begins a bucket with seven (weed scaffold -config=master, copy_1), and there are two buckets."""
 UNITS = {"k": 1024, "m": MIB, "g": GIB}
 Budget = Mapping[str, int]
 
@@ -47,6 +51,8 @@ FACTS = {
     "eventlog_whole": Fact(512 * MIB, "our choice: the least that a topic of whole events may keep, for surges"),
     "eventlog_least": Fact(64 * MIB, "our choice: the least that another topic may keep"),
     "eventlog_segment": Fact(32 * MIB, "our choice: the file that a topic writes to, which no limit touches"),
+    "objects": Fact(1 * GIB, "our estimate: exports and source maps, and volumes that are written to"),
+    "objects_event": Fact(1000, "our estimate: one recording of 200 KB to two hundred events that are kept"),
     "lab": Fact(512 * MIB, "our estimate: in the hours that a lab lives no store grows further; stand-ins are small"),
 }
 MEMORY = {
@@ -102,6 +108,8 @@ def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str
         rows["clickhouse's own tables"] = _fact("clickhouse_logs_days") * _fact("clickhouse_logs_day")
     if any(row.name == "kafka" for row in running):
         rows["event log"] = sum(topic(name, load) + _fact("eventlog_segment") for name in table.topics)
+    if any(row.name == "seaweedfs" for row in running):
+        rows["object storage"] = object_volumes(load) * VOLUME
     if lab:
         rows = {name: min(size, _fact("lab")) for name, size in rows.items()}
     return {**rows, "headroom": load.reserve}
@@ -120,10 +128,17 @@ def topic(name: str, load: Load) -> int:
     return max(_fact("eventlog_whole" if name in WHOLE else "eventlog_least"), waiting * _fact("eventlog_trace"))
 
 
+def object_volumes(load: Load) -> int:
+    """Return how many volumes object storage may have: what is declared fits, and it takes no more than that."""
+    needed = _fact("objects") + load.events_a_day * load.keep_days * _fact("objects_event")
+    return max(LEAST_VOLUMES, -(-needed // VOLUME))
+
+
 def growth(host: Host, table: Table, load: Load) -> int:
     """Return the bytes that a day of events adds on this host; 0 where nothing grows without an end."""
     running = {row.name for row in table.services if row.tier in host.roles}
     each = _fact("clickhouse_event") if "clickhouse" in running else 0
+    each += _fact("objects_event") if "seaweedfs" in running else 0
     each += _fact("postgres_event") if "data" in host.roles and table.services else 0
     return each * load.events_a_day
 

@@ -28,6 +28,7 @@ CONCERNS = {
     "valkey": ("data",),
     "clickhouse": ("data", "app"),
     "eventlog": ("data", "app"),
+    "objectstore": ("data", "app"),
     "sidecars": ("app", "data"),
     "containers": ("app", "data"),
     "posthog": ("app", "data"),

@@ -37,16 +37,20 @@ def ensure(
     provided: Provided | None = None,
     clients: Sequence[str] = (),
     at: datetime | None = None,
+    brought: Mapping[str, str] | None = None,
 ) -> Credentials:
     """Generate what is missing, renew what is about to end, and return the certificates.
 
     `wanted` are the secrets, `servers` the names each service's certificate must carry, `clients` the accounts that
-    show a certificate themselves. With `provided`, the edge uses the operator's own certificate instead of one from the
-    private CA. Raises CallError when the vault cannot be opened.
+    show a certificate themselves; `brought` are secrets of the operator's own, by their place in the vault. With
+    `provided`, the edge uses the operator's own certificate instead of one from the private CA. Raises CallError when
+    the vault cannot be opened.
     """
     moment = at or datetime.now(UTC)
     vault = Vault.of(deployment)
     tree = complete(vault.read(deployment.secrets), wanted)
+    for where, value in (brought or {}).items():
+        tree = place(tree, where, value)
     authority = _authority(deployment, vault, moment)
     certificates: dict[str, str] = {}
     for service, names in servers.items():

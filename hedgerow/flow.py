@@ -22,6 +22,7 @@ from hedgerow.errors import CallError, UnreachableError
 from hedgerow.hosts import Change, Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import demand_locked, stack_for, table_of
+from hedgerow.object_storage import SECRET
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
 from hedgerow.targets.lab import LabSpec, LabTarget
@@ -160,7 +161,14 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
         stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
         report.say("secrets and certificates")
         servers = server_names(work.declaration, site, stack)
-        made = ensure(work.deployment, stack.wanted, servers, provided(work.declaration), stack.stores.clients)
+        made = ensure(
+            work.deployment,
+            stack.wanted,
+            servers,
+            provided(work.declaration),
+            stack.stores.clients,
+            brought=brought(work.declaration),
+        )
         return made, stack
 
 
@@ -170,6 +178,12 @@ def provided(declaration: Declaration) -> Provided | None:
     if tls.certificate_file is None or tls.key_file is None:
         return None
     return Provided(tls.certificate_file, tls.key_file)
+
+
+def brought(declaration: Declaration) -> dict[str, str]:
+    """Return the secrets that the operator brought in files, by their place in the vault."""
+    storage = declaration.object_storage
+    return {SECRET: storage.secret_key_file.read_text().strip()} if storage else {}
 
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hedgerow import stand_in
+from hedgerow.budget import GIB, Load, object_volumes
 from hedgerow.declaration import Declaration
 from hedgerow.errors import CallError
 from hedgerow.hosts import Site
 from hedgerow.image_lock import STAND_IN, ImageLock, Locked
+from hedgerow.object_storage import outside_store, with_outside_store
 from hedgerow.oci.references import reference
 from hedgerow.service_rows import Table
 from hedgerow.services import NO_SERVICES, load_table
@@ -18,7 +20,9 @@ from hedgerow.stack import LockedImage, RegistryTrust, Stack, is_stand_in
 
 def table_of(declaration: Declaration) -> Table:
     """Return the services to deploy: those of the declared features; none where PostHog is not deployed."""
-    return load_table().only(declaration.features) if declaration.posthog.deploy else NO_SERVICES
+    if not declaration.posthog.deploy:
+        return NO_SERVICES
+    return with_outside_store(load_table().only(declaration.features), outside_store(declaration))
 
 
 def sources(declaration: Declaration, table: Table) -> dict[str, str]:
@@ -110,7 +114,11 @@ def stack_for(declaration: Declaration, site: Site, lock: ImageLock, say: Callab
     table = table_of(declaration)
     images = images_for(declaration, site, table, lock, say)
     ours = any(is_stand_in(image.reference) for image in images.values())
-    return Stack(table, declaration.domain, site.hosts, images, stand_in=ours, registry=_trust(declaration, images))
+    capacity = declaration.capacity
+    load = Load(capacity.events_a_day, capacity.keep_days, capacity.reserve_gib * GIB)
+    trust = _trust(declaration, images)
+    outside = outside_store(declaration)
+    return Stack(table, declaration.domain, site.hosts, images, ours, trust, object_volumes(load), outside)
 
 
 def _trust(declaration: Declaration, images: Mapping[str, LockedImage]) -> RegistryTrust:

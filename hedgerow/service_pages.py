@@ -21,6 +21,7 @@ NATIVE = {
     "postgres": ("PostgreSQL", "TLS, the name verified; SCRAM password"),
     "valkey": ("Valkey", "TLS, the name verified; password"),
 }
+OBJECTS = "seaweedfs"
 HEAD = """\
 # Services
 
@@ -102,6 +103,9 @@ def _way(table: Table, row: Service, store: str) -> str:
             if topics
         ]
         return f"{store} as `{account(row)}` (mutual TLS by its side-car); {'; '.join(done) or 'no topic'}"
+    if store == OBJECTS:
+        done = [f"{', '.join(actions)} in the bucket `{bucket}`" for bucket, actions in row.objects.items()]
+        return f"{store} as `{account(row)}` (TLS, the name verified; signed with its own key); {'; '.join(done)}"
     return f"{store} as `{account(row)}` (TLS, the name verified; password)"
 
 

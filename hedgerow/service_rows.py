@@ -101,9 +101,10 @@ class Service:
 
     `tier` says which hosts run it. Others may use the ports that a store `serves`, or the `door` of a service of the
     application that has a port, and say so by its name in `uses`; no other way between two services is open. `volume`
-    is the one folder where it keeps data; `clickhouse` gives it a user of its own there. A store with `certificates`
-    knows its clients by those: a side-car shows them, and `topics` are what a client may do there. With `features` it
-    runs where one of them is declared, without them always.
+    is the one folder where it keeps data; `clickhouse` gives it a user of its own there, `objects` a key of its own in
+    object storage: bucket -> what it may do there. A store with `certificates` knows its clients by those: a side-car
+    shows them, and `topics` are what a client may do there. With `features` it runs where one of them is declared,
+    without them always.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Service:
     clickhouse: bool = False
     certificates: bool = False
     topics: Topics | None = None
+    objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
 

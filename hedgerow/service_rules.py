@@ -14,7 +14,8 @@ from hedgerow.secrets import LENGTHS
 from hedgerow.service_rows import Environment, Service, Table
 
 PLACEHOLDERS = ("domain", "subnet", "gateway", "ca_file", "account")
-STORES = ("postgres", "valkey", "clickhouse")
+STORES = ("postgres", "valkey", "clickhouse", "objects")
+OBJECT_ACTIONS = ("Read", "Write", "List", "Tagging")  # of SeaweedFS; nobody is its administrator
 ACCESS = ("ingest", "interface")
 TIERS = ("app", "data")
 CONTAINERS = ipaddress.IPv4Network(CONTAINER_NETWORKS)
@@ -93,6 +94,7 @@ def _row(table: Table, row: Service) -> Iterator[str]:
         yield f'{at}.volume: "{row.volume}" is not an absolute path'
     if row.clickhouse and "clickhouse" not in row.uses:
         yield f"{at}.clickhouse: a user without a way there; name it in `uses`"
+    yield from _objects(row, at)
     yield from _environment(row.environment, f"{at}.environment", {each.name for each in table.services})
     yield from _secrets(table, row, at)
 
@@ -121,6 +123,16 @@ def _ways(table: Table, row: Service, at: str) -> Iterator[str]:
         yield f"{at}.port: {row.port} is no port"
 
 
+def _objects(row: Service, at: str) -> Iterator[str]:
+    if row.objects and "seaweedfs" not in row.uses:
+        yield f"{at}.objects: a key without a way there; name seaweedfs in `uses`"
+    for bucket, actions in row.objects.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]{2,62}", bucket):
+            yield f'{at}.objects: "{bucket}" is no name of a bucket'
+        for action in sorted({*actions} - {*OBJECT_ACTIONS}):
+            yield f'{at}.objects.{bucket}: "{action}" is none of {", ".join(OBJECT_ACTIONS)}'
+
+
 def _secrets(table: Table, row: Service, at: str) -> Iterator[str]:
     plain = {name for block in row.environments for name in table.environments.get(block, {})} | set(row.environment)
     for variable, source in row.secrets.items():
@@ -134,6 +146,8 @@ def _secrets(table: Table, row: Service, at: str) -> Iterator[str]:
             yield f"{at}.secrets.{variable}: the row has no `valkey`"
         elif source == "clickhouse" and not row.clickhouse:
             yield f"{at}.secrets.{variable}: the row has no `clickhouse`"
+        elif source == "objects" and not row.objects:
+            yield f"{at}.secrets.{variable}: the row has no `objects`"
         elif source not in STORES and source.removeprefix("posthog.") not in table.secrets:
             known = f"{', '.join(STORES)} nor posthog.KEY of a known secret"
             yield f'{at}.secrets.{variable}: "{source}" is neither {known}'

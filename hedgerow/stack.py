@@ -12,7 +12,9 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from hedgerow import hops
+from hedgerow.budget import LEAST_VOLUMES
 from hedgerow.hosts import Host
+from hedgerow.object_storage import SECRET, OutsideStore
 from hedgerow.oci.references import reference
 from hedgerow.service_rows import Health, Service, Table
 from hedgerow.service_rules import placeholders
@@ -58,6 +60,8 @@ class Stack:
     images: Mapping[str, LockedImage]
     stand_in: bool
     registry: RegistryTrust = RegistryTrust()
+    object_volumes: int = LEAST_VOLUMES
+    outside: OutsideStore | None = None
 
     @property
     def services(self) -> list[str]:
@@ -80,6 +84,8 @@ class Stack:
                 places[f"valkey.{account(row)}"] = "password"
             if row.clickhouse:
                 places[f"clickhouse.{account(row)}"] = "password"
+            if row.objects and self.outside is None:
+                places[f"objects.{account(row)}"] = "password"
         return places
 
     def containers_networks(self, host: Host) -> Rows:
@@ -121,7 +127,7 @@ class Stack:
     def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
         return {
-            _secret(row, variable): _source(row, source)
+            _secret(row, variable): vault(SECRET) if self.outside and source == "objects" else _source(row, source)
             for row in self._running(host)
             for variable, source in row.secrets.items()
         }
@@ -202,6 +208,15 @@ class Stack:
         """Return what the host's firewall must let through for the stack."""
         return hops.needs(self.table, self.hosts, host)
 
+    def outside_ways(self, host: Host) -> Rows:
+        """What the firewall lets through to the operator's own object storage: from the services that use it alone."""
+        users = [f"{self._address(row)}/32" for row in self._running(host) if row.objects]
+        if self.outside is None or not users:
+            return []
+        why = "services reach the declared object storage"
+        rule = {"proto": "tcp", "ports": [self.outside.port], "from": users, "to": [f"{self.outside.address}/32"]}
+        return [{**rule, "passed_on": False, "why": why}]
+
     @property
     def app_subnets(self) -> list[str]:
         """Where the containers of the application have their addresses."""
@@ -239,7 +254,11 @@ class Stack:
         return {
             "name": row.name,
             "image": self.images[row.image].reference,
-            "command": list(row.stand_in_command if self.stand_in else row.command),
+            "command": [
+                # Only this one: a command may have braces of its own.
+                word.replace("{object_volumes}", str(self.object_volumes))
+                for word in (row.stand_in_command if self.stand_in else row.command)
+            ],
             "user": self.table.images[row.image].user,
             "environment": {
                 name: value.format(**values)
@@ -255,7 +274,8 @@ class Stack:
                 f"{hop.store}.{INSIDE}": LOOPBACK if self.stores.by_sidecar(row, hop.store) else hop.address
                 for hop in ways
             }
-            | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {}),
+            | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {})
+            | ({self.outside.name: self.outside.address} if self.outside and row.objects else {}),
             "health": {
                 "command": list(self._question(row, row.health)),
                 "interval": row.health.interval,
@@ -312,6 +332,6 @@ def _source(row: Service, source: str) -> str:
             f"rediss://{name}:{vault(f'valkey.{name}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
             f"/0?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={CA_FILE}"
         )
-    if source == "clickhouse":
-        return vault(f"clickhouse.{name}")
+    if source in ("clickhouse", "objects"):
+        return vault(f"{source}.{name}")
     return vault(source)

@@ -96,6 +96,7 @@ KINDS = (
         },
     ),
     Kind("event_log", "a Kafka-compatible broker. It is a small one of Hedgerow's", {"kafka": "serve"}),
+    Kind("object_store", "SeaweedFS. It is a small S3 server of Hedgerow's", {"seaweedfs": "serve"}),
     Kind("analytics_store", "a ClickHouse server. Its engine is ClickHouse's", {"clickhouse": "serve"}, engine=True),
 )
 ALL = tuple(f"{PREFIX}/{name}" for kind in KINDS for name in kind.commands)

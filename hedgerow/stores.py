@@ -91,6 +91,19 @@ class Stores:
         return [row.name for row in self.table.services if row.door]
 
     @property
+    def object_identities(self) -> Rows:
+        """One identity for each service that uses the object storage, and what it may do in which bucket."""
+        return [
+            {
+                "name": account(row),
+                "secret": vault(f"objects.{account(row)}"),
+                "actions": [f"{action}:{bucket}" for bucket, actions in row.objects.items() for action in actions],
+            }
+            for row in self.table.services
+            if row.objects
+        ]
+
+    @property
     def clients(self) -> list[str]:
         """Accounts that need a certificate to show."""
         services = [account(row) for row in self.table.services if self.asks_by_sidecar(row)]

@@ -98,7 +98,7 @@ KNOWN = (
         r"(?i)connection refused|could not connect to server|name or service not known|no route to host"
         r"|temporary failure in name resolution",
         "a store that it needs does not answer",
-        "Look at the stores first: postgresql, valkey-server, hedgerow-clickhouse, hedgerow-kafka.",
+        "Look at the stores first: postgresql, valkey-server, hedgerow-clickhouse, hedgerow-kafka, hedgerow-seaweedfs.",
     ),
     (
         r"unapplied migration|relation \"[^\"]+\" does not exist|UNKNOWN_TABLE",

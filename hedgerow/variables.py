@@ -25,7 +25,7 @@ Variables = Mapping[tuple[str, str], Values]
 
 HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall")
 TIER_ROLES = {
-    "data": ("postgres", "valkey", "clickhouse", "eventlog", "containers", "sidecars", "posthog"),
+    "data": ("postgres", "valkey", "clickhouse", "eventlog", "objectstore", "containers", "sidecars", "posthog"),
     "app": ("containers", "sidecars", "posthog"),
     "edge": ("edge",),
 }
@@ -77,6 +77,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         if "data" in host.roles:
             found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
             found[f"host_vars/{host.name}", "eventlog"] = _eventlog(declaration, host, credentials, stack)
+            found[f"host_vars/{host.name}", "objectstore"] = _objectstore(host, credentials, stack)
         if {"app", "data"} & {*host.roles}:
             found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
@@ -159,6 +160,17 @@ def _eventlog(declaration: Declaration, host: Host, credentials: Credentials, st
         "eventlog_admin_key": f"{{{{ vault.tls.{EVENTLOG_ADMIN} }}}}",
         "eventlog_certificate": credentials.certificates["kafka"],
         "eventlog_key": "{{ vault.tls.kafka }}",
+    }
+
+
+def _objectstore(host: Host, credentials: Credentials, stack: Stack) -> Values:
+    if not stack.runs(host, "seaweedfs"):
+        return {"objectstore_enabled": False}
+    return {
+        "objectstore_enabled": True,
+        "objectstore_identities": stack.stores.object_identities,
+        "objectstore_certificate": credentials.certificates["seaweedfs"],
+        "objectstore_key": "{{ vault.tls.seaweedfs }}",
     }
 
 
@@ -245,7 +257,7 @@ def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) ->
     return {
         "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
         "firewall_outbound": [*_outbound(declaration, host, stack), *needs.outbound],
-        "firewall_forward": [*needs.forward, *_declared_outbound(declaration, host, stack)],
+        "firewall_forward": [*needs.forward, *stack.outside_ways(host), *_declared_outbound(declaration, host, stack)],
         "firewall_published": needs.published,
     }
 

@@ -41,7 +41,8 @@ for line in running.splitlines():
             query = "&".join(part for part in parts.query.split("&") if not re.search("pass|secret|user", part))
             at = parts.hostname or ""
             urls[variable] = {"scheme": parts.scheme, "host": at, "query": query, "own": loopback(at, pid)}
-        elif secret and value:
+        # The id of a key is a name, and whether a secret is taken is a yes or no.
+        elif secret and value and not re.search("_KEY_ID$|_ALLOW_", variable):
             lengths[variable] = len(value)
     containers[name] = {"settings": settings, "urls": urls, "lengths": lengths, "defaults": defaults}
 print(json.dumps(containers))

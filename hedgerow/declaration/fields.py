@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 from hedgerow.declaration.networks import ipv4
 from hedgerow.declaration.words import RefusedError, shown
@@ -101,6 +102,32 @@ def _is_address(text: str) -> bool:
 
 def _is_host_name(text: str) -> bool:
     return len(text) <= 253 and all(LABEL.fullmatch(part) for part in text.split("."))
+
+
+def ip_address(text: str) -> str:
+    """Accept the IP address of one machine."""
+    if not _is_address(text):
+        raise RefusedError(f"{shown(text)} is not an IP address", "Write the address that its name has, 192.0.2.50.")
+    return text
+
+
+def https(text: str) -> str:
+    """Accept the origin of a service over TLS: no path, no user, no query."""
+    parts = urlsplit(text)
+    try:
+        plain = parts.port is None or 0 < parts.port < 65536
+    except ValueError:
+        plain = False
+    if (
+        parts.scheme != "https"
+        or not plain
+        or not _is_host_name(parts.hostname or "")
+        or text != f"https://{parts.netloc}"
+    ):
+        raise RefusedError(f"{shown(text)} is not https and the name of a host", "Write https://s3.acme.example.")
+    if "@" in parts.netloc:
+        raise RefusedError(f"{shown(text)} carries a user", "Write access_key_id and secret_key_file for that.")
+    return text
 
 
 def account(text: str) -> str:

@@ -21,6 +21,7 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_identities(value, folder, read_file),
         *_certificate(value, folder, read_file, now),
         *_registry(value, folder, read_file),
+        *_object_storage(value, folder, read_file),
     ]
 
 
@@ -62,6 +63,16 @@ def _registry(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Itera
         name = registry.get(key) if isinstance(registry, dict) else None
         _, wrong = _parsed_at(("posthog", "registry", key), parse, name, folder, read_file)
         yield from wrong
+
+
+def _object_storage(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    storage = value.get("object_storage")
+    name = storage.get("secret_key_file") if isinstance(storage, dict) else None
+    place: Place = ("object_storage", "secret_key_file")
+    content, wrong = _open(place, name, folder, read_file)
+    yield from wrong
+    if content is not None and len(content.split()) != 1:
+        yield Wrong(place, f"{shown(name)} does not hold one word", "Put the secret key alone into it, mode 0600.")
 
 
 def _certificate(

@@ -193,6 +193,9 @@ class Images(Model):
         default=None,
         description="The image of ClickHouse, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
     )
+    seaweedfs: Image | None = Field(
+        default=None, description="SeaweedFS, the object storage: recordings, exports and source maps."
+    )
     kafka: Image | None = Field(
         default=None,
         description="The event log's image, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
@@ -251,6 +254,30 @@ class Capacity(Model):
     )
 
 
+class ObjectStorage(Model):
+    """Object storage of your own (S3) for recordings, exports and source maps, in the place of SeaweedFS."""
+
+    endpoint: Annotated[str, AfterValidator(fields.https)] = Field(
+        description="Where it is reached, over TLS with a certificate of a public authority.",
+        examples=["https://s3.acme.example"],
+    )
+    address: Annotated[str, AfterValidator(fields.ip_address)] = Field(
+        description="The IP address of that name: containers have no name service, and a firewall knows no names.",
+        examples=["192.0.2.50"],
+    )
+    region: Text = Field(default="us-east-1", description="Its region, as requests are signed for it.")
+    bucket: Text = Field(
+        description="The bucket of exports and source maps; it must be there.", examples=["acme-posthog"]
+    )
+    recordings_bucket: Text | None = Field(
+        default=None, description="The bucket of session recordings. Default: the same."
+    )
+    access_key_id: Text = Field(
+        description="The id of a key that may read, write and list there.", examples=["AKIA..."]
+    )
+    secret_key_file: File = Field(description="A file with the secret key alone; kept in the vault from then on.")
+
+
 class Updates(Model):
     """Security updates install themselves daily; this is about restarts."""
 
@@ -302,6 +329,9 @@ class Declaration(Model):
     )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
+    object_storage: ObjectStorage | None = Field(
+        default=None, description="Object storage of your own. Default: SeaweedFS on the data host."
+    )
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."

@@ -2,9 +2,10 @@
 
 It goes the way its users go: verified TLS, the public name, a person's session, a project's token, the official SDK,
 a personal API key that may read this one project and is deleted in the end. It also tries what must not work: plain
-HTTP, and an address that is on no allow-list. It leaves events called "hedgerow smoke", without a person profile, and
-nothing else; a key that a killed run left behind is removed by the next one. With a browser it also leaves the person
-that the page identified (hedgerow-browser-RUN-known) and, where the project records sessions, one recording.
+HTTP, and an address that is on no allow-list. Where sessions are recorded it records one without a page, and plays it.
+It leaves that recording and events called "hedgerow smoke", without a person profile, and nothing else; a key that a
+killed run left behind is removed by the next one. With a browser it also leaves the person that the page identified
+(hedgerow-browser-RUN-known) and, where the project records sessions, a recording of it.
 
 What it asks is PostHog's own API, read in upstream's source (posthog/api/authentication.py, personal_api_key.py,
 event.py, posthog/settings/web.py and rust/capture, snapshots of 2025 and 2026) and in its API reference: listing events
@@ -19,7 +20,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from hedgerow.smoke import behind, steps
+from hedgerow.smoke import behind, recording, steps
 from hedgerow.smoke.browser import steps as in_browser
 from hedgerow.smoke.client import Client, RefusedError, UntrustedError
 from hedgerow.smoke.steps import Journey, NotTriedError, StepFailedError
@@ -78,6 +79,9 @@ def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
         taken.take("events are read back", steps.read_back, key, ids)
         taken.take("a person is known by the events", behind.person, key, ids)
         taken.take("a page's SDK gets its remote config", behind.remote_config, project)
+        if sheet.replays:
+            recorded = taken.take("a session recording is taken in", recording.record, project)
+            taken.take("the recording is played back", recording.play, key, recorded)
         if sheet.browser_sdk:
             visit = taken.take("browser SDK sends events", in_browser.go, project)
             taken.take("browser events are read back", in_browser.events_arrive, key, visit)

@@ -22,7 +22,7 @@ from hedgerow.smoke.values import SmokeSheet
 LABEL = "hedgerow smoke"
 LEFT_BEHIND = timedelta(minutes=15)
 SCOPES = ["query:read", "person:read"]
-BROWSER_SCOPES = ["session_recording:read"]
+RECORDING_SCOPES = ["session_recording:read"]
 STRANGER_SECONDS = 5.0
 SLOWEST_POLL = 2.0
 
@@ -150,7 +150,7 @@ def project(trip: Journey, _session: bool) -> tuple[Project, str]:
 def make_key(trip: Journey, found: Project) -> tuple[Key, str]:
     """A personal API key that may read this project's events and nothing else."""
     removed = _sweep(trip.client)
-    scopes = [*SCOPES, *(BROWSER_SCOPES if trip.sheet.browser_sdk else ())]
+    scopes = [*SCOPES, *(RECORDING_SCOPES if trip.sheet.browser_sdk or trip.sheet.replays else ())]
     wanted = {"label": LABEL, "scopes": scopes, "scoped_teams": [found.id], "scoped_organizations": []}
     answer = _change(trip.client, "POST", "/api/personal_api_keys/", wanted)
     value = answer.json()

@@ -37,6 +37,11 @@ class SmokeSheet:
     services: tuple[str, ...] = ()
     browser_sdk: Path | None = None
 
+    @property
+    def replays(self) -> bool:
+        """Whether recordings are kept and played."""
+        return {"replay-capture", "ingestion-sessionreplay", "recording-api"} <= {*self.services}
+
 
 @dataclass(frozen=True)
 class Step:

@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 
 from stand_in.records import Row, Wanted
 from stand_in.settings import Settings
-from stand_in.store import Store
 
 SECONDS = 30
 TABLE = """
@@ -33,6 +32,20 @@ AND ({{before:String}} = '' OR timestamp < parseDateTime64BestEffortOrNull({{bef
 AND ({{event:String}} = '' OR event = {{event:String}})
 AND ({{distinct_id:String}} = '' OR distinct_id = {{distinct_id:String}})
 ORDER BY timestamp DESC LIMIT {{limit:UInt32}}
+"""
+
+
+# A part of upstream's `session_replay_events`, which folds the blocks of a session into one row; here each has its own.
+BLOCKS_TABLE = """
+CREATE TABLE IF NOT EXISTS {database}.session_replay_events (
+    session_id String, team_id Int64, distinct_id String, first_timestamp DateTime64(6, 'UTC'),
+    last_timestamp DateTime64(6, 'UTC'), block_url String, size Int64, event_count Int64)
+ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(first_timestamp) ORDER BY (team_id, session_id, block_url)
+"""
+BLOCKS = """
+SELECT distinct_id, toString(first_timestamp) AS first, toString(last_timestamp) AS last, block_url
+FROM {database}.session_replay_events FINAL
+WHERE team_id = {{team:Int64}} AND session_id = {{session:String}} ORDER BY first_timestamp, block_url
 """
 
 
@@ -76,11 +89,17 @@ class Analytics:
     def prepare(self) -> None:
         """Make the database and the table where they are missing."""
         self.query(f"CREATE DATABASE IF NOT EXISTS {self.database}")
-        self.query(TABLE.format(database=self.database))
+        for table in (TABLE, BLOCKS_TABLE):
+            self.query(table.format(database=self.database))
 
     def alive(self) -> bool:
         """Say whether it answers us."""
         return bool(self.query("SELECT 1 AS yes"))
+
+    def blocks(self, team: int, session: str) -> list[Row]:
+        """Return the blocks of a recorded session, the first first; none for one that nobody knows."""
+        rows = self.query(BLOCKS.format(database=self.database), {"team": team, "session": _text(session)})
+        return [{**row, "first_timestamp": _iso(row["first"]), "last_timestamp": _iso(row["last"])} for row in rows]
 
     def events(self, team: int, wanted: Wanted) -> list[Row]:
         """Return a project's events, the newest first."""
@@ -96,21 +115,8 @@ class Analytics:
         ]
 
 
-class StoreWithAnalytics(Store):
-    """The tables, with events where upstream has them."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.analytics = Analytics(settings)
-
-    def prepare(self) -> None:
-        """Make the tables that are missing, in both."""
-        super().prepare()
-        self.analytics.prepare()
-
-    def events(self, team: int, wanted: Wanted) -> list[Row]:
-        """Return a project's events, the newest first."""
-        return self.analytics.events(team, wanted)
+def _iso(time: str) -> str:
+    return f"{time.replace(' ', 'T')}Z"
 
 
 def _text(value: Any) -> str:

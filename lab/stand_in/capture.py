@@ -1,4 +1,4 @@
-"""`capture`: takes events in and puts them into the event log; or session recordings, and those into Valkey."""
+"""`capture`: takes events in and puts them into the event log; or, by its mode, session recordings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from stand_in.settings import Settings
 def run(settings: Settings) -> None:
     """Serve until SIGTERM."""
     cache = Cache(connect(settings))
-    # Recordings have no way on from the event log here: nothing reads upstream's blobs.
-    by_log = settings.kafka_hosts and settings.capture_mode == "events"
-    intake = Intake(cache, Outgoing(settings)) if by_log else cache
+    intake = Intake(cache, Outgoing(settings), settings.kafka_topic) if settings.kafka_hosts else cache
     serve(lambda request: handle(request, intake, settings.capture_mode), settings.address)
 
 

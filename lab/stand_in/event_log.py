@@ -98,13 +98,14 @@ class Outgoing:
 class Intake:
     """What capture needs: the projects' tokens from Valkey, and the event log to put events into."""
 
-    def __init__(self, cache: Cache, log: Outgoing) -> None:
+    def __init__(self, cache: Cache, log: Outgoing, topic: str = INCOMING) -> None:
         self.cache = cache
         self.log = log
+        self.topic = topic
 
     def alive(self) -> bool:
         """Say whether both answer."""
-        if not self.log.alive(INCOMING):
+        if not self.log.alive(self.topic):
             raise LogError("no answer")
         return self.cache.alive()
 
@@ -114,7 +115,12 @@ class Intake:
 
     def put(self, events: Sequence[Event]) -> None:
         """Send events on. Raises LogError."""
-        self.log.put(INCOMING, [(f"{event.token}:{event.distinct_id}", envelope(event)) for event in events])
+        self.log.put(self.topic, [(_key(event), envelope(event)) for event in events])
+
+
+def _key(event: Event) -> str:
+    """Return what keeps messages that belong together in order: a session, or a person of a project."""
+    return str(event.properties.get("$session_id") or f"{event.token}:{event.distinct_id}")
 
 
 def envelope(event: Event) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from stand_in.settings import METRICS_PORTS, address_of
 
 HEARTBEAT = Path("/tmp/heartbeat")  # noqa: S108 - the container's own tmpfs, the only place it can write
 STALE = 30.0
-PATHS = {"web": "/_health", "livestream": "/", "property-defs-rs": "/_liveness"}  # the others: /_readiness
+# The others: /_readiness.
+PATHS = {"web": "/_health", "recording-api": "/_health", "livestream": "/", "property-defs-rs": "/_liveness"}
+BEATING = ("worker", "ingestion", "ingestion-sessionreplay")
 
 
 def ask(service: str, environment: Mapping[str, str]) -> int:
     """Return 0 when the service is well; else say what it said and return 1."""
-    said = _beating() if service in ("worker", "ingestion") else _http(service, environment)
+    said = _beating() if service in BEATING else _http(service, environment)
     if said:
         print(f"stand-in {service}: {said}", file=sys.stderr)
     return 1 if said else 0

@@ -1,7 +1,6 @@
 """A session recording's snapshots, as the browser SDK posts them to /s/ (rust/capture/src/events/recordings.rs).
 
-Pure. One event comes out for a request, as upstream puts one message into its log: `$snapshot_items`. The snapshots
-themselves are counted and not kept: what a page showed is no business of a lab.
+Pure. One event comes out for a request, as upstream puts one message into its log: `$snapshot_items`.
 """
 
 from __future__ import annotations
@@ -42,15 +41,18 @@ def read_recording(body: bytes, headers: Mapping[str, str], query: Mapping[str, 
         uuid=str(uuid.uuid4()),
         event=EVENT,
         distinct_id=str(who)[:LONGEST_DISTINCT_ID],
-        properties={"$session_id": session, "items": sum(_items(row["properties"]) for row in rows)},
+        properties={
+            "$session_id": session,
+            "$window_id": str(properties.get("$window_id") or session),
+            "$snapshot_source": str(properties.get("$snapshot_source") or "web"),
+            "$snapshot_items": [item for row in rows for item in _items(row["properties"])],
+        },
         timestamp=moment(first.get("timestamp"), now),
     )
 
 
-def _items(properties: Mapping[str, Any]) -> int:
+def _items(properties: Mapping[str, Any]) -> list[Any]:
     data = properties.get("$snapshot_data")
-    if isinstance(data, list):
-        return len(data)
-    if isinstance(data, dict):
-        return 1
+    if isinstance(data, list | dict):
+        return data if isinstance(data, list) else [data]
     raise RefusalError(400, "replay event submitted without snapshot data")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
+
+from stand_in import objects
 
 TWO_WEEKS = 14 * 24 * 3600
 CA_FILE = "/etc/hedgerow/ca.crt"
@@ -15,11 +17,17 @@ ADDRESSES = {
     "web": "0.0.0.0:8000",
     "capture": "0.0.0.0:3000",
     "feature-flags": "0.0.0.0:3001",
+    "recording-api": "0.0.0.0:6738",
     "hypercache-server": "0.0.0.0:3002",
     "livestream": "0.0.0.0:8080",
     "personhog-replica": "127.0.0.1:50051",
     "personhog-router": "127.0.0.1:50052",
     "property-defs-rs": "[::]:3301",
+}
+OBJECTS = {
+    "web": "OBJECT_STORAGE_",
+    "ingestion-sessionreplay": "SESSION_RECORDING_V2_S3_",
+    "recording-api": "SESSION_RECORDING_V2_S3_",
 }
 METRICS_PORTS = {"personhog-replica": 9100, "personhog-router": 9101}
 # Their client of Redis verifies against public CAs alone (rust/Cargo.toml: redis with tls-rustls-webpki-roots).
@@ -31,6 +39,8 @@ NEEDS = {
     "worker": ("DATABASE_URL", "REDIS_URL"),
     "capture": ("REDIS_URL",),
     "ingestion": ("DATABASE_URL", "KAFKA_HOSTS"),
+    "ingestion-sessionreplay": ("DATABASE_URL", "KAFKA_HOSTS"),
+    "recording-api": ("CLICKHOUSE_HOST", "RECORDING_API_JWT_SECRET"),
     "feature-flags": ("READ_DATABASE_URL", "REDIS_URL"),
     "hypercache-server": ("REDIS_URL",),
     "livestream": ("LIVESTREAM_JWT_SECRET",),
@@ -66,6 +76,7 @@ class Settings:
     address: str = ""
     ca_file: str = CA_FILE
     kafka_hosts: str = ""
+    kafka_topic: str = ""
     kafka_mechanism: str = ""
     kafka_user: str = ""
     kafka_password: str = ""
@@ -74,6 +85,9 @@ class Settings:
     clickhouse_password: str = ""
     clickhouse_database: str = "default"
     clickhouse_ca: str = CA_FILE
+    objects: objects.Place | None = None
+    recording_api_url: str = ""
+    recording_api_secret: str = field(default="", repr=False)
     persons: str = ""
     replica: str = ""
     backend_seconds: float = 5.0
@@ -97,14 +111,19 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
     secret = "LIVESTREAM_JWT_SECRET" if service == "livestream" else "SECRET_KEY"
     if service in ("web", "livestream") and len(environment.get(secret, "")) < 50:
         wrong.append(f"{secret} has fewer than 50 characters")
-    if service in ("capture", "ingestion", "property-defs-rs"):
+    if service in ("capture", "ingestion", "ingestion-sessionreplay", "property-defs-rs"):
         wrong += log_faults(environment)
     wrong += persons_faults(environment)
     if service == "property-defs-rs":
         # Upstream's own defaults: it would look, and write nothing down.
         wrong += [f"{name} is not false" for name in ("SKIP_WRITES", "SKIP_READS") if _flag(environment, name, True)]
-    if service == "web":
+    if service in ("web", "recording-api"):
         wrong += analytics_faults(environment)
+    storage = OBJECTS.get(service, "")
+    if service == "web" and not _flag(environment, "OBJECT_STORAGE_ENABLED", False):
+        storage = ""
+    wrong += objects.faults(environment, storage) if storage else []
+    wrong += playing_faults(environment) if service == "web" else []
     if wrong:
         raise SettingsError("; ".join(wrong))
     ca = environment.get("SSL_CERT_FILE", CA_FILE)
@@ -125,6 +144,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         address=address_of(service, environment),
         ca_file=ca,
         kafka_hosts=environment.get("KAFKA_HOSTS", ""),
+        kafka_topic=environment.get("KAFKA_TOPIC", "events_plugin_ingestion"),
         kafka_mechanism=environment.get("KAFKA_SASL_MECHANISM", ""),
         kafka_user=environment.get("KAFKA_SASL_USER", ""),
         kafka_password=environment.get("KAFKA_SASL_PASSWORD", ""),
@@ -133,6 +153,9 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         clickhouse_password=environment.get("CLICKHOUSE_PASSWORD", ""),
         clickhouse_database=environment.get("CLICKHOUSE_DATABASE", "default"),
         clickhouse_ca=environment.get("CLICKHOUSE_CA") or ca,
+        objects=objects.place(environment, storage, ca) if storage else None,
+        recording_api_url=environment.get("RECORDING_API_URL", ""),
+        recording_api_secret=environment.get("RECORDING_API_JWT_SECRET", ""),
         persons=environment.get("PERSONHOG_ADDR", "") if _flag(environment, "PERSONHOG_ENABLED", False) else "",
         replica=environment.get("REPLICA_URL", "").removeprefix("http://"),
         backend_seconds=int(environment.get("BACKEND_TIMEOUT_MS", "5000")) / 1000,
@@ -238,6 +261,16 @@ def analytics_faults(environment: Mapping[str, str]) -> list[str]:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", environment.get("CLICKHOUSE_DATABASE", "default")):
         wrong.append("CLICKHOUSE_DATABASE is not a name")
     return wrong
+
+
+def playing_faults(environment: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with the way to recording-api: a side-car on the own loopback, and a secret; or none at all."""
+    url = environment.get("RECORDING_API_URL", "")
+    if not url:
+        return []
+    wrong = [] if environment.get("RECORDING_API_JWT_SECRET") else ["RECORDING_API_JWT_SECRET is not set"]
+    near = _loopback(urlsplit(url).hostname or "")
+    return wrong + ([] if near else ["RECORDING_API_URL: not on the own loopback, and plain"])
 
 
 def _words(text: str) -> list[str]:

@@ -16,13 +16,16 @@ from redis import RedisError
 
 from stand_in import accounts, cross_origin, pages, remote_config, second_factor
 from stand_in.administration import Administration
-from stand_in.analytics import AnalyticsError, StoreWithAnalytics
+from stand_in.analytics import AnalyticsError
 from stand_in.api import Api
 from stand_in.asgi import Reply, Request, as_json, text
+from stand_in.both_stores import StoreWithAnalytics
 from stand_in.cache import Cache, connect
 from stand_in.calls import Persons
 from stand_in.guard import CSRF, cookie, csrf_fault, fault, refusal
+from stand_in.objects import Objects, ObjectsError
 from stand_in.people import People
+from stand_in.playing import PlayingError, Recordings, snapshots
 from stand_in.records import Wanted
 from stand_in.serving import serve
 from stand_in.settings import Settings
@@ -31,6 +34,7 @@ from stand_in.store import Store
 HEALTH = ("/_health", "/_readyz", "/_readiness", "/_livez")
 START_SECONDS = 60
 SHOWN = 20
+NOT_FOUND = fault(404, "invalid_request", "not_found", "Not found.")
 
 
 def run(settings: Settings) -> None:
@@ -52,6 +56,12 @@ class Web:
         self.cache = cache
         self.api = Api(settings, store, cache)
         self.administration = Administration(self.api)
+        self.objects = Objects(settings.objects) if settings.objects else None
+        self.recordings = (
+            Recordings(settings.recording_api_url, settings.recording_api_secret)
+            if settings.recording_api_url
+            else None
+        )
         self.people = People(self.api, Persons(settings.persons) if settings.persons else None)
 
     def start(self) -> None:
@@ -117,6 +127,7 @@ class Web:
             ("PATCH", project): administration.change_project,
             ("GET", f"{project}/events"): api.events,
             ("GET", f"{project}/session_recordings/([^/]+)"): self.recording,
+            ("GET", f"{project}/session_recordings/([^/]+)/snapshots"): self.snapshots,
             ("GET", f"{project}/persons"): self.people.persons,
             ("GET", "/array/([A-Za-z0-9_-]{1,200})/config"): self.remote_config,
             ("GET", r"/array/([A-Za-z0-9_-]{1,200})/config\.js"): self.remote_config_script,
@@ -149,6 +160,12 @@ class Web:
         except AnalyticsError:
             return False
 
+    def _objects(self) -> bool:
+        try:
+            return self.objects is not None and self.objects.alive()
+        except ObjectsError:
+            return False
+
     def preflight(self, request: Request) -> Reply:
         """GET /_preflight: upstream's fields; what the stand-in does not have is false, and `django` is who answers."""
         initiated = self.store.initiated()
@@ -167,7 +184,7 @@ class Web:
             "region": None,
             "can_create_org": not initiated,
             "email_service_available": False,
-            "object_storage": False,
+            "object_storage": self._objects(),
             "stand_in": True,
         }
         if self.api.by_session(request) is not None:
@@ -192,15 +209,28 @@ class Web:
         return replace(reply, body=script.encode(), kind="application/javascript")
 
     def recording(self, request: Request, which: str, session: str) -> Reply:
-        """GET /api/projects/N/session_recordings/SESSION: when it was; the stand-in keeps no pictures."""
+        """GET /api/projects/N/session_recordings/SESSION: when it was."""
         caller = self.api.caller(request, "session_recording:read")
         if isinstance(caller, Reply):
             return caller
         row = None if self.api.team_fault(caller, which) else self.store.recording(caller.team, session)
         if row is None:
-            return fault(404, "invalid_request", "not_found", "Not found.")
+            return NOT_FOUND
         times = {name: row[name].isoformat() for name in ("start_time", "end_time")}
         return as_json(200, {"id": session, "distinct_id": row["distinct_id"], "snapshot_source": "web", **times})
+
+    def snapshots(self, request: Request, which: str, session: str) -> Reply:
+        """GET /api/projects/N/session_recordings/SESSION/snapshots: what was recorded, from recording-api."""
+        caller = self.api.caller(request, "session_recording:read")
+        if isinstance(caller, Reply):
+            return caller
+        if self.recordings is None or self.api.team_fault(caller, which):
+            return NOT_FOUND
+        try:
+            return snapshots(self.recordings, caller.team, session, request)
+        except PlayingError as error:
+            print(f"stand-in web: recording-api: {error}", file=sys.stderr)
+            return fault(503, "server_error", "error", "The recording could not be fetched.")
 
     def home(self, request: Request) -> Reply:
         """GET /: the latest events, or the way to the sign-in page."""

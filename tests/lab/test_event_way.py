@@ -1,4 +1,4 @@
-"""An event's way through the built images: event log, ingestion, analytics store. The real engine, the real clients.
+"""The ways of events and of recordings through the built images, with object storage. The real engine and clients.
 
 The images' layers are laid into one folder and their commands run there as their own user. No container engine is
 needed, and no host: what Podman adds (limits, networks, secrets) is the lab's other tests' to see.
@@ -38,14 +38,22 @@ redpanda:
   kafka_api_tls: [{{name: internal, enabled: true, cert_file: /tls/crt, key_file: /tls/key}}]
 """
 USERS = {
-    "users": [{"name": name, "mechanism": "SCRAM-SHA-512", "password": PASSWORD} for name in ("in", "on", "store")],
+    "users": [
+        {"name": name, "mechanism": "SCRAM-SHA-512", "password": PASSWORD} for name in ("in", "on", "rec", "store")
+    ],
 }
 # What a superuser would have said before clients come: the broker keeps it beside its topics.
 TOLD = """
 from pathlib import Path
 from event_log.rights import ALLOW, GROUP, LITERAL, NUMBERS, TOPIC, Entry, Rights
 from event_log.store import Store
-for name in ("events_plugin_ingestion", "clickhouse_events_json"):
+for name in (
+    "events_plugin_ingestion",
+    "clickhouse_events_json",
+    "session_recording_snapshot_item_events",
+    "session_recording_snapshot_item_overflow",
+    "clickhouse_session_replay_events",
+):
     Store(Path("/data/log")).create(name, 1)
 Rights(Path("/data/log")).add(
     Entry(kind, name, LITERAL, f"User:{user}", "*", NUMBERS[operation], ALLOW)
@@ -56,6 +64,12 @@ Rights(Path("/data/log")).add(
         ("on", "write", TOPIC, "clickhouse_events_json"),
         ("store", "read", TOPIC, "clickhouse_events_json"),
         ("store", "read", GROUP, "group1"),
+        ("in", "write", TOPIC, "session_recording_snapshot_item_events"),
+        ("rec", "read", TOPIC, "session_recording_snapshot_item_events"),
+        ("rec", "read", TOPIC, "session_recording_snapshot_item_overflow"),
+        ("rec", "read", GROUP, "session-recordings-blob-v2"),
+        ("rec", "write", TOPIC, "clickhouse_session_replay_events"),
+        ("store", "read", TOPIC, "clickhouse_session_replay_events"),
     )
 )
 """
@@ -99,8 +113,17 @@ PEOPLE = f"""
   </users>
 </clickhouse>
 """
+KEYS = {
+    "identities": [
+        {"name": "rec", "credentials": [{"accessKey": "rec", "secretKey": PASSWORD}], "actions": ["Read:r", "Write:r"]},
+        {"name": "play", "credentials": [{"accessKey": "play", "secretKey": PASSWORD}], "actions": ["Read:r"]},
+    ]
+}
 SETTINGS = """
 from stand_in.settings import Settings
+from stand_in.objects import Place
+def place(user):
+    return Place("https://localhost:{objects}", user, "{password}", "r", "session_recordings", "/tls/ca")
 def settings(user, **more):
     return Settings(**({{"kafka_hosts": "localhost:{log}", "kafka_mechanism": "SCRAM-SHA-512", "kafka_user": user,
         "kafka_password": "{password}", "clickhouse_host": "localhost:{store}", "clickhouse_user": user,
@@ -117,6 +140,44 @@ class Teams:
     def close(self): pass
 it.Store = Teams
 it.run(settings("on"))
+"""
+OBJECTS = """
+from pathlib import Path
+from object_store.config import Places, read_identities
+from object_store.server import run
+names = ("/tls/identities", "/tls/crt", "/tls/key", "/tls/ca", "/data/objects", "/tls/security")
+places = Places(*map(Path, names), "localhost", "127.0.0.1", {objects})
+run(places, read_identities(places.identities))
+"""
+RECORDER = INGESTION.replace("stand_in.ingestion", "stand_in.ingestion_sessionreplay").replace(
+    'settings("on")', 'settings("rec", objects=place("rec"))'
+)
+RECORD = """
+import sys, json
+from stand_in.event_log import Intake, Outgoing
+from stand_in.replay import read_recording
+from datetime import datetime, UTC
+topic = "session_recording_snapshot_item_events"
+body = json.dumps(json.load(sys.stdin)).encode()
+Intake(None, Outgoing(settings("in")), topic).put([read_recording(body, {}, {}, datetime.now(UTC))])
+"""
+PLAY = """
+import sys, json
+from stand_in import passes
+from stand_in.analytics import Analytics
+from stand_in.asgi import Request
+from stand_in.objects import Objects
+from stand_in.player import Player
+team, session = json.load(sys.stdin)
+player = Player(Objects(place("play")), Analytics(settings("web")), "shared")
+def ask(what, **query):
+    shown = {"authorization": "Bearer " + passes.issue("shared", team, "read")}
+    return player.answer(Request("GET", f"/api/projects/{team}/recordings/{session}/{what}", query, shown))
+found = []
+for block in json.loads(ask("blocks").body)["blocks"]:
+    start, end = str(block["start_byte"]), str(block["end_byte"])
+    found += ask("block", key=block["key"], start=start, end=end, decompress="true").body.decode().splitlines()
+print(json.dumps([json.loads(line) for line in found]))
 """
 PUT = """
 import sys, json
@@ -235,7 +296,7 @@ def free_port() -> int:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("images") / "root"
     lay(root)
-    stack = Stack(root, {"log": free_port(), "store": free_port()})
+    stack = Stack(root, {"log": free_port(), "store": free_port(), "objects": free_port()})
     configure(stack)
     stack.ask(TOLD)
     try:
@@ -245,6 +306,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.well("analytics_store")
         stack.query("web", "CREATE DATABASE IF NOT EXISTS posthog")
         stack.ask(READ, {"prepare": True, "wanted": {}})
+        stack.start("objects", "-c", OBJECTS.format(**stack.ports))
+        stack.start("recorder", "-c", SETTINGS.format(password=PASSWORD, **stack.ports) + RECORDER)
         stack.start("ingestion", "-c", SETTINGS.format(password=PASSWORD, **stack.ports) + INGESTION)
         yield stack
     finally:
@@ -281,6 +344,8 @@ def configure(stack: Stack) -> None:
         "tls/ca": authority.certificate,
         "tls/crt": pair.certificate,
         "tls/key": pair.key,
+        "tls/identities": json.dumps(KEYS),
+        "tls/security": '[tls]\nmin_version = "TLS 1.2"\n',
         "etc/hosts": "127.0.0.1 localhost\n",
         "etc/redpanda/redpanda.yaml": REDPANDA.format(**stack.ports),
         "etc/redpanda/users.yaml": json.dumps(USERS),
@@ -291,7 +356,7 @@ def configure(stack: Stack) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    for name in ("data/log", "data/store", "dev"):
+    for name in ("data/log", "data/store", "data/objects", "dev"):
         (root / name).mkdir(parents=True, exist_ok=True)
         os.chown(root / name, stand_in.USER, stand_in.USER)
     (root / "tmp").chmod(0o1777)
@@ -356,7 +421,33 @@ def test_capture_acknowledges_nothing_that_the_log_has_not(stack: Stack) -> None
     assert stack.ask(CAPTURE).split() == ["503", "503"]
 
 
-@pytest.mark.parametrize("port", ["log", "store"])
+def recording(session: str, tag: str) -> dict[str, object]:
+    items = [{"type": 5, "data": {"tag": tag}, "timestamp": time.time() * 1000}]
+    properties = {"$session_id": session, "$window_id": "w", "$snapshot_data": items}
+    return {"token": "phc_known", "event": "$snapshot", "distinct_id": "who", "properties": properties}
+
+
+def played(stack: Stack, session: str, lines: int) -> list[str]:
+    """Return the tags of what was recorded, once there are so many."""
+    until = time.monotonic() + 30
+    while len(found := json.loads(stack.ask(PLAY, [7, session]))) < lines:
+        assert time.monotonic() < until, f"{len(found)} of {lines} lines arrived"
+        time.sleep(0.5)
+    return [item["data"]["tag"] for _, item in found]
+
+
+def test_a_recording_waits_for_object_storage_and_is_played(stack: Stack) -> None:
+    stack.ask(RECORD, recording("s-1", "first"))
+    assert played(stack, "s-1", 1) == ["first"]
+    stack.kill("objects")
+    stack.ask(RECORD, recording("s-1", "second"))  # acknowledged: it waits in the log
+    time.sleep(2)
+    stack.start("objects", "-c", OBJECTS.format(**stack.ports))
+    assert played(stack, "s-1", 2) == ["first", "second"]
+    assert json.loads(stack.ask(PLAY, [8, "s-1"])) == [], "another project's"
+
+
+@pytest.mark.parametrize("port", ["log", "store", "objects"])
 def test_who_speaks_in_the_clear_gets_nothing(stack: Stack, port: str) -> None:
     with socket.create_connection(("127.0.0.1", stack.ports[port]), timeout=10) as plain:
         plain.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")

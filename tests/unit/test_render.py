@@ -53,6 +53,7 @@ posthog:
     node: registry.acme.example/node@sha256:{"c" * 64}
     clickhouse: registry.acme.example/clickhouse@sha256:{"d" * 64}
     kafka: registry.acme.example/redpanda@sha256:{"e" * 64}
+    seaweedfs: registry.acme.example/seaweedfs@sha256:{"8" * 64}
     feature_flags: registry.acme.example/feature-flags@sha256:{"f" * 64}
 time_servers: [time.acme.example]
 updates: {{reboot: true, reboot_time: "04:15"}}

@@ -151,7 +151,23 @@ REFUSED = {
     ),
     "a secret from nowhere": (
         worker(secrets={"TOKEN": "posthog.gone"}),
-        'services.worker.secrets.TOKEN: "posthog.gone" is neither postgres, valkey, clickhouse nor posthog.KEY',
+        'services.worker.secrets.TOKEN: "posthog.gone" is neither postgres, valkey, clickhouse, objects nor posthog.',
+    ),
+    "a key to object storage without a way there": (
+        worker(uses=["clickhouse", "kafka"], objects={"posthog": ["Read"]}),
+        "services.worker.objects: a key without a way there",
+    ),
+    "a right that would make buckets": (
+        worker(objects={"posthog": ["Admin"]}),
+        'services.worker.objects.posthog: "Admin" is none of Read, Write, List, Tagging',
+    ),
+    "a bucket by a name that is none": (
+        worker(objects={"posthog/exports": ["Read"]}),
+        'services.worker.objects: "posthog/exports" is no name of a bucket',
+    ),
+    "a secret key without a bucket": (
+        worker(objects={}, secrets={"TOKEN": "objects"}),
+        "services.worker.secrets.TOKEN: the row has no `objects`",
     ),
     "a database URL without a database": (
         worker(secrets={"DATABASE_URL": "postgres"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 import pytest
 
@@ -116,6 +117,7 @@ def test_routes_lead_to_containers() -> None:
         ("capture", "capture", "ingest"),
         ("replay-capture", "replay-capture", "ingest"),
         ("feature-flags", "feature-flags", "ingest"),
+        ("objects", "seaweedfs", "interface"),
         ("hypercache", "hypercache-server", "ingest"),
         ("livestream", "livestream", "interface"),
     ]
@@ -123,6 +125,7 @@ def test_routes_lead_to_containers() -> None:
         "capture": ("10.90.0.12", 18012),
         "replay-capture": ("10.90.0.13", 18013),
         "feature-flags": ("10.90.4.14", 18014),
+        "seaweedfs": ("10.90.3.10", 8333),
         "hypercache-server": ("10.90.0.25", 18025),
         "livestream": ("10.90.0.26", 18026),
         "web": ("10.90.0.10", 18010),
@@ -131,7 +134,9 @@ def test_routes_lead_to_containers() -> None:
 
 def test_an_edge_of_its_own_finds_them_at_the_application_s_host() -> None:
     made = stack(THREE)
-    assert {each["address"] for each in made.edge_services(THREE[0])} == {"192.0.2.11"}
+    found = {each["name"]: each["address"] for each in made.edge_services(THREE[0])}
+    assert found.pop("seaweedfs") == "192.0.2.12", "a store, on its own host"
+    assert {*found.values()} == {"192.0.2.11"}
 
 
 def test_a_health_page_is_asked_as_the_edge_would_ask() -> None:
@@ -178,15 +183,16 @@ def test_on_two_hosts_services_leave_for_the_stores_alone() -> None:
     assert front.inbound == []
     leaving = [rule for rule in front.forward if not rule["passed_on"]]
     assert {tuple(rule["to"]) for rule in leaving} == {("192.0.2.11/32",)}
-    assert {port for rule in leaving for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092}
+    assert {port for rule in leaving for port in rule["ports"]} == {5432, 6379, 8443, 9440, 9092, 8333}
     assert [(rule["to"], rule["from"]) for rule in front.published] == [
+        ("10.90.5.21", ["10.90.0.10/32", "10.90.0.11/32"]),
         ("10.90.4.14", ["10.90.0.10/32", "10.90.0.11/32"]),
         ("10.90.7.22", ["10.90.6.23/32"]),
         ("10.90.6.23", ["10.90.0.10/32", "10.90.0.11/32", "10.90.0.24/32"]),
     ]
     assert {(tuple(rule["from"]), rule["interface"]) for rule in store.inbound} == {(("192.0.2.10/32",), "")}
     assert row("web", made)["hosts"]["postgres.hedgerow.internal"] == "192.0.2.11"
-    assert [each["name"] for each in made.posthog_services(TWO[1])] == ["kafka", "clickhouse"]
+    assert [each["name"] for each in made.posthog_services(TWO[1])] == ["seaweedfs", "kafka", "clickhouse"]
 
 
 def test_the_event_log_is_reached_through_a_side_car() -> None:
@@ -201,6 +207,26 @@ def test_the_event_log_is_reached_through_a_side_car() -> None:
     assert "posthog_capture" in made.stores.clients
     assert row("web", made)["hosts"]["clickhouse.hedgerow.internal"] == "192.0.2.11"
     assert row("web", made)["environment"]["CLICKHOUSE_USER"] == "posthog_web"
+
+
+def test_each_service_has_its_own_key_to_its_own_bucket() -> None:
+    made = stack()
+    found = {each["name"]: (each["secret"], each["actions"]) for each in made.stores.object_identities}
+    assert found["posthog_web"] == (
+        "{{ vault.objects.posthog_web }}",
+        ["Read:posthog", "Write:posthog", "List:posthog", "Tagging:posthog"],
+    )
+    assert found["posthog_recording_api"][1] == ["Read:recordings"]
+    assert not [name for name, (_, actions) in found.items() if any(action.startswith("Admin") for action in actions)]
+    web = row("web", made)
+    assert web["environment"]["OBJECT_STORAGE_ACCESS_KEY_ID"] == "posthog_web"
+    assert made.posthog_secrets(ONE[0])[web["secrets"]["OBJECT_STORAGE_SECRET_ACCESS_KEY"]] == found["posthog_web"][0]
+    assert made.wanted["objects.posthog_ingestion_sessionreplay"] == "password"
+
+
+def test_object_storage_is_told_how_large_it_may_become() -> None:
+    real = replace(stack(), stand_in=False, object_volumes=23)
+    assert "-volume.max=23" in row("seaweedfs", real)["command"]
 
 
 RUST = ("capture", "replay-capture", "feature-flags", "hypercache-server")

@@ -39,8 +39,31 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
     "CLICKHOUSE_SECURE": (DJANGO, "posthog/settings/data_stores.py; TLS"),
     "CLICKHOUSE_VERIFY": (DJANGO, "posthog/settings/data_stores.py; the server's name is verified"),
     "CLICKHOUSE_CA": (DJANGO, "posthog/settings/data_stores.py; our CA"),
-    "CLICKHOUSE_USER": (DJANGO, "posthog/settings/data_stores.py; its default is `default`"),
-    "CLICKHOUSE_PASSWORD": (DJANGO, "posthog/settings/data_stores.py; its default is none"),
+    "CLICKHOUSE_USER": (
+        (*DJANGO, "recording-api"),
+        "posthog/settings/data_stores.py, nodejs/src/session-replay/recording-api; its default is `default`",
+    ),
+    "CLICKHOUSE_PASSWORD": (
+        (*DJANGO, "recording-api"),
+        "posthog/settings/data_stores.py, nodejs/src/session-replay/recording-api; its default is none",
+    ),
+    "AWS_CA_BUNDLE": (DJANGO, "botocore/configprovider.py; the CA of the object storage's certificate"),
+    "RECORDING_API_JWT_SECRET": (
+        (*DJANGO, "recording-api"),
+        "posthog/settings/session_replay_v2.py, nodejs/src/session-replay/recording-api/auth.ts; else anybody reads",
+    ),
+    "RECORDING_API_ALLOW_LEGACY_SECRET": (
+        ("recording-api",),
+        "nodejs/src/session-replay/recording-api/auth.ts; its default also takes a secret of all services",
+    ),
+    "SESSION_RECORDING_V2_S3_BUCKET": (
+        ("ingestion-sessionreplay", "recording-api"),
+        "nodejs/src/session-recording/config.ts; its default is the bucket of everything else",
+    ),
+    "NODE_EXTRA_CA_CERTS": (
+        ("ingestion-sessionreplay", "recording-api"),
+        "Node.js, doc/api/cli.md; the CA of the stores' certificates",
+    ),
     "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),
     "BIND_HOST": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; its default is IPv6's ::"),
     "BIND_PORT": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; where its health is asked"),
@@ -57,18 +80,18 @@ REPLACED = {
     "db": "PostgreSQL of the distribution: its security team patches it (docs: design, the stack on a host)",
     "zookeeper": "ClickHouse's own Keeper, in the same process (roles/clickhouse, keeper_server)",
     "kafka-init": "roles/eventlog, tasks/rights.yml: topics with their bounds, and rights, which upstream has none of",
+    "objectstorage": (
+        "seaweedfs, which upstream runs beside it: MinIO publishes no images any more, and its users are made over its"
+        " API alone, where SeaweedFS reads them from a file"
+    ),
     "redis7": "Valkey of the distribution, for the same reason",
 }
 # Upstream's services that are not deployed yet: since when we know, and what is missing meanwhile.
 NOT_YET: dict[str, tuple[str, str]] = {
     "plugins": ("2026-11-23", "destinations; comes with the egress rules for them"),
-    "ingestion-sessionreplay": ("2026-11-23", "reads the event log; replay-capture takes recordings in already"),
     "ingestion-error-tracking": ("2026-11-23", "reads the event log"),
     "ingestion-logs": ("2026-11-23", "reads the event log"),
     "ingestion-traces": ("2026-11-23", "reads the event log"),
-    "recording-api": ("2026-11-23", "plays recordings; comes with object storage"),
-    "objectstorage": ("2026-11-23", "recordings and exports"),
-    "seaweedfs": ("2026-11-23", "recordings"),
     "browserless": ("2026-11-23", "pictures for exports"),
     "asyncmigrationscheck": ("2026-11-23", "runs once, for clickhouse"),
     "temporal": ("2026-11-23", "batch exports"),
@@ -79,10 +102,13 @@ NOT_YET: dict[str, tuple[str, str]] = {
     "cyclotron-janitor": ("2026-11-23", "destinations"),
     "cymbal": ("2026-11-23", "error tracking; reads the event log"),
 }
+# A store of ours that answers for one in REPLACED.
+STORES = {"objectstorage": "seaweedfs"}
 # Upstream's compose names this one by a variable; its installer sets it.
 IMAGES = {
     "$REGISTRY_URL": "docker.io/posthog/posthog",
     "${REGISTRY_URL}-node": "docker.io/posthog/posthog-node",
+    "chrislusf/seaweedfs": "docker.io/chrislusf/seaweedfs",
     "${CLICKHOUSE_SERVER_IMAGE:-clickhouse/clickhouse-server": "docker.io/clickhouse/clickhouse-server",
 }
 
@@ -132,6 +158,7 @@ def _ways(table: Table, facts: dict[str, Any]) -> Iterator[str]:
     """Every path leads where upstream's proxy would lead it, had it only our services."""
     ours = {row.name for row in table.services}
     upstream = [(route["to"].split(":")[0], tuple(route["paths"])) for route in facts["routes"]]
+    upstream = [(STORES.get(to, to), paths) for to, paths in upstream]
     upstream = [(to, paths) for to, paths in upstream if to in ours]
     here = [(route.to, route.paths) for route in table.routes]
     paths = {path for _, paths in (*upstream, *here) for path in paths}
