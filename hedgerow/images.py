@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hedgerow import stand_in
+from hedgerow import releases, stand_in
 from hedgerow.declaration import Declaration
 from hedgerow.errors import CallError
 from hedgerow.hosts import Site
@@ -18,7 +18,12 @@ from hedgerow.stack import LockedImage, RegistryTrust, Stack, is_stand_in
 
 def table_of(declaration: Declaration) -> Table:
     """Return the services to deploy: those of the declared features; none where PostHog is not deployed."""
-    return load_table().only(declaration.features) if declaration.posthog.deploy else NO_SERVICES
+    return load_table(declaration.release).only(declaration.features) if declaration.posthog.deploy else NO_SERVICES
+
+
+def release_of(declaration: Declaration) -> str:
+    """Return the release to deploy."""
+    return releases.find(declaration.release).name
 
 
 def sources(declaration: Declaration, table: Table) -> dict[str, str]:
@@ -42,6 +47,12 @@ def valid(lock: ImageLock, wanted: Mapping[str, str]) -> dict[str, Locked]:
 
 def unlocked(declaration: Declaration, lock: ImageLock) -> list[str]:
     """Return what keeps images from being known by digest, one line each; empty when nothing does. Touches nothing."""
+    if lock.images and declaration.posthog.deploy and lock.release != release_of(declaration):
+        return [
+            f"images.lock.yml: made for release {lock.release}, and this is {release_of(declaration)}; run "
+            f"`images lock {declaration.name}` with this declaration (then `images mirror` or `save` anew, if you do), "
+            f"or declare release: {lock.release}"
+        ]
     wanted = sources(declaration, table_of(declaration))
     known = valid(lock, wanted)
     lines = []

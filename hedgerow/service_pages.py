@@ -24,9 +24,9 @@ NATIVE = {
 HEAD = """\
 # Services
 
-Written by `python -m hedgerow.service_pages` from `hedgerow/services.yml`; a test holds the two together. PostgreSQL,
-Valkey and nginx come from the distribution, everything else is a container. A way that is not listed here is closed by
-the firewall.
+Written by `python -m hedgerow.service_pages` from the table of the newest release (`hedgerow/releases/`); a test
+holds the two together. PostgreSQL, Valkey and nginx come from the distribution, everything else is a container. A way
+that is not listed here is closed by the firewall.
 """
 
 

@@ -1,7 +1,7 @@
 """Our table of services against upstream's compose file: same names, same settings, same ports, same ways in.
 
 Upstream publishes no releases, so a name that it drops or renames would be set by us and read by nobody. What upstream
-declares stands in tests/data/upstream-compose-facts.yml; what we do otherwise stands here, by name, with its reason.
+declares stands in tests/data/upstream, one file a release; what we do otherwise stands here, by name, with its reason.
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from typing import Any
 import pytest
 import yaml
 
-from hedgerow.services import TABLE, Table, load_table, parse_table
+from hedgerow import releases
+from hedgerow.services import Table, load_table, parse_table
 
-FACTS: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parents[1] / "data" / "upstream-compose-facts.yml").read_text(encoding="utf-8")
-)
+UPSTREAM = Path(__file__).parents[1] / "data" / "upstream"
+
+
+def facts_of(release: str) -> dict[str, Any]:
+    """Return what upstream declares in a release."""
+    found: dict[str, Any] = yaml.safe_load((UPSTREAM / f"{release}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+FACTS = facts_of(releases.find().name)
 DJANGO = ("web", "worker")
 # Names that upstream's settings read and its compose file does not set: (services, where upstream reads it and why we
 # set it). Modules are upstream's, read on 2026-11-23 and 2026-11-25.
@@ -154,8 +162,13 @@ def _first(routes: list[tuple[str, tuple[str, ...]]], asked: str) -> str:
     return next((to for to, paths in routes for path in paths if asked == path or asked.startswith(f"{path}/")), "")
 
 
-def test_the_table_keeps_to_upstream() -> None:
-    assert list(problems(load_table(), FACTS)) == []
+@pytest.mark.parametrize("release", releases.names())
+def test_the_table_of_each_release_keeps_to_upstream(release: str) -> None:
+    assert list(problems(load_table(release), facts_of(release))) == []
+
+
+def test_no_facts_are_left_of_a_release_that_is_gone() -> None:
+    assert sorted(path.stem for path in UPSTREAM.iterdir()) == sorted(releases.names())
 
 
 def test_every_exception_says_since_when_and_why_and_is_still_needed() -> None:
@@ -233,7 +246,7 @@ OURS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 @pytest.mark.parametrize("case", OURS)
 def test_a_table_that_leaves_upstream_is_told(case: str) -> None:
     change, says = OURS[case]
-    raw = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    raw = yaml.safe_load(releases.find().table.read_text(encoding="utf-8"))
     raw = copy.deepcopy(raw)  # the YAML anchor shares one mapping between web and worker
     change(raw)
     found = list(problems(parse_table(yaml.safe_dump(raw)), FACTS))
