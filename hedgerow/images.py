@@ -36,6 +36,14 @@ def sources(declaration: Declaration, table: Table) -> dict[str, str]:
     }
 
 
+def digests(declaration: Declaration, lock: ImageLock) -> dict[str, str]:
+    """Return the digest of each image that the declaration or the lock names by one."""
+    wanted = sources(declaration, table_of(declaration))
+    named = {key: source for key, source in wanted.items() if "@" in source}
+    named |= {key: row.reference for key, row in valid(lock, wanted).items()}
+    return {key: name.partition("@")[2] for key, name in named.items()}
+
+
 def valid(lock: ImageLock, wanted: Mapping[str, str]) -> dict[str, Locked]:
     """Return the rows of the lock that answer what is wanted now: resolved from the same source, or the same digest."""
     return {

@@ -93,6 +93,19 @@ class Mount:
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
+class FromImage:
+    """A file or folder that another image carries, and where a container sees it. A start needs no source tree.
+
+    `unversioned`: a file that declares executable functions, and is seen with their names without a version.
+    """
+
+    image: str
+    path: str
+    target: str
+    unversioned: bool = False
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
 class Service:
     """One row. `about` says what it holds or does, for docs/services.md. `stand_in_command` is what the lab's image is
     started with; `port` is 0 where nothing listens.
@@ -101,7 +114,8 @@ class Service:
     application that has a port, and say so by its name in `uses`; no other way between two services is open. `volume`
     is the one folder where it keeps data; `clickhouse` gives it a user of its own there. A store with `certificates`
     knows its clients by those: a side-car shows them, and `topics` are what a client may do there. With `features` it
-    runs where one of them is declared, without them always.
+    runs where one of them is declared, without them always. Of what is writable, programs may run from
+    `tmpfs_programs` alone.
     """
 
     name: str
@@ -123,7 +137,9 @@ class Service:
     uses: tuple[str, ...] = ()
     serves: tuple[int, ...] = ()
     tmpfs: tuple[str, ...] = ()
+    tmpfs_programs: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    from_images: tuple[FromImage, ...] = ()
     volume: str = ""
     clickhouse: bool = False
     certificates: bool = False
@@ -197,9 +213,10 @@ class Table:
             )
             for row in rows
         )
+        needed = {row.image for row in kept} | {each.image for row in kept for each in row.from_images}
         return replace(
             self,
-            images={key: image for key, image in self.images.items() if key in {row.image for row in kept}},
+            images={key: image for key, image in self.images.items() if key in needed},
             services=kept,
             routes=tuple(route for route in self.routes if route.to in names),
         )

@@ -14,13 +14,14 @@ from typing import Any
 from hedgerow import hops
 from hedgerow.hosts import Host
 from hedgerow.oci.references import reference
-from hedgerow.service_rows import Health, Service, Table
+from hedgerow.service_rows import FromImage, Health, Service, Table
 from hedgerow.service_rules import placeholders
 from hedgerow.stores import Stores, account, vault
 
 INSIDE = "hedgerow.internal"
 LOOPBACK = "127.0.0.1"
 CA_FILE = "/etc/hedgerow/ca.crt"
+FROM_IMAGES = "/var/lib/hedgerow/from-images"
 STAND_INS = "/hedgerow-stand-in/"
 
 Row = dict[str, Any]
@@ -114,9 +115,18 @@ class Stack:
         return [self._service(row) for row in self._running(host)]
 
     def posthog_images(self, host: Host) -> Rows:
-        """Each image that a host runs once, as the lock has it."""
+        """Each image that a host runs or takes files out of, once, as the lock has it."""
         locked = {each.reference: each.archive for each in self._images(host)}
         return [{"reference": reference, "archive": archive} for reference, archive in locked.items()]
+
+    def posthog_from_images(self, host: Host) -> Rows:
+        """What the services of a host need out of images, each once."""
+        wanted = dict.fromkeys(
+            (self.images[each.image].reference, each.path, each.unversioned)
+            for row in self._running(host)
+            for each in row.from_images
+        )
+        return [{"reference": name, "path": path, "unversioned": plain} for name, path, plain in wanted]
 
     def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
@@ -207,7 +217,15 @@ class Stack:
         return [row for row in self.table.services if row.tier in host.roles]
 
     def _images(self, host: Host) -> list[LockedImage]:
-        return [self.images[key] for key in dict.fromkeys(row.image for row in self._running(host))]
+        running = self._running(host)
+        borrowed = (each.image for row in running for each in row.from_images)
+        return [self.images[key] for key in dict.fromkeys([*(row.image for row in running), *borrowed])]
+
+    def _borrowed(self, each: FromImage) -> Row:
+        """Return where a host has what an image carries."""
+        digest = self.images[each.image].reference.rpartition(":")[2]
+        inside = "/unversioned" if each.unversioned else ""
+        return {"source": f"{FROM_IMAGES}/{digest}{inside}{each.path}", "target": each.target}
 
     def _gateway(self, network: str) -> str:
         return str(IPv4Network(self.table.networks[network])[1])
@@ -261,8 +279,10 @@ class Stack:
             # A container of the lab has no cgroup controllers to enforce it with; Podman refuses to start then.
             "memory": "" if any(host.machine == "container" for host in self.hosts) else row.memory,
             "tmpfs": list(row.tmpfs),
+            "tmpfs_programs": list(row.tmpfs_programs),
             "mounts": [{"source": CA_FILE, "target": CA_FILE}]
-            + [{"source": each.source, "target": each.target} for each in row.mounts],
+            + [{"source": each.source, "target": each.target} for each in row.mounts]
+            + [self._borrowed(each) for each in row.from_images],
             "volume": row.volume,
             "sidecar": self.stores.has_sidecar(row),
             "after": list(row.after),
