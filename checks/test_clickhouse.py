@@ -123,7 +123,7 @@ def test_a_query_ends_somewhere(finding, told):
 
 
 @pytest.mark.control("clickhouse.scripts-from-image")
-def test_what_it_runs_comes_out_of_the_locked_image(finding, host, sheet):
+def test_what_it_runs_comes_out_of_the_locked_image(host, finding, sheet):
     """Seen through the container's own root: what lies where it was mounted from may be something else by now."""
     wanted = {target: digest for service, _, target, digest, _ in sheet.declared.from_images if service == STORE}
     if not wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from hedgerow.image_lock import ImageLock
 from hedgerow.images import digests, table_of
 from hedgerow.secrets import Vault
 from hedgerow.services import load_table
-from hedgerow.sheet import Declared, Peer, Sheet
+from hedgerow.sheet import UNREADABLE, Declared, Peer, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
@@ -114,7 +115,16 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         mask_text=declaration.privacy.mask_text,
         reserve=declaration.capacity.reserve_gib * GIB,
         edge_address=edge_host(site).address,
+        signature_key=_sum_of(declaration.posthog.registry.signature_key),
     )
+
+
+def _sum_of(key: Path | None) -> str:
+    """Return the SHA-256 of a key file's text, "" where none is declared, UNREADABLE where it is not there."""
+    try:
+        return hashlib.sha256(key.read_bytes().strip()).hexdigest() if key else ""
+    except OSError:
+        return UNREADABLE
 
 
 def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from hedgerow.hosts import Host
 
+UNREADABLE = "unreadable"
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -30,7 +32,8 @@ class Declared:
     that may. `sidecars` are services beside which one runs. `from_images` are files that a
     service of this host mounts out of an image: service, path there, path in its container, the image's digest ("" where
     the declaration does not know it: a stand-in), and "unversioned" where the names in it are changed. `reserve` are
-    bytes of disk with less of which no events are taken. `edge_address` is where this controller finds the edge.
+    bytes of disk with less of which no events are taken. `signature_key` is the SHA-256 of the key that images must be
+    signed with, "" where none is declared. `edge_address` is where this controller finds the edge.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Declared:
     mask_text: bool = True
     reserve: int = 0
     edge_address: str = ""
+    signature_key: str = ""
 
 
 @dataclass(frozen=True)
