@@ -213,7 +213,7 @@ class Table:
             )
             for row in rows
         )
-        needed = {row.image for row in kept} | {each.image for row in kept for each in row.from_images}
+        needed = {*(row.image for row in kept), *(each.image for row in kept for each in row.from_images)}
         return replace(
             self,
             images={key: image for key, image in self.images.items() if key in needed},

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
-from hedgerow import hops
+from hedgerow import borrowing, hops
 from hedgerow.hosts import Host
 from hedgerow.oci.references import reference
-from hedgerow.service_rows import FromImage, Health, Service, Table
+from hedgerow.service_rows import Health, Service, Table
 from hedgerow.service_rules import placeholders
 from hedgerow.stores import Stores, account, vault
 
 INSIDE = "hedgerow.internal"
 LOOPBACK = "127.0.0.1"
 CA_FILE = "/etc/hedgerow/ca.crt"
-FROM_IMAGES = "/var/lib/hedgerow/from-images"
 STAND_INS = "/hedgerow-stand-in/"
 
 Row = dict[str, Any]
@@ -121,12 +120,7 @@ class Stack:
 
     def posthog_from_images(self, host: Host) -> Rows:
         """What the services of a host need out of images, each once."""
-        wanted = dict.fromkeys(
-            (self.images[each.image].reference, each.path, each.unversioned)
-            for row in self._running(host)
-            for each in row.from_images
-        )
-        return [{"reference": name, "path": path, "unversioned": plain} for name, path, plain in wanted]
+        return borrowing.files(self._running(host), self._references)
 
     def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
@@ -217,15 +211,11 @@ class Stack:
         return [row for row in self.table.services if row.tier in host.roles]
 
     def _images(self, host: Host) -> list[LockedImage]:
-        running = self._running(host)
-        borrowed = (each.image for row in running for each in row.from_images)
-        return [self.images[key] for key in dict.fromkeys([*(row.image for row in running), *borrowed])]
+        return [self.images[key] for key in dict.fromkeys(borrowing.images(self._running(host)))]
 
-    def _borrowed(self, each: FromImage) -> Row:
-        """Return where a host has what an image carries."""
-        digest = self.images[each.image].reference.rpartition(":")[2]
-        inside = "/unversioned" if each.unversioned else ""
-        return {"source": f"{FROM_IMAGES}/{digest}{inside}{each.path}", "target": each.target}
+    @property
+    def _references(self) -> dict[str, str]:
+        return {key: image.reference for key, image in self.images.items()}
 
     def _gateway(self, network: str) -> str:
         return str(IPv4Network(self.table.networks[network])[1])
@@ -282,7 +272,7 @@ class Stack:
             "tmpfs_programs": list(row.tmpfs_programs),
             "mounts": [{"source": CA_FILE, "target": CA_FILE}]
             + [{"source": each.source, "target": each.target} for each in row.mounts]
-            + [self._borrowed(each) for each in row.from_images],
+            + borrowing.mounts(row, self._references),
             "volume": row.volume,
             "sidecar": self.stores.has_sidecar(row),
             "after": list(row.after),
