@@ -144,15 +144,21 @@ def provision(work: Work, report: Reporter) -> Site:
     return site
 
 
+def backwards(work: Work) -> str:
+    """Return why the declared release cannot be installed after the one that was begun here, "" where it can."""
+    begun, declared = work.deployment.release, release_of(work.declaration)
+    if not (work.declaration.posthog.deploy and begun and releases.age(declared) < releases.age(begun)):
+        return ""
+    return (
+        f"release {declared} is older than {begun}, which was begun to be installed here: the databases may be migrated, "
+        f"and upstream's migrations do not go back; declare release: {begun} or a newer one"
+    )
+
+
 def demand_forward(work: Work) -> None:
-    """Raise CallError where an older release is declared than was begun here: upstream's migrations go one way."""
-    begun = work.deployment.release
-    if work.declaration.posthog.deploy and begun and releases.age(release_of(work.declaration)) < releases.age(begun):
-        raise CallError(
-            f"release {release_of(work.declaration)} is older than {begun}, which was begun to be installed here: the "
-            "databases may be migrated, and upstream's migrations do not go back",
-            f"Declare release: {begun} or a newer one. Nothing was touched.",
-        )
+    """Raise CallError where an older release is declared than was begun here."""
+    if told := backwards(work):
+        raise CallError(told, "Nothing was touched.")
 
 
 def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: float = 0) -> list[str]:

@@ -41,6 +41,7 @@ def preflight(given: Given, report: Reporter) -> int:
         unreachable = bool(problems) and not lab
         if running and not problems:
             problems += flow.obstacles(work, work.target.site())
+        problems += filter(None, [flow.backwards(work)])
         problems += unlocked(work.declaration, ImageLock.read(work.deployment.root))
     printing.preflight(report, problems, as_json_=given.json)
     if unreachable:
