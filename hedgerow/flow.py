@@ -150,8 +150,8 @@ def backwards(work: Work) -> str:
     if not (work.declaration.posthog.deploy and begun and releases.age(declared) < releases.age(begun)):
         return ""
     return (
-        f"release {declared} is older than {begun}, which was begun to be installed here: the databases may be migrated, "
-        f"and upstream's migrations do not go back; declare release: {begun} or a newer one"
+        f"release {declared} is older than {begun}, which was begun to be installed here: the databases may be "
+        f"migrated, and upstream's migrations do not go back; declare release: {begun} or a newer one"
     )
 
 

@@ -29,11 +29,11 @@ class Declared:
     itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
     service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
-    that may. `sidecars` are services beside which one runs. `from_images` are files that a
-    service of this host mounts out of an image: service, path there, path in its container, the image's digest ("" where
-    the declaration does not know it: a stand-in), and "unversioned" where the names in it are changed. `reserve` are
-    bytes of disk with less of which no events are taken. `signature_key` is the SHA-256 of the key that images must be
-    signed with, "" where none is declared. `edge_address` is where this controller finds the edge.
+    that may. `sidecars` are services beside which one runs. `from_images` are files that a service of this host mounts
+    out of an image: service, path there, path in its container, the image's digest ("" where the declaration does not
+    know it: a stand-in), and "unversioned" where the names in it are changed. `reserve` are bytes of disk with less of
+    which no events are taken. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
+    `edge_address` is where this controller finds the edge.
     """
 
     name: str
