@@ -87,6 +87,7 @@ NOT_YET: dict[str, tuple[str, str]] = {
     "cyclotron-janitor": ("2026-11-23", "destinations"),
     "cymbal": ("2026-11-23", "error tracking; reads the event log"),
 }
+SOURCE = "./posthog/"
 # Upstream's compose names this one by a variable; its installer sets it.
 IMAGES = {
     "$REGISTRY_URL": "docker.io/posthog/posthog",
@@ -111,6 +112,7 @@ def problems(table: Table, facts: dict[str, Any]) -> Iterator[str]:
             image = re.sub(r":[^/]*$", "", theirs[row.name]["image"])
             if IMAGES.get(image, image) != table.images[row.image].repository:
                 yield f"{row.name}: upstream's image is {image}, ours {table.images[row.image].repository}"
+    yield from _mounts(table, theirs)
     yield from _ports(table, facts)
     yield from _ways(table, facts)
 
@@ -127,6 +129,20 @@ def _settings(table: Table, name: str, theirs: dict[str, Any]) -> Iterator[str]:
         wanted, found = theirs[name].get("environment", {}).get(variable), table.environment(row).get(variable)
         if wanted != found:
             yield f"{name}: {variable} is {wanted} upstream, {found} with us"
+
+
+def _mounts(table: Table, theirs: dict[str, Any]) -> Iterator[str]:
+    """What upstream mounts out of PostHog's source tree we mount out of an image, in the same place."""
+    for row in (row for row in table.services if row.name in theirs):
+        pairs = [each.split(":")[:2] for each in theirs[row.name].get("volumes", []) if isinstance(each, str)]
+        upstream = {target: Path(source).name for source, target in (pair for pair in pairs if len(pair) == 2)}
+        out_of_tree = {target for source, target in (pair for pair in pairs if len(pair) == 2) if SOURCE in source}
+        ours = {each.target: Path(each.path).name for each in row.from_images}
+        for target in sorted(out_of_tree - ours.keys()):
+            yield f"{row.name}: {target} comes out of upstream's source tree, and out of no image with us"
+        for target, name in sorted(ours.items()):
+            if upstream.get(target) not in (name, name.removeprefix("latest_")):
+                yield f"{row.name}: {name} at {target}, where upstream has {upstream.get(target)}"
 
 
 def _ports(table: Table, facts: dict[str, Any]) -> Iterator[str]:
@@ -215,6 +231,14 @@ OURS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another image": (
         lambda t: t["images"]["feature_flags"].update(repository="ghcr.io/posthog/posthog/flags"),
         "feature-flags: upstream's image is ghcr.io/posthog/posthog/feature-flags",
+    ),
+    "a mount in another place": (
+        lambda t: rows(t, "clickhouse")["from_images"][0].update(target="/scripts"),
+        "clickhouse: /var/lib/clickhouse/user_scripts comes out of upstream's source tree",
+    ),
+    "a mount that upstream has not": (
+        lambda t: rows(t, "clickhouse")["from_images"][1].update(path="/code/posthog/other"),
+        "clickhouse: other at /idl, where upstream has idl",
     ),
     "another name": (
         lambda t: (rows(t, "replay-capture").update(name="recordings"), t["routes"][1].update(to="recordings")),
