@@ -49,7 +49,9 @@ def functions(path, plain):
 asked = json.loads(sys.argv[1])
 answers = {}
 if asked:
-    shown = json.loads(podman("container", "inspect", "hedgerow-" + asked[0][0]) or "[]")
+    name = "hedgerow-" + asked[0][0]
+    runs = name in podman("ps", "--format", "{{.Names}}").split()
+    shown = json.loads(podman("container", "inspect", name)) if runs else []
     pid = shown[0]["State"]["Pid"] if shown else 0
     if not pid:
         print("null")

@@ -83,6 +83,8 @@ PODMAN = f"""#!{sys.executable}
 import json, os, sys
 home, digest = os.environ["FAKE"], "sha256:" + "a" * 64
 match sys.argv[1:]:
+    case ["ps", *_]:
+        print("hedgerow-clickhouse")
     case ["container", "inspect", "hedgerow-clickhouse"]:
         source = "/x/" + "a" * 64 + "/"
         mounts = [{{"Destination": home + "/seen/" + name, "Source": source + name}} for name in ("s", "f.xml")]
