@@ -20,6 +20,7 @@ MAY = {
     "hedgerow-capture": {"events_plugin_ingestion"},
     "hedgerow-ingestion-general": {"events_plugin_ingestion", "clickhouse_events_json"},
     "hedgerow-clickhouse": {"clickhouse_events_json"},
+    "hedgerow-property-defs-rs": {"clickhouse_events_json"},
     "hedgerow-web": set(),
     "hedgerow-worker": set(),
 }

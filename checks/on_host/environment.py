@@ -39,8 +39,8 @@ for line in running.splitlines():
             settings[variable] = value
         if parts:
             query = "&".join(part for part in parts.query.split("&") if not re.search("pass|secret|user", part))
-            name = parts.hostname or ""
-            urls[variable] = {"scheme": parts.scheme, "host": name, "query": query, "own": loopback(name, pid)}
+            host = parts.hostname or ""
+            urls[variable] = {"scheme": parts.scheme, "host": host, "query": query, "own": loopback(host, pid)}
         elif secret and value:
             lengths[variable] = len(value)
     containers[name] = {"settings": settings, "urls": urls, "lengths": lengths, "defaults": defaults}
