@@ -37,7 +37,12 @@ def clients(sheet: Sheet) -> str:
     return program("analysts", json.dumps(places), f"{STORE}.{INSIDE}", CA)
 
 
-ASK_AHEAD = (in_containers.question, clients)
+def borrowed(sheet: Sheet) -> str:
+    """Return the question whether what the container sees is what the image has."""
+    return program("from_images", json.dumps([row for row in sheet.declared.from_images if row[0] == STORE]))
+
+
+ASK_AHEAD = (in_containers.question, clients, borrowed)
 
 
 @pytest.fixture
@@ -115,3 +120,25 @@ def test_a_query_ends_somewhere(finding, told):
     for user, (seconds, size) in found.items():
         assert 0 < seconds <= MOST_SECONDS, f"a query of {user} may take {seconds or 'endless'} s"
         assert 0 < size <= MOST_BYTES, f"a query of {user} may take {size or 'all'} bytes of memory"
+
+
+@pytest.mark.control("clickhouse.scripts-from-image")
+def test_what_it_runs_comes_out_of_the_locked_image(host, finding, sheet):
+    """Seen through the container's own root: what lies where it was mounted from may be something else by now."""
+    wanted = {target: digest for service, _, target, digest, _ in sheet.declared.from_images if service == STORE}
+    if not wanted:
+        raise NotExercised("ClickHouse takes nothing out of an image on this host")
+    finding.expect(f"read-only and as the image has them: {', '.join(wanted)}")
+    found = json.loads(finding.ask(host, borrowed(sheet)).stdout)
+    if found is None:
+        raise CouldNotAsk("ClickHouse does not run")
+    images = sorted({each["digest"][:19] for each in found.values()})
+    finding.observe(f"{sum(each['files'] for each in found.values())} files of {', '.join(images)}")
+    for target, digest in wanted.items():
+        each = found[target]
+        assert each["digest"], f"{target}: {each['why']}"
+        assert not digest or each["digest"] == digest, (
+            f"{target} is out of {each['digest'][:19]}, the lock says {digest[:19]}"
+        )
+        assert not each["writable"], f"{target} can be written to from within"
+        assert not each["wrong"], f"{target}: {', '.join(each['wrong'][:5])} not as in the image"

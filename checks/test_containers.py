@@ -10,6 +10,7 @@ import pytest
 from checks import inside
 from checks.on_host import program
 from hedgerow.checking import CouldNotAsk, NotExercised
+from hedgerow.sheet import UNREADABLE, Sheet
 
 CONTROLLERS = "cat /sys/fs/cgroup/cgroup.controllers"
 # Sockets that podman.socket, a user's own podman or another engine would listen on; 2375 and 2376 are Docker's ports.
@@ -19,9 +20,25 @@ SOCKETS = (
 UNITS = "systemctl list-unit-files --no-legend --state=enabled 'podman.socket' 'docker.socket' 'podman.service'"
 SECRETS = program("secrets")
 
+
+def signatures(sheet: Sheet) -> str:
+    """Return the question what is asked of images before they are taken; of none where no key is declared."""
+    return program("signatures") if sheet.declared.signature_key else "true"
+
+
 # The trial first: silence takes its time, and other questions are asked meanwhile.
 SLOW = True  # the trial
-ASK_AHEAD = (inside.trial, inside.INSPECT, inside.IMAGES, inside.STATUS, inside.NAMESPACES, SECRETS, SOCKETS, UNITS)
+ASK_AHEAD = (
+    inside.trial,
+    inside.INSPECT,
+    inside.IMAGES,
+    inside.STATUS,
+    inside.NAMESPACES,
+    SECRETS,
+    signatures,
+    SOCKETS,
+    UNITS,
+)
 
 
 NOTHING = "0000000000000000"
@@ -85,6 +102,40 @@ def test_images_are_named_by_their_content(finding, host, every):
         content = known.get(each.described["Image"].removeprefix("sha256:"), frozenset())
         assert digest in content, f"{shown}, and its content is {', '.join(sorted(content)) or 'not known'}"
     finding.observe(", ".join(f"{each.name} {each.described['ImageDigest'][:19]}…" for each in every))
+
+
+@pytest.mark.control("containers.signatures-verified")
+def test_nothing_unsigned_is_taken(host, finding, declared, sheet):
+    """The rules as Podman tells them, and the key that lies where they point."""
+    if not declared.signature_key:
+        raise NotExercised("no key is declared (posthog.registry.signature_key)")
+    if declared.signature_key == UNREADABLE:
+        raise CouldNotAsk("the declared key cannot be read on this machine, so there is nothing to compare with")
+    finding.expect("every repository asks for a signature by the declared key; everything else is rejected")
+    told = json.loads(finding.ask(host, signatures(sheet)).stdout)
+    open_, unsigned = unproven(told["policy"], told["keys"], declared.signature_key)
+    signed = set(told["policy"].get("transports", {}).get("docker", {})) - set(unsigned)
+    strangers = [name for name in told["running"] if name not in signed]
+    finding.observe(f"signed: {', '.join(sorted(signed)) or 'none'}; not: {', '.join([*open_, *unsigned]) or 'none'}")
+    assert not open_, f"taken without a signature: {', '.join(open_)}"
+    assert not unsigned, f"no signature by the declared key is asked for: {', '.join(unsigned)}"
+    assert not strangers, f"runs, and no signature was asked for: {', '.join(strangers)}"
+
+
+def unproven(policy, keys, wanted):
+    """Return what else than registries is not rejected, and the repositories that the declared key does not guard."""
+    rejected = [{"type": "reject"}]
+    open_ = [] if policy["default"] == rejected else ["default"]
+    unsigned = []
+    for transport, scopes in policy.get("transports", {}).items():
+        for scope, asked in scopes.items():
+            if transport != "docker":
+                open_ += [] if asked == rejected else [f"{transport}:{scope}"]
+            elif not any(
+                each["type"] == "sigstoreSigned" and keys.get(each.get("keyPath", "")) == wanted for each in asked
+            ):
+                unsigned.append(scope)
+    return open_, unsigned
 
 
 @pytest.mark.control("containers.read-only")

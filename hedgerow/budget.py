@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hedgerow import borrowing
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Table
 
@@ -94,7 +95,7 @@ class Load:
 def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str, int]:
     """Return the bytes on disk that each store of this host is to have room for. In the lab nothing lives for long."""
     running = [row for row in table.services if row.tier in host.roles]
-    images = {row.image for row in running}
+    images = set(borrowing.images(running))
     kept = load.events_a_day * load.keep_days if table.services else 0
     rows = {"system": _fact("system"), "journal": _fact("journal")}
     if images:

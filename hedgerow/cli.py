@@ -17,7 +17,7 @@ from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
 
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
-  1    a control fails, or the smoke test does
+  1    a control fails, or the smoke test does, or status finds something not well
   2    the declaration or the call is wrong; nothing was touched
   3    a host or a registry refused or could not be reached, or a control could not be asked
   4    converge failed

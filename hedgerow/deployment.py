@@ -83,6 +83,17 @@ class Deployment:
         return self.root / "known_hosts"
 
     @property
+    def release(self) -> str:
+        """The newest release of PostHog that was ever begun to be installed here; "" where none was."""
+        marker = self.root / ".release"
+        return marker.read_text(encoding="utf-8").strip() if marker.exists() else ""
+
+    def begin(self, release: str) -> None:
+        """Remember a release before its first service starts: from then on the databases may be its own."""
+        if self.release != release:
+            write_file(self.root / ".release", f"{release}\n")
+
+    @property
     def evidence(self) -> Path:
         """One folder a verify run, and `latest`."""
         return self.root / "evidence"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import converge, preflight, prerequisites, render
+from hedgerow import converge, preflight, prerequisites, releases, render
 from hedgerow.catalog import load_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -21,7 +21,7 @@ from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
 from hedgerow.hosts import Change, Host, Site
 from hedgerow.image_lock import ImageLock
-from hedgerow.images import demand_locked, stack_for, table_of
+from hedgerow.images import demand_locked, release_of, stack_for, table_of
 from hedgerow.object_storage import SECRET
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
@@ -126,6 +126,7 @@ def provision(work: Work, report: Reporter) -> Site:
     Raises CallError when one cannot (nothing was changed on any), or when an image is not known by digest, and
     UnreachableError.
     """
+    demand_forward(work)
     demand_locked(work.declaration, ImageLock.read(work.deployment.root))
     with report.phase("provision", "provision: the hosts"):
         problems = work.target.preflight()
@@ -142,6 +143,23 @@ def provision(work: Work, report: Reporter) -> Site:
             pins = "".join(render.known_hosts_line(host) for host in site.hosts)
             render.write_changed(work.deployment.known_hosts, pins)
     return site
+
+
+def backwards(work: Work) -> str:
+    """Return why the declared release cannot be installed after the one that was begun here, "" where it can."""
+    begun, declared = work.deployment.release, release_of(work.declaration)
+    if not (work.declaration.posthog.deploy and begun and releases.age(declared) < releases.age(begun)):
+        return ""
+    return (
+        f"release {declared} is older than {begun}, which was begun to be installed here: the databases may be "
+        f"migrated, and upstream's migrations do not go back; declare release: {begun} or a newer one"
+    )
+
+
+def demand_forward(work: Work) -> None:
+    """Raise CallError where an older release is declared than was begun here."""
+    if told := backwards(work):
+        raise CallError(told, "Nothing was touched.")
 
 
 def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: float = 0) -> list[str]:
@@ -204,6 +222,8 @@ def converge_hosts(
     """Render the deployment folder and run its site.yml. Raises UnreachableError and ConvergeError."""
     log = work.deployment.logs / f"converge-{now().replace(':', '')}.log"
     with report.phase("converge", "converge: the hosts"):
+        if work.declaration.posthog.deploy:
+            work.deployment.begin(release_of(work.declaration))
         report.say("rendering the deployment folder")
         key_file = work.deployment.key_file
         render.write(work.deployment.root, rendered(work, site, credentials, stack, key_file=key_file))

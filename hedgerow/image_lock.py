@@ -13,6 +13,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from hedgerow import releases
 from hedgerow.deployment import write_file
 from hedgerow.errors import CallError
 from hedgerow.oci.references import Reference, reference
@@ -65,9 +66,10 @@ class Locked:
 
 @dataclass(frozen=True)
 class ImageLock:
-    """All images of a deployment, by their keys in the table of services."""
+    """All images of a deployment, by their keys in the table of services, and the release whose table that is."""
 
     images: Mapping[str, Locked]
+    release: str = releases.FIRST
 
     @staticmethod
     def read(folder: Path) -> ImageLock:
@@ -76,15 +78,16 @@ class ImageLock:
         if not path.exists():
             return ImageLock({})
         try:
-            said = yaml.safe_load(path.read_text(encoding="utf-8"))["images"]
-            images = TypeAdapter(dict[str, Locked]).validate_python(said)
+            said = yaml.safe_load(path.read_text(encoding="utf-8"))
+            images = TypeAdapter(dict[str, Locked]).validate_python(said["images"])
+            release = TypeAdapter(str).validate_python(said.get("release", releases.FIRST))
             if not all(each.digest for each in images.values()):
                 raise ValueError("an image without a digest")
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ValidationError, CallError):
             raise CallError(
                 f"{path} is no image lock", "Take it from your records, or remove it and run `images lock` again."
             ) from None
-        return ImageLock(images)
+        return ImageLock(images, release)
 
     def write(self, folder: Path) -> None:
         """Write it into the deployment's folder, unless it says just that already."""
@@ -92,7 +95,7 @@ class ImageLock:
             key: {name: value for name, value in asdict(each).items() if value}
             for key, each in sorted(self.images.items())
         }
-        text = HEADER + yaml.safe_dump({"images": rows}, sort_keys=False, width=200)
+        text = HEADER + yaml.safe_dump({"release": self.release, "images": rows}, sort_keys=False, width=200)
         path = folder / NAME
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_file(path, text)

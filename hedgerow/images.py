@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hedgerow import stand_in
+from hedgerow import releases, stand_in
 from hedgerow.budget import GIB, Load, object_volumes
 from hedgerow.declaration import Declaration
 from hedgerow.errors import CallError
@@ -22,7 +22,12 @@ def table_of(declaration: Declaration) -> Table:
     """Return the services to deploy: those of the declared features; none where PostHog is not deployed."""
     if not declaration.posthog.deploy:
         return NO_SERVICES
-    return with_outside_store(load_table().only(declaration.features), outside_store(declaration))
+    return with_outside_store(load_table(declaration.release).only(declaration.features), outside_store(declaration))
+
+
+def release_of(declaration: Declaration) -> str:
+    """Return the release to deploy."""
+    return releases.find(declaration.release).name
 
 
 def sources(declaration: Declaration, table: Table) -> dict[str, str]:
@@ -33,6 +38,14 @@ def sources(declaration: Declaration, table: Table) -> dict[str, str]:
         key: named.get(key) or (STAND_IN if lab else f"{image.repository}:{image.tag}")
         for key, image in table.images.items()
     }
+
+
+def digests(declaration: Declaration, lock: ImageLock) -> dict[str, str]:
+    """Return the digest of each image that the declaration or the lock names by one."""
+    wanted = sources(declaration, table_of(declaration))
+    named = {key: source for key, source in wanted.items() if "@" in source}
+    named |= {key: row.reference for key, row in valid(lock, wanted).items()}
+    return {key: name.partition("@")[2] for key, name in named.items()}
 
 
 def valid(lock: ImageLock, wanted: Mapping[str, str]) -> dict[str, Locked]:
@@ -46,6 +59,12 @@ def valid(lock: ImageLock, wanted: Mapping[str, str]) -> dict[str, Locked]:
 
 def unlocked(declaration: Declaration, lock: ImageLock) -> list[str]:
     """Return what keeps images from being known by digest, one line each; empty when nothing does. Touches nothing."""
+    if lock.images and declaration.posthog.deploy and lock.release != release_of(declaration):
+        return [
+            f"images.lock.yml: made for release {lock.release}, and this is {release_of(declaration)}; run "
+            f"`images lock {declaration.name}` with this declaration (then `images mirror` or `save` anew, if you do), "
+            f"or declare release: {lock.release}"
+        ]
     wanted = sources(declaration, table_of(declaration))
     known = valid(lock, wanted)
     lines = []

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hedgerow import releases
 from hedgerow.deployment import now
 from hedgerow.errors import CallError
 from hedgerow.flow import Work
 from hedgerow.image_lock import STAND_IN, ImageLock, Locked
-from hedgerow.images import built_here, sources, table_of, unlocked, valid
+from hedgerow.images import built_here, release_of, sources, table_of, unlocked, valid
 from hedgerow.oci import archive, content
 from hedgerow.oci.archive import Archive, Named, Packed
 from hedgerow.oci.content import Source, Tree
@@ -23,7 +24,7 @@ from hedgerow.service_rows import Table
 from hedgerow.stack import is_stand_in
 
 Say = Callable[[str], None]
-KEY, SOURCE, RESOLVED = "hedgerow.image", "hedgerow.source", "hedgerow.resolved"
+KEY, SOURCE, RESOLVED, RELEASE = "hedgerow.image", "hedgerow.source", "hedgerow.resolved", "hedgerow.release"
 """What is written beside an image in an archive, so that a controller without a network can make its lock of it."""
 
 
@@ -43,7 +44,9 @@ def wanted(work: Work) -> Wanted:
     if not table.images:
         raise CallError("PostHog is not deployed here (posthog.deploy is false)", "There are no images to work on.")
     lock, named = ImageLock.read(work.deployment.root), sources(work.declaration, table)
-    return Wanted(table, named, lock, valid(lock, named))
+    # What another release was resolved to is no answer for this one, though the tag be the same.
+    same = lock.release == release_of(work.declaration)
+    return Wanted(table, named, lock, valid(lock, named) if same else {})
 
 
 def lock_images(work: Work, say: Say, *, update: bool) -> ImageLock:
@@ -91,16 +94,22 @@ def save_images(work: Work, path: Path, say: Say) -> ImageLock:
     for key, row in rows.items():
         source = _source(row, say)
         say(f"{key}: reading what it holds")
-        notes = {KEY: key, SOURCE: row.source, RESOLVED: row.resolved}
+        notes = {KEY: key, SOURCE: row.source, RESOLVED: row.resolved, RELEASE: release_of(work.declaration)}
         packed.append(Packed(source, content.tree(source, row.digest), row.reference, notes))
     archive.write(path, packed, say)
-    return ImageLock(rows)
+    return ImageLock(rows, release_of(work.declaration))
 
 
 def load_images(work: Work, path: Path, say: Say) -> ImageLock:
     """Check every byte of an archive, and have hosts get the images from it. Where there is no lock, this makes it."""
     want = wanted(work)
-    there = Archive(path)
+    there, release = Archive(path), release_of(work.declaration)
+    others = {each.notes.get(RELEASE, releases.FIRST) for each in there.images()} - {release}
+    if others:
+        raise CallError(
+            f"{path}: saved for release {', '.join(sorted(others))}, and the declaration is of {release}",
+            "Save the archive anew from a lock of this release, or declare the release that it is for.",
+        )
     rows, problems = {}, []
     for key, source in want.sources.items():
         row = want.known.get(key)
@@ -179,6 +188,6 @@ def _copy(source: Source, whole: Tree, target: Repository, say: Say) -> None:
 
 
 def _written(work: Work, rows: Mapping[str, Locked]) -> ImageLock:
-    made = ImageLock(rows)
+    made = ImageLock(rows, release_of(work.declaration))
     made.write(work.deployment.root)
     return made

@@ -9,7 +9,7 @@ from pathlib import Path
 from hedgerow import converge, render
 from hedgerow.credentials import drafted
 from hedgerow.deployment import write_file
-from hedgerow.flow import Reporter, Work, rendered
+from hedgerow.flow import Reporter, Work, demand_forward, rendered
 from hedgerow.hosts import Change, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
@@ -27,6 +27,7 @@ class Planned:
 
 def plan(work: Work, report: Reporter) -> Planned:
     """Find out everything an install would change, and touch nothing: no host, and not the deployment folder."""
+    demand_forward(work)
     with report.phase("plan", "plan: the machines"):
         changes = tuple(work.target.plan())
     if any(change.kind == "host" and change.action != "keep" for change in changes):

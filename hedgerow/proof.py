@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +19,18 @@ from hedgerow.findings import Finding
 from hedgerow.flow import Reporter, Work
 from hedgerow.hops import hops
 from hedgerow.hosts import Host, Site
-from hedgerow.images import table_of
+from hedgerow.image_lock import ImageLock
+from hedgerow.images import digests, table_of
 from hedgerow.preflight import load_of
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
-from hedgerow.sheet import Declared, Peer, Sheet
+from hedgerow.sheet import UNREADABLE, Declared, Peer, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
 
 OWNER_SEED = "/var/lib/hedgerow/posthog/second-factor"
+NO_LOCK = ImageLock({})
 FORMATS = {"json": (json_, "findings.json"), "html": (html, "report.html"), "junit": (junit, "junit.xml")}
 
 
@@ -55,11 +58,12 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
 
 def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
     """Return what a verify run is told about each host."""
+    lock = ImageLock.read(work.deployment.root)
     return tuple(
         Sheet(
             host,
             work.deployment.known_hosts,
-            declared_facts(work.declaration, site, host),
+            declared_facts(work.declaration, site, host, lock),
             site.controller,
             site.stranger,
         )
@@ -67,13 +71,14 @@ def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
     )
 
 
-def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared:
+def declared_facts(declaration: Declaration, site: Site, host: Host, lock: ImageLock = NO_LOCK) -> Declared:
     """Return the facts of the declaration that checks of one host may know."""
     access, load = declaration.access, load_of(declaration.capacity)
     table = table_of(declaration)
     stores = Stores(table, site.hosts)
     running = [row for row in table.services if row.tier in host.roles]
     log = Stores(table if any(row.name == "kafka" for row in running) else NO_SERVICES, site.hosts)
+    known = digests(declaration, lock)
     return Declared(
         name=declaration.name,
         domain=declaration.domain,
@@ -86,7 +91,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         interface_from=resolve_sources(access.interface_from, site.controller),
         ingest_from=resolve_sources(access.ingest_from, site.controller),
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
-        app_subnets=tuple(load_table().subnets("app")),
+        app_subnets=tuple(load_table(declaration.release).subnets("app")),
         services=tuple(row.name for row in running),
         all_services=tuple(row.name for row in table.services),
         hops=tuple(
@@ -96,6 +101,11 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         ),
         doors=tuple((row.name, row.door, tuple(stores.admitted(row))) for row in running if row.door),
         sidecars=tuple(row.name for row in running if stores.has_sidecar(row)),
+        from_images=tuple(
+            (row.name, each.path, each.target, known.get(each.image, ""), "unversioned" if each.unversioned else "")
+            for row in running
+            for each in row.from_images
+        ),
         ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
@@ -110,7 +120,16 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         eventlog_topics=tuple(
             (each["name"], each["hours"] * 3_600_000, each["bytes"]) for each in log.eventlog_topics(load)
         ),
+        signature_key=_sum_of(declaration.posthog.registry.signature_key),
     )
+
+
+def _sum_of(key: Path | None) -> str:
+    """Return the SHA-256 of a key file's text, "" where none is declared, UNREADABLE where it is not there."""
+    try:
+        return hashlib.sha256(key.read_bytes().strip()).hexdigest() if key else ""
+    except OSError:
+        return UNREADABLE
 
 
 def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:

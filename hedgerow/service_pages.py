@@ -25,9 +25,9 @@ OBJECTS = "seaweedfs"
 HEAD = """\
 # Services
 
-Written by `python -m hedgerow.service_pages` from `hedgerow/services.yml`; a test holds the two together. PostgreSQL,
-Valkey and nginx come from the distribution, everything else is a container. A way that is not listed here is closed by
-the firewall.
+Written by `python -m hedgerow.service_pages` from the table of the newest release (`hedgerow/releases/`); a test
+holds the two together. PostgreSQL, Valkey and nginx come from the distribution, everything else is a container. A way
+that is not listed here is closed by the firewall.
 """
 
 
@@ -72,6 +72,9 @@ def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
         yield f"- **keeps data in**: the volume `hedgerow-{row.name}` (`{row.volume}`); the rest of it is read-only"
     else:
         yield "- **keeps data in**: nothing; its root is read-only, and what it writes is in memory"
+    for each in row.from_images:
+        made = ", the functions under their names without a version" if each.unversioned else ""
+        yield f"- **takes out of**: `{table.images[each.image].repository}`: `{each.path}`{made}"
     if row.name == table.default:
         yield "- **asked by**: nginx, for every page that no other service has"
     if routes:

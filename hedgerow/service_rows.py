@@ -95,6 +95,19 @@ class Mount:
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
+class FromImage:
+    """A file or folder that another image carries, and where a container sees it. A start needs no source tree.
+
+    `unversioned`: a file that declares executable functions, and is seen with their names without a version.
+    """
+
+    image: str
+    path: str
+    target: str
+    unversioned: bool = False
+
+
+@dataclass(frozen=True, config=KNOWN_KEYS)
 class Service:
     """One row. `about` says what it holds or does, for docs/services.md. `stand_in_command` is what the lab's image is
     started with; `port` is 0 where nothing listens.
@@ -104,7 +117,7 @@ class Service:
     is the one folder where it keeps data; `clickhouse` gives it a user of its own there, `objects` a key of its own in
     object storage: bucket -> what it may do there. A store with `certificates` knows its clients by those: a side-car
     shows them, and `topics` are what a client may do there. With `features` it runs where one of them is declared,
-    without them always.
+    without them always. Of what is writable, programs may run from `tmpfs_programs` alone.
     """
 
     name: str
@@ -126,7 +139,9 @@ class Service:
     uses: tuple[str, ...] = ()
     serves: tuple[int, ...] = ()
     tmpfs: tuple[str, ...] = ()
+    tmpfs_programs: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    from_images: tuple[FromImage, ...] = ()
     volume: str = ""
     clickhouse: bool = False
     certificates: bool = False
@@ -207,9 +222,10 @@ class Table:
             )
             for row in rows
         )
+        needed = {*(row.image for row in kept), *(each.image for row in kept for each in row.from_images)}
         return replace(
             self,
-            images={key: image for key, image in self.images.items() if key in {row.image for row in kept}},
+            images={key: image for key, image in self.images.items() if key in needed},
             services=kept,
             routes=tuple(route for route in self.routes if route.to in names),
         )

@@ -87,16 +87,25 @@ def _row(table: Table, row: Service) -> Iterator[str]:
     for block in row.environments:
         if block not in table.environments:
             yield f'{at}.environments: there is no block "{block}"'
-    for path in (*row.tmpfs, *(path for each in row.mounts for path in (each.source, each.target))):
-        if not path.startswith("/"):
-            yield f'{at}: "{path}" is not an absolute path'
-    if row.volume and not row.volume.startswith("/"):
-        yield f'{at}.volume: "{row.volume}" is not an absolute path'
+    yield from _files(table, row, at)
     if row.clickhouse and "clickhouse" not in row.uses:
         yield f"{at}.clickhouse: a user without a way there; name it in `uses`"
     yield from _objects(row, at)
     yield from _environment(row.environment, f"{at}.environment", {each.name for each in table.services})
     yield from _secrets(table, row, at)
+
+
+def _files(table: Table, row: Service, at: str) -> Iterator[str]:
+    mounted = (path for each in row.mounts for path in (each.source, each.target))
+    borrowed = (path for each in row.from_images for path in (each.path, each.target))
+    for path in (*row.tmpfs, *row.tmpfs_programs, *mounted, *borrowed):
+        if not path.startswith("/") or ".." in path.split("/"):
+            yield f'{at}: "{path}" is not an absolute path'
+    if row.volume and not row.volume.startswith("/"):
+        yield f'{at}.volume: "{row.volume}" is not an absolute path'
+    for each in row.from_images:
+        if each.image not in table.images:
+            yield f'{at}.from_images: there is no image "{each.image}"'
 
 
 def _ways(table: Table, row: Service, at: str) -> Iterator[str]:

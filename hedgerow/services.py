@@ -1,4 +1,4 @@
-"""The table of services (services.yml), read: text in, a whole valid table or every problem of it out."""
+"""A release's table of services (services.yml), read: text in, a whole valid table or every problem of it out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from hedgerow import releases
 from hedgerow.errors import CallError
 from hedgerow.service_rows import Table
 from hedgerow.service_rules import problems
@@ -15,14 +16,14 @@ from hedgerow.service_rules import problems
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is there: the same values six times as fast, in each call of the installer."""
 
-TABLE = Path(__file__).with_name("services.yml")
 NO_SERVICES = Table({}, {}, {}, {}, (), (), "")
 """Where PostHog itself is not deployed."""
 
 
-def load_table(path: Path = TABLE) -> Table:
-    """Read and check the table. Raises CallError with every problem at once."""
-    return parse_table(path.read_text(encoding="utf-8"), path.name)
+def load_table(release: str | None = None, folder: Path | None = None) -> Table:
+    """Read and check a release's table, by default the newest's. Raises CallError with every problem at once."""
+    path = releases.find(release, folder).table
+    return parse_table(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")
 
 
 def parse_table(text: str, name: str = "services.yml") -> Table:

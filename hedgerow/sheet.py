@@ -9,6 +9,8 @@ from typing import Any
 
 from hedgerow.hosts import Host
 
+UNREADABLE = "unreadable"
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -27,8 +29,11 @@ class Declared:
     itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
     service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
-    that may. `sidecars` are services beside which one runs. `reserve` are bytes of disk with less of which no events
-    are taken. `edge_address` is where this controller finds the edge. What the event log of this host must hold:
+    that may. `sidecars` are services beside which one runs. `from_images` are files that a service of this host mounts
+    out of an image: service, path there, path in its container, the image's digest ("" where the declaration does not
+    know it: a stand-in), and "unversioned" where the names in it are changed. `reserve` are bytes of disk with less of
+    which no events are taken. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
+    `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
 
@@ -52,6 +57,7 @@ class Declared:
     hops: tuple[tuple[str, str, str, int], ...] = ()
     doors: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
     sidecars: tuple[str, ...] = ()
+    from_images: tuple[tuple[str, str, str, str, str], ...] = ()
     outbound_to: tuple[str, ...] = ()
     public_sharing: bool = False
     discard_ip: bool = True
@@ -61,6 +67,7 @@ class Declared:
     edge_address: str = ""
     eventlog_rights: tuple[str, ...] = ()
     eventlog_topics: tuple[tuple[str, int, int], ...] = ()
+    signature_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,8 @@ def from_json(text: str) -> Sheet:
     host["identity_file"] = Path(host["identity_file"]) if host["identity_file"] else None
     declared = said["declared"]
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
-    declared["hops"] = [tuple(hop) for hop in declared["hops"]]
+    for rows in ("hops", "from_images"):
+        declared[rows] = [tuple(row) for row in declared[rows]]
     declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
     declared["eventlog_topics"] = [tuple(topic) for topic in declared["eventlog_topics"]]
     return Sheet(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
-from hedgerow import hops
+from hedgerow import borrowing, hops
 from hedgerow.budget import LEAST_VOLUMES
 from hedgerow.hosts import Host
 from hedgerow.object_storage import SECRET, OutsideStore
@@ -120,9 +120,13 @@ class Stack:
         return [self._service(row) for row in self._running(host)]
 
     def posthog_images(self, host: Host) -> Rows:
-        """Each image that a host runs once, as the lock has it."""
+        """Each image that a host runs or takes files out of, once, as the lock has it."""
         locked = {each.reference: each.archive for each in self._images(host)}
         return [{"reference": reference, "archive": archive} for reference, archive in locked.items()]
+
+    def posthog_from_images(self, host: Host) -> Rows:
+        """What the services of a host need out of images, each once."""
+        return borrowing.files(self._running(host), self._references)
 
     def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
@@ -226,7 +230,11 @@ class Stack:
         return [row for row in self.table.services if row.tier in host.roles]
 
     def _images(self, host: Host) -> list[LockedImage]:
-        return [self.images[key] for key in dict.fromkeys(row.image for row in self._running(host))]
+        return [self.images[key] for key in dict.fromkeys(borrowing.images(self._running(host)))]
+
+    @property
+    def _references(self) -> dict[str, str]:
+        return {key: image.reference for key, image in self.images.items()}
 
     def _gateway(self, network: str) -> str:
         return str(IPv4Network(self.table.networks[network])[1])
@@ -285,8 +293,10 @@ class Stack:
             # A container of the lab has no cgroup controllers to enforce it with; Podman refuses to start then.
             "memory": "" if any(host.machine == "container" for host in self.hosts) else row.memory,
             "tmpfs": list(row.tmpfs),
+            "tmpfs_programs": list(row.tmpfs_programs),
             "mounts": [{"source": CA_FILE, "target": CA_FILE}]
-            + [{"source": each.source, "target": each.target} for each in row.mounts],
+            + [{"source": each.source, "target": each.target} for each in row.mounts]
+            + borrowing.mounts(row, self._references),
             "volume": row.volume,
             "sidecar": self.stores.has_sidecar(row),
             "after": list(row.after),

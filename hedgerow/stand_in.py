@@ -71,12 +71,16 @@ KEEP = 4  # archives of a kind: others may be running an older one's tests, and 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of stand-in: its package under lab/, and which images of it run which command when told nothing else."""
+    """A kind of stand-in: its package under lab/, and which images of it run which command when told nothing else.
+
+    `carries` are folders under lab/ that others mount out of the image, and where it has them.
+    """
 
     package: str
     what: str
     commands: dict[str, str]
     engine: bool = False
+    carries: tuple[tuple[str, str], ...] = ()
 
 
 KINDS = (
@@ -94,6 +98,7 @@ KINDS = (
             "personhog-router": "personhog-router",
             "property-defs-rs": "property-defs-rs",
         },
+        carries=(("user_scripts", "code/posthog/user_scripts"), ("idl", "code/posthog/idl")),
     ),
     Kind("event_log", "a Kafka-compatible broker. It is a small one of Hedgerow's", {"kafka": "serve"}),
     Kind("object_store", "SeaweedFS. It is a small S3 server of Hedgerow's", {"seaweedfs": "serve"}),
@@ -235,6 +240,10 @@ def _build_app(kind: Kind, place: Path) -> None:
     ):
         for name, content in files.items():
             oci.add(tar, name, content)
+        for folder, place_inside in kind.carries:
+            for path in sorted(path for path in (SOURCES / folder).rglob("*") if path.is_file()):
+                inside = f"{place_inside}/{path.relative_to(SOURCES / folder)}"
+                oci.add(tar, inside, path.read_bytes(), program=os.access(path, os.X_OK))
 
 
 def _config(kind: Kind, name: str, command: str) -> dict[str, object]:

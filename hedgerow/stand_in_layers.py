@@ -83,15 +83,15 @@ def read_layer(path: Path) -> Layer | None:
     return Layer(path, **json.loads(_beside(path).read_text()))
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a file of root's that everybody may read."""
-    add_stream(tar, name, io.BytesIO(content), len(content))
+def add(tar: tarfile.TarFile, name: str, content: bytes, *, program: bool = False) -> None:
+    """Add a file of root's that everybody may read, and run where it is a program."""
+    add_stream(tar, name, io.BytesIO(content), len(content), 0o755 if program else 0o644)
 
 
-def add_stream(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
+def add_stream(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int, mode: int = 0o644) -> None:
     """Add a file of root's that everybody may read, from a stream."""
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mtime, entry.mode = size, EPOCH, 0o644
+    entry.size, entry.mtime, entry.mode = size, EPOCH, mode
     tar.addfile(entry, content)
 
 

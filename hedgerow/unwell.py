@@ -67,7 +67,7 @@ KNOWN = (
     (
         r"out of memory|Out of memory|MemoryError|\boom-kill\b|heap out of memory|MEMORY_LIMIT_EXCEEDED",
         "it needs more memory than it is given",
-        "Take a machine with more memory (preflight says how much), or raise the service's memory in services.yml.",
+        "Take a machine with more memory (preflight says how much), or raise the memory in the release's services.yml.",
     ),
     (
         r"password authentication failed|WRONGPASS|NOAUTH|AUTHENTICATION_FAILED",

@@ -207,6 +207,7 @@ def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
         "posthog_first": ["kafka"] if stack.runs(host, "kafka") else [],
         "posthog_secrets": stack.posthog_secrets(host),
         "posthog_images": stack.posthog_images(host),
+        "posthog_from_images": stack.posthog_from_images(host),
         "posthog_stand_in": site.stand_ins,
         "posthog_bootstrap": first,
         "posthog_settings": _posthog_settings(declaration) if first else {},

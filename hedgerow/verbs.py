@@ -41,6 +41,7 @@ def preflight(given: Given, report: Reporter) -> int:
         unreachable = bool(problems) and not lab
         if running and not problems:
             problems += flow.obstacles(work, work.target.site())
+        problems += filter(None, [flow.backwards(work)])
         problems += unlocked(work.declaration, ImageLock.read(work.deployment.root))
     printing.preflight(report, problems, as_json_=given.json)
     if unreachable:
@@ -113,11 +114,13 @@ def smoke(given: Given, report: Reporter) -> int:
 
 
 def status(given: Given, report: Reporter) -> int:
-    """Say which hosts there are and whether they answer."""
+    """Say which hosts there are, whether they answer, and what is not well: 3 where one is silent, else 1."""
     work = flow.open_work(given.reference, judge_files=False)
     seen = looking.status(work)
     printing.status(report, seen, as_json_=given.json)
-    return EXIT_DONE if seen.hosts and all(host.reachable for host in seen.hosts) else EXIT_UNREACHABLE
+    if not seen.hosts or not all(host.reachable for host in seen.hosts):
+        return EXIT_UNREACHABLE
+    return EXIT_CONTROL_FAILED if any(host.unwell for host in seen.hosts) else EXIT_DONE
 
 
 def report(given: Given, report: Reporter) -> int:

@@ -327,6 +327,11 @@ class Declaration(Model):
         default=("session-replay", "feature-flags"),
         description="What runs beside product analytics; each brings services of its own (docs/services.md).",
     )
+    release: Text | None = Field(
+        default=None,
+        description="The release of PostHog, by its month. Default: the newest that this Hedgerow carries.",
+        examples=["2026-11"],
+    )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(

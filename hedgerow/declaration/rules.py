@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from hedgerow import releases
 from hedgerow.declaration.words import Path, Wrong, meant, shown
 from hedgerow.hosts import ROLES
 
@@ -58,6 +59,13 @@ def _twice(rows: list[tuple[Path, dict[str, Any]]], key: str, what: str) -> Iter
             yield Wrong((*path, key), f"{shown(text)} is {what} already", "Each is named once: correct or remove one.")
         elif isinstance(text, str):
             seen.add(text.lower())
+
+
+def release_is_carried(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A release is one that this Hedgerow has a table of."""
+    name, carried = value.get("release"), releases.names()
+    if isinstance(name, str) and name not in carried:
+        yield Wrong(("release",), f"there is no release {shown(name)}", releases.listed(carried))
 
 
 def hosts_differ(value: dict[str, Any]) -> Iterator[Wrong]:
@@ -198,6 +206,7 @@ def waived_controls_exist(value: dict[str, Any], known: Collection[str]) -> Iter
 
 
 RULES: tuple[Rule, ...] = (
+    release_is_carried,
     hosts_differ,
     roles_are_placed,
     hosts_know_their_address,

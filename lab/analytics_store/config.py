@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from analytics_store.functions import Functions, read_functions
 from analytics_store.merging import ConfigError, merged, strangers, word, words
 
 __all__ = ["Config", "ConfigError", "User", "read_config"]
@@ -77,6 +78,7 @@ class Config:
     kafka: Mapping[str, str] = field(default_factory=dict)
     brokers: str = ""
     unopened: tuple[str, ...] = ()
+    functions: Functions | None = None
 
 
 def read_config(folder: Path = FOLDER) -> Config:
@@ -101,6 +103,7 @@ def read_config(folder: Path = FOLDER) -> Config:
     ):
         wrong.append("https_port needs openSSL/server/certificateFile and privateKeyFile")
     kafka = _kafka(server, wrong)
+    functions = read_functions(server, wrong)
     users = _users(people, wrong)
     if wrong:
         raise ConfigError("; ".join(wrong))
@@ -118,6 +121,7 @@ def read_config(folder: Path = FOLDER) -> Config:
         profiles="<profiles/>" if profiles is None else ElementTree.tostring(profiles, encoding="unicode"),
         kafka=kafka,
         brokers=word(server, "named_collections/msk_cluster/kafka_broker_list"),
+        functions=functions,
         unopened=tuple(port for port in UNOPENED if server.find(port) is not None),
     )
 

@@ -177,7 +177,8 @@ def _write(config: Config, scratch: Path) -> Path:
         f"<grants><query>GRANT {escape(everyone)}</query></grants></default></users></clickhouse>"
     )
     place = scratch / "config.xml"
-    place.write_text(f"<clickhouse><users_config>{scratch}/users.xml</users_config></clickhouse>")
+    functions = config.functions.xml if config.functions else ""
+    place.write_text(f"<clickhouse><users_config>{scratch}/users.xml</users_config>{functions}</clickhouse>")
     return place
 
 

@@ -137,7 +137,8 @@ def sources_of(path: Path, container: dict[str, Any] | None, secrets: dict[str, 
     """Return what a container was made from and when each last changed: unit file, mounted files, secrets."""
     files = [path, *(mounted(container) if container else [])]
     given = secrets_of(container) if container else []
-    changed = {str(each): each.stat().st_ctime for each in files if each.is_file()}
+    # A folder is one that is replaced as a whole (hedgerow_from_images): its own time tells.
+    changed = {str(each): each.stat().st_ctime for each in files if each.is_file() or each.is_dir()}
     return changed | {name: secrets[name] for name in given if name in secrets}
 
 

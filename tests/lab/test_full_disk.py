@@ -67,7 +67,9 @@ def test_events_are_refused_before_the_disk_is_full(lab: Lab, full: None) -> Non
         converged = lab.converge(tags=["edge"]).raise_for_failure()
         assert [change.task for change in converged.changes] == []
         assert event(trip.alone()).status == 503
-        seen = lab.installer("status", lab.name, "--json").json["hosts"][0]
+        told = lab.installer("status", lab.name, "--json")
+        assert told.code == 1, "something is not well"
+        seen = told.json["hosts"][0]
         assert seen["refusing_events"] is True
         assert seen["days_left"] == 0
         assert [one["what"] for one in seen["unwell"]] == ["disk"]

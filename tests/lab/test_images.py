@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hedgerow import flow, prerequisites, stand_in
+from hedgerow import flow, prerequisites, proof, stand_in
 from hedgerow.console import Reporter
 from hedgerow.errors import ConvergeError
+from hedgerow.findings import Finding
 from hedgerow.image_lock import NAME, ImageLock
 from hedgerow.oci.archive import Archive
 from hedgerow.oci.references import reference
@@ -28,6 +29,18 @@ nft 'add rule inet cut out ct direction original ip daddr != { 127.0.0.0/8, 10.0
 nft 'add rule inet cut out meta nfproto ipv6 oifname != lo counter drop'
 """
 TRY_TO_LEAVE = "python3 -c \"import socket; socket.create_connection(('192.0.2.1', 443), 2)\"; nft list table inet cut"
+# A hurried administrator lets one repository in unsigned.
+OPENED = """python3 - <<'END'
+import json
+with open("/etc/containers/policy.json", "r+") as stream:
+    policy = json.load(stream)
+    scopes = policy["transports"]["docker"]
+    scopes[sorted(scopes)[0]] = [{"type": "insecureAcceptAnything"}]
+    stream.seek(0)
+    json.dump(policy, stream)
+    stream.truncate()
+END
+"""
 SAVED = ("posthog", "capture")  # of one archive; the analytics store's engine would make it ten times as large
 SERVICES = ("web", "worker", "capture")
 
@@ -37,6 +50,12 @@ def converge(work: flow.Work) -> None:
     site, report = work.target.site(), Reporter(quiet=True)
     credentials, stack = flow.prepare(work, site, report)
     flow.converge_hosts(work, site, credentials, stack, report, ("--tags", "firewall,containers,posthog"))
+
+
+def signed(work: flow.Work) -> tuple[Finding, ...]:
+    """Ask the host what it asks of images."""
+    report = Reporter(quiet=True)
+    return proof.verify_hosts(work, work.target.site(), report, ["containers.signatures-verified"]).findings
 
 
 def assert_well(lab: Lab) -> None:
@@ -122,3 +141,8 @@ def test_what_is_not_signed_in_the_mirror_does_not_run(
             signer.sign(row.nearest.name, row.digest)
         converge(work)
         assert_well(lab)
+        assert [each.status for each in signed(work)] == ["pass"]
+        lab.run(lab.host, OPENED)
+        assert [each.status for each in signed(work)] == ["fail"]
+        converge(work)
+        assert [each.status for each in signed(work)] == ["pass"]

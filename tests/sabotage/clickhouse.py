@@ -30,6 +30,9 @@ SABOTAGE = {
     "clickhouse.least-privilege": line(
         "users.xml", "s|<query>GRANT SELECT, INSERT ON posthog|<query>GRANT SELECT ON *.*</query>&|"
     ),
+    # Where a function's program lies, whoever can write on the host can change what queries run.
+    "clickhouse.scripts-from-image": "echo 'print(\"other\")' >>"
+    "$(find /var/lib/hedgerow/from-images -name hedgerow_stand_in -type f)",
     "clickhouse.queries-bounded": line("users.xml", "/<max_execution_time>/d; /<max_memory_usage>/d"),
 }
 

@@ -12,7 +12,7 @@ import os
 import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 import pytest
 
@@ -108,11 +108,13 @@ def mend(lab, some: Iterable[Case]) -> list[str]:
 @pytest.mark.lab
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
 def test_broken_seen_mended(lab, beforehand, put_right, group):
-    # One alone is looked for among all controls; of several each among its role's, and in the end all among all.
-    scope = [control.id for control in CATALOG.controls if control.role == group[0].role] if len(group) > 1 else []
+    # One alone is looked for among all controls. Of several each is seen to fail, and the one that comes next still to
+    # hold; in the end all are looked for among all.
+    several = len(group) > 1
     allowed = set(beforehand)
     seen: dict[str, str] = {}
-    for case in group:
+    for case, following in zip_longest(group, group[1:]):
+        scope = [each.control for each in (case, following) if each and several]
         put_right.append(case)
         done = lab.run(lab.host, case.command)
         assert done.returncode == 0, f"{case.control}: the sabotage itself failed: {done.stderr}"
@@ -121,12 +123,12 @@ def test_broken_seen_mended(lab, beforehand, put_right, group):
         assert seen.get(case.control, "holds").startswith("fail"), f"{case.control} {seen.get(case.control, 'holds')}"
         allowed |= {case.control, *case.companions}
         assert seen.keys() <= allowed, f"{case.control} broke more than itself: {seen}"
-    if scope:
+    if several:
         seen = broken(lab.verify())
         assert seen.keys() <= allowed, f"more is broken than was meant to be: {seen}"
     assert mend(lab, group) == []
     lab.converge(tags=sorted(seen)).raise_for_failure()
-    left = broken(lab.verify(controls=() if scope else sorted(seen)))
+    left = broken(lab.verify(controls=() if several else sorted(seen)))
     assert left.keys() <= beforehand, f"converge by the controls' tags does not restore {left}"
     put_right.clear()
 

@@ -58,7 +58,7 @@ TABLE = replace(
 
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hedgerow.images.load_table", lambda: TABLE)
+    monkeypatch.setattr("hedgerow.images.load_table", lambda release: TABLE)
 
 
 @pytest.fixture(scope="module", autouse=True)

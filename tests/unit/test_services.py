@@ -9,9 +9,10 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from hedgerow import releases
 from hedgerow.declaration.models import Feature
 from hedgerow.errors import CallError
-from hedgerow.services import TABLE, load_table, parse_table
+from hedgerow.services import load_table, parse_table
 
 SMALL: dict[str, Any] = {
     "networks": {"app": "10.90.0.0/24"},
@@ -61,8 +62,9 @@ def worker(**values: Any) -> Callable[[dict[str, Any]], object]:
     return lambda table: table["services"][1].update(values)
 
 
-def test_the_table_of_this_release_holds() -> None:
-    table = load_table(TABLE)
+@pytest.mark.parametrize("release", releases.names())
+def test_the_table_of_each_release_holds(release: str) -> None:
+    table = load_table(release)
     assert {"web", "worker", "capture", "feature-flags", "ingestion-general", "clickhouse", "kafka"} <= {
         row.name for row in table.services
     }

@@ -315,3 +315,19 @@ def test_without_a_feature_its_services_are_gone_and_all_that_led_to_them() -> N
     assert "posthog_feature_flags" not in {each["name"] for each in made.stores.valkey_users}
     assert "feature-flags" not in {each["to"] for each in made.edge_routes}
     assert "feature_flags" not in TABLE.only([]).images
+
+
+def test_a_data_host_has_the_image_whose_files_it_mounts() -> None:
+    """It runs none of PostHog, and still fetches the image: ClickHouse runs programs out of it."""
+    made = stack(TWO)
+    posthog = PULLED["posthog"].reference
+    assert posthog in [each["reference"] for each in made.posthog_images(TWO[1])]
+    assert posthog.partition("@")[0] in made.containers_repositories(TWO[1])
+    wanted = made.posthog_from_images(TWO[1])
+    assert {"reference": posthog, "path": "/code/posthog/user_scripts", "unversioned": False} in wanted
+    mounts = {each["target"]: each["source"] for each in row("clickhouse", made)["mounts"]}
+    folder = f"/var/lib/hedgerow/from-images/{posthog.rpartition(':')[2]}"
+    assert mounts["/var/lib/clickhouse/user_scripts"] == f"{folder}/code/posthog/user_scripts"
+    declared = mounts["/etc/clickhouse-server/user_defined_function.xml"]
+    assert declared == f"{folder}/unversioned/code/posthog/user_scripts/latest_user_defined_function.xml"
+    assert made.posthog_from_images(TWO[0]) == []

@@ -1,11 +1,15 @@
-"""From what a host showed to a reason and a fix, as tables of cases."""
+"""From what a host showed to a reason and a fix, as tables of cases; and how `status` ends."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from hedgerow import verbs
+from hedgerow.console import Reporter
 from hedgerow.converge import Failure
-from hedgerow.looking import SeenHost
+from hedgerow.looking import SeenHost, Status
 from hedgerow.unwell import Observed, Trouble, Unit, meaning, troubles
 
 GIB = 1 << 30
@@ -121,3 +125,23 @@ def test_status_keeps_its_published_keys() -> None:
     }
     assert said["unwell"] == [{"what": "disk", "reason": "full", "fix": "free some"}]
     assert (said["disk_free"], said["days_left"], said["refusing_events"]) == (5, 3, False)
+
+
+ILL = (Trouble("hedgerow-web", "it has failed", "Look."),)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "code"),
+    [
+        ((SeenHost("a", "", (), True, ""),), 0),
+        ((SeenHost("a", "", (), True, ""), SeenHost("b", "", (), True, "", unwell=ILL)), 1),
+        ((SeenHost("a", "", (), False, "silent"), SeenHost("b", "", (), True, "", unwell=ILL)), 3),
+        ((), 3),
+    ],
+)
+def test_status_ends_with_what_is_worst(
+    hosts: tuple[SeenHost, ...], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs.flow, "open_work", lambda *_, **__: None)
+    monkeypatch.setattr(verbs.looking, "status", lambda _: Status("acme", "onprem", False, hosts, None))
+    assert verbs.status(SimpleNamespace(reference="acme", json=True), Reporter(quiet=True)) == code

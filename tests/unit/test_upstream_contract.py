@@ -1,7 +1,7 @@
 """Our table of services against upstream's compose file: same names, same settings, same ports, same ways in.
 
 Upstream publishes no releases, so a name that it drops or renames would be set by us and read by nobody. What upstream
-declares stands in tests/data/upstream-compose-facts.yml; what we do otherwise stands here, by name, with its reason.
+declares stands in tests/data/upstream, one file a release; what we do otherwise stands here, by name, with its reason.
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from typing import Any
 import pytest
 import yaml
 
-from hedgerow.services import TABLE, Table, load_table, parse_table
+from hedgerow import releases
+from hedgerow.services import Table, load_table, parse_table
 
-FACTS: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parents[1] / "data" / "upstream-compose-facts.yml").read_text(encoding="utf-8")
-)
+UPSTREAM = Path(__file__).parents[1] / "data" / "upstream"
+
+
+def facts_of(release: str) -> dict[str, Any]:
+    """Return what upstream declares in a release."""
+    found: dict[str, Any] = yaml.safe_load((UPSTREAM / f"{release}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+FACTS = facts_of(releases.find().name)
 DJANGO = ("web", "worker")
 # Names that upstream's settings read and its compose file does not set: (services, where upstream reads it and why we
 # set it). Modules are upstream's, read on 2026-11-23 and 2026-11-25.
@@ -104,6 +112,7 @@ NOT_YET: dict[str, tuple[str, str]] = {
 }
 # A store of ours that answers for one in REPLACED.
 STORES = {"objectstorage": "seaweedfs"}
+SOURCE = "./posthog/"
 # Upstream's compose names this one by a variable; its installer sets it.
 IMAGES = {
     "$REGISTRY_URL": "docker.io/posthog/posthog",
@@ -129,6 +138,7 @@ def problems(table: Table, facts: dict[str, Any]) -> Iterator[str]:
             image = re.sub(r":[^/]*$", "", theirs[row.name]["image"])
             if IMAGES.get(image, image) != table.images[row.image].repository:
                 yield f"{row.name}: upstream's image is {image}, ours {table.images[row.image].repository}"
+    yield from _mounts(table, theirs)
     yield from _ports(table, facts)
     yield from _ways(table, facts)
 
@@ -145,6 +155,20 @@ def _settings(table: Table, name: str, theirs: dict[str, Any]) -> Iterator[str]:
         wanted, found = theirs[name].get("environment", {}).get(variable), table.environment(row).get(variable)
         if wanted != found:
             yield f"{name}: {variable} is {wanted} upstream, {found} with us"
+
+
+def _mounts(table: Table, theirs: dict[str, Any]) -> Iterator[str]:
+    """What upstream mounts out of PostHog's source tree we mount out of an image, in the same place."""
+    for row in (row for row in table.services if row.name in theirs):
+        pairs = [each.split(":")[:2] for each in theirs[row.name].get("volumes", []) if isinstance(each, str)]
+        upstream = {target: Path(source).name for source, target in (pair for pair in pairs if len(pair) == 2)}
+        out_of_tree = {target for source, target in (pair for pair in pairs if len(pair) == 2) if SOURCE in source}
+        ours = {each.target: Path(each.path).name for each in row.from_images}
+        for target in sorted(out_of_tree - ours.keys()):
+            yield f"{row.name}: {target} comes out of upstream's source tree, and out of no image with us"
+        for target, name in sorted(ours.items()):
+            if upstream.get(target) not in (name, name.removeprefix("latest_")):
+                yield f"{row.name}: {name} at {target}, where upstream has {upstream.get(target)}"
 
 
 def _ports(table: Table, facts: dict[str, Any]) -> Iterator[str]:
@@ -181,8 +205,13 @@ def _first(routes: list[tuple[str, tuple[str, ...]]], asked: str) -> str:
     return next((to for to, paths in routes for path in paths if asked == path or asked.startswith(f"{path}/")), "")
 
 
-def test_the_table_keeps_to_upstream() -> None:
-    assert list(problems(load_table(), FACTS)) == []
+@pytest.mark.parametrize("release", releases.names())
+def test_the_table_of_each_release_keeps_to_upstream(release: str) -> None:
+    assert list(problems(load_table(release), facts_of(release))) == []
+
+
+def test_no_facts_are_left_of_a_release_that_is_gone() -> None:
+    assert sorted(path.stem for path in UPSTREAM.iterdir()) == sorted(releases.names())
 
 
 def test_every_topic_that_upstream_makes_beforehand_is_made_here() -> None:
@@ -238,6 +267,14 @@ OURS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda t: t["images"]["feature_flags"].update(repository="ghcr.io/posthog/posthog/flags"),
         "feature-flags: upstream's image is ghcr.io/posthog/posthog/feature-flags",
     ),
+    "a mount in another place": (
+        lambda t: rows(t, "clickhouse")["from_images"][0].update(target="/scripts"),
+        "clickhouse: /var/lib/clickhouse/user_scripts comes out of upstream's source tree",
+    ),
+    "a mount that upstream has not": (
+        lambda t: rows(t, "clickhouse")["from_images"][1].update(path="/code/posthog/other"),
+        "clickhouse: other at /idl, where upstream has idl",
+    ),
     "another name": (
         lambda t: (rows(t, "replay-capture").update(name="recordings"), t["routes"][1].update(to="recordings")),
         "recordings: upstream has no such service",
@@ -268,7 +305,7 @@ OURS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 @pytest.mark.parametrize("case", OURS)
 def test_a_table_that_leaves_upstream_is_told(case: str) -> None:
     change, says = OURS[case]
-    raw = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    raw = yaml.safe_load(releases.find().table.read_text(encoding="utf-8"))
     raw = copy.deepcopy(raw)  # the YAML anchor shares one mapping between web and worker
     change(raw)
     found = list(problems(parse_table(yaml.safe_dump(raw)), FACTS))

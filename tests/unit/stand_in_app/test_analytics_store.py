@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,3 +207,50 @@ def test_the_log_is_told_who_and_how_it_ended_and_nothing_of_the_query() -> None
 @pytest.mark.parametrize("target", ["/ping", "/", "/replicas_status"])
 def test_everybody_may_ask_whether_it_is_there(target: str) -> None:
     assert answer(Request("GET", target), USERS, Engine()).body == b"Ok.\n"
+
+
+DECLARES = "<functions><function><name>f</name><command>v1/f steps</command></function></functions>"
+
+
+def named(folder: Path) -> str:
+    return (
+        f"<user_scripts_path>{folder}</user_scripts_path><format_schema_path>{folder}/idl</format_schema_path>"
+        f"<user_defined_executable_functions_config>{folder}/f.xml</user_defined_executable_functions_config>"
+    )
+
+
+@pytest.fixture
+def functions(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    (folder / "v1").mkdir(parents=True)
+    (folder / "idl").mkdir()
+    (folder / "idl/events.json").touch()
+    (folder / "f.xml").write_text(DECLARES)
+    (folder / "v1/f").write_text("#!/bin/sh\n")
+    (folder / "v1/f").chmod(0o755)
+    return folder
+
+
+def test_functions_are_where_the_configuration_says(tmp_path: Path, functions: Path) -> None:
+    config = read(tmp_path, CLOSED + SECURE + named(functions))
+    assert config.functions is not None
+    assert (config.functions.scripts, config.functions.config) == (str(functions), f"{functions}/f.xml")
+    assert read(tmp_path, CLOSED + SECURE).functions is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda top: (top / "v1/f").unlink(), "v1/f is no program"),
+        (lambda top: (top / "v1/f").chmod(0o644), "v1/f is no program"),
+        (lambda top: (top / "f.xml").unlink(), "No such file"),
+        (lambda top: (top / "f.xml").write_text("<functions/>"), "declares no function"),
+        (lambda top: (top / "idl/events.json").unlink(), "holds no schemas"),
+    ],
+)
+def test_without_what_it_names_it_does_not_start(
+    tmp_path: Path, functions: Path, change: Callable[[Path], object], words: str
+) -> None:
+    change(functions)
+    with pytest.raises(ConfigError, match=words):
+        read(tmp_path, CLOSED + SECURE + named(functions))
