@@ -9,22 +9,9 @@ import pytest
 from checks import inside
 from checks.on_host import program
 from checks.sql import sql
+from checks.started import ENVIRONMENT
 from hedgerow.checking import CouldNotAsk, NotExercised
 
-# Upstream publishes these as defaults: posthog/settings/access.py (SECRET_KEY), data_stores.py (ENCRYPTION_SALT_KEYS),
-# web.py (LICENSE_SECRET_KEY), object_storage.py, and its compose files (posthog, posthog123, any).
-PUBLISHED = (
-    "<randomly generated secret key>",
-    "00beef0000beef0000beef0000beef00",
-    "license-so-secret",
-    "object_storage_root_user",
-    "object_storage_root_password",
-    "posthog",
-    "posthog123",
-    "any",
-)
-PLAIN = ("OPT_OUT_CAPTURE", "SESSION_COOKIE_AGE", "SECURE_COOKIES", "DISABLE_SECURE_SSL_REDIRECT", "SITE_URL")
-ENVIRONMENT = program("environment", json.dumps(PUBLISHED), json.dumps(PLAIN))
 SESSIONS = sql(
     "select coalesce(json_agg(json_build_object('user', usename, 'tls', ssl, 'version', version)), '[]')"
     " from pg_stat_activity join pg_stat_ssl using (pid) where client_addr is not null"

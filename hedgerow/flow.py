@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import converge, preflight, prerequisites, render
+from hedgerow import converge, mail, preflight, prerequisites, render
 from hedgerow.catalog import load_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -160,7 +160,14 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
         stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
         report.say("secrets and certificates")
         servers = server_names(work.declaration, site, stack)
-        made = ensure(work.deployment, stack.wanted, servers, provided(work.declaration), stack.stores.clients)
+        made = ensure(
+            work.deployment,
+            stack.wanted,
+            servers,
+            provided(work.declaration),
+            stack.stores.clients,
+            brought(work.declaration),
+        )
         return made, stack
 
 
@@ -170,6 +177,11 @@ def provided(declaration: Declaration) -> Provided | None:
     if tls.certificate_file is None or tls.key_file is None:
         return None
     return Provided(tls.certificate_file, tls.key_file)
+
+
+def brought(declaration: Declaration) -> dict[str, Path]:
+    """Return the secrets that the operator brought: their names in the vault, and the files that hold them."""
+    return {mail.PASSWORD: declaration.mail.password_file} if declaration.mail else {}
 
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ from hedgerow.hosts import Host, Site
 from hedgerow.images import table_of
 from hedgerow.secrets import Vault
 from hedgerow.services import load_table
-from hedgerow.sheet import Declared, Peer, Sheet
+from hedgerow.sheet import Declared, Peer, Relay, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
@@ -103,9 +103,15 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
+        mail=_relay(declaration),
         reserve=declaration.capacity.reserve_gib * GIB,
         edge_address=edge_host(site).address,
     )
+
+
+def _relay(declaration: Declaration) -> Relay | None:
+    mail = declaration.mail
+    return Relay(mail.host, mail.address, mail.port, mail.encryption) if mail else None
 
 
 def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:

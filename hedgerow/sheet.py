@@ -20,6 +20,16 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Relay:
+    """The relay by which mail may leave; `encryption` is starttls or implicit."""
+
+    host: str
+    address: str
+    port: int
+    encryption: str
+
+
+@dataclass(frozen=True)
 class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
@@ -58,6 +68,7 @@ class Declared:
     mask_text: bool = True
     reserve: int = 0
     edge_address: str = ""
+    mail: Relay | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ def from_json(text: str) -> Sheet:
     host["identity_file"] = Path(host["identity_file"]) if host["identity_file"] else None
     declared = said["declared"]
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
+    declared["mail"] = Relay(**declared["mail"]) if declared["mail"] else None
     declared["hops"] = [tuple(hop) for hop in declared["hops"]]
     declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
     return Sheet(

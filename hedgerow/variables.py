@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from hedgerow import mail
 from hedgerow.budget import GIB
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
@@ -182,10 +183,11 @@ def _containers(host: Host, stack: Stack) -> Values:
 
 
 def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> Values:
+    services = stack.posthog_services(host)
     first = stack.posthog_bootstrap(declaration.owner, declaration.organization) if "app" in host.roles else {}
     return {
-        "posthog_services": stack.posthog_services(host),
-        "posthog_secrets": stack.posthog_secrets(host),
+        "posthog_services": mail.told(services, declaration.mail),
+        "posthog_secrets": stack.posthog_secrets(host) | mail.secrets(services, declaration.mail),
         "posthog_images": stack.posthog_images(host),
         "posthog_stand_in": site.stand_ins,
         "posthog_bootstrap": first,
@@ -237,7 +239,11 @@ def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) ->
     return {
         "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
         "firewall_outbound": [*_outbound(declaration, host, stack), *needs.outbound],
-        "firewall_forward": [*needs.forward, *_declared_outbound(declaration, host, stack)],
+        "firewall_forward": [
+            *needs.forward,
+            *_declared_outbound(declaration, host, stack),
+            *mail.forward(stack.posthog_services(host), declaration.mail),
+        ],
         "firewall_published": needs.published,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from hedgerow.declaration.words import Path as Place
 from hedgerow.declaration.words import RefusedError, Wrong, shown
 
 Parsed = TypeVar("Parsed")
+ONE_LINE = re.compile(rb"[!-~]([ -~]*[!-~])?\r?\n?")
 ReadFile = Callable[[Path], bytes]
 
 
@@ -21,6 +23,7 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_identities(value, folder, read_file),
         *_certificate(value, folder, read_file, now),
         *_registry(value, folder, read_file),
+        *_mail(value, folder, read_file),
     ]
 
 
@@ -62,6 +65,16 @@ def _registry(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Itera
         name = registry.get(key) if isinstance(registry, dict) else None
         _, wrong = _parsed_at(("posthog", "registry", key), parse, name, folder, read_file)
         yield from wrong
+
+
+def _mail(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    mail = value.get("mail")
+    place: Place = ("mail", "password_file")
+    content, wrong = _open(place, mail.get("password_file") if isinstance(mail, dict) else None, folder, read_file)
+    yield from wrong
+    if content is not None and not ONE_LINE.fullmatch(content):
+        fix = "Write the password on one line of its own, without spaces around it, and nothing else."
+        yield Wrong(place, "this file does not hold one password", fix)
 
 
 def _certificate(

@@ -241,6 +241,29 @@ class Privacy(Model):
     )
 
 
+class Mail(Model):
+    """The relay by which PostHog sends mail (invitations, passwords, alerts); always by TLS. Default: no mail."""
+
+    host: Annotated[str, AfterValidator(fields.relay)] = Field(
+        description="The relay's name, which its certificate carries.", examples=["smtp.acme.example"]
+    )
+    address: Annotated[str, AfterValidator(networks.ipv4)] = Field(
+        description="Its IPv4 address: containers ask no name server, and a firewall knows no names.",
+        examples=["192.0.2.25"],
+    )
+    port: Port = Field(default=587, description="Its TCP port.")
+    encryption: Literal["starttls", "implicit"] = Field(
+        default="starttls", description="starttls (587), or implicit: TLS from the first byte (465)."
+    )
+    user: Text = Field(description="The account to send with.", examples=["posthog"])
+    password_file: File = Field(
+        description="A file with its password alone, relative to this one.", examples=["mail-password"]
+    )
+    sender: Email = Field(
+        alias="from", description="The address that mail comes from.", examples=["posthog@acme.example"]
+    )
+
+
 class Capacity(Model):
     """What the hosts must have room for. Preflight holds them to it; nothing is deleted by it."""
 
@@ -301,6 +324,7 @@ class Declaration(Model):
         description="What runs beside product analytics; each brings services of its own (docs/services.md).",
     )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
+    mail: Mail | None = Field(default=None, description="The relay by which PostHog sends mail. Default: no mail.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(

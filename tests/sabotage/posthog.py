@@ -34,6 +34,11 @@ SETTINGS = {
     "posthog.ai-off": sql("update posthog_organization set is_ai_data_processing_approved = true"),
     "posthog.ip-discarded": sql("update posthog_team set anonymize_ips = false"),
     "posthog.recordings-masked": sql("update posthog_team set session_recording_masking_config = null"),
+    # What the page for an instance's settings does: it wins over what the services were started with.
+    "posthog.mail-relay": sql(
+        "insert into posthog_instancesetting (key, raw_value) values ('constance:posthog:EMAIL_ENABLED', 'true'),"
+        " ('constance:posthog:EMAIL_HOST', to_json('smtp.vendor.example'::text))"
+    ),
     "posthog.keys-scoped": sql(
         "insert into posthog_personalapikey (id, user_id, label, secure_value, mask_value, scopes)"
         " select 'intern', min(id), 'for the dashboard', 'sha256$0', 'phx_...', '{*}' from posthog_user"
@@ -63,5 +68,5 @@ SABOTAGE = {
 COMPANIONS = {
     # A side-car ends with its service.
     "posthog.healthy": {"sidecars.confined"},
-    "posthog.sign-up-closed": set(SETTINGS),
+    "posthog.sign-up-closed": set(SETTINGS) - {"posthog.mail-relay"},
 }
