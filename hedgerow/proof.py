@@ -103,6 +103,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
+        keep_days=declaration.capacity.keep_days,
         mail=_relay(declaration),
         reserve=declaration.capacity.reserve_gib * GIB,
         edge_address=edge_host(site).address,

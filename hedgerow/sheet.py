@@ -38,7 +38,7 @@ class Declared:
     host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
     service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
     that may. `sidecars` are services beside which one runs. `reserve` are bytes of disk with less of which no events
-    are taken. `edge_address` is where this controller finds the edge.
+    are taken, `keep_days` for how long events are kept. `edge_address` is where this controller finds the edge.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Declared:
     mask_text: bool = True
     reserve: int = 0
     edge_address: str = ""
+    keep_days: int = 365
     mail: Relay | None = None
 
 

@@ -211,6 +211,8 @@ def _posthog_settings(declaration: Declaration) -> Values:
         },
         "columns": {"plugins_access_level": 0, "session_cookie_age": 8 * 3600},
         "key_days": 90,
+        "keep_days": declaration.capacity.keep_days,
+        "delete_older": declaration.capacity.delete_older,
     }
 
 

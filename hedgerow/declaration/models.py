@@ -265,10 +265,18 @@ class Mail(Model):
 
 
 class Capacity(Model):
-    """What the hosts must have room for. Preflight holds them to it; nothing is deleted by it."""
+    """What the hosts must have room for, and for how long. Preflight holds them to it."""
 
     events_a_day: Count = Field(default=10_000, description="Events in a day, as you expect them.")
-    keep_days: Count = Field(default=365, description="For how many days of events there must be room.")
+    keep_days: Count = Field(
+        default=365,
+        description="For how many days events are kept. There must be room for them; older ones are deleted.",
+    )
+    delete_older: Yes = Field(
+        default=False,
+        description="true: keep_days may delete events that are stored already. Otherwise an install stops and says how"
+        " many there are.",
+    )
     reserve_gib: Count = Field(
         default=2, description="GiB of disk that stay free: with less, the edge takes no events any more (503)."
     )

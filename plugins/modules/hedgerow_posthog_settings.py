@@ -19,8 +19,8 @@ description:
   - Gives the owner a second factor before it is demanded of everybody, and keeps its seed on this host.
   - Two columns of the organisation that upstream's API only shows, or not even that, are set from inside the web
     service's container, with the service's own connection.
-  - Deletes what the instance's own settings say about mail, from the same place; the environment then decides. A running
-    process remembers what it has read of them (C(stale)).
+  - Deletes what the instance's own settings say about mail, from the same place; the environment then decides. A
+    running process remembers what it has read of them (C(stale)).
   - Deletes the owner's personal API keys that may do everything or are too old. Nobody's key but one's own can be
     deleted over the API.
 options:

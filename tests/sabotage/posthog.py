@@ -23,6 +23,17 @@ def sql(statement: str) -> str:
     return f'runuser -u postgres -- psql -Xqd posthog -v ON_ERROR_STOP=1 -c "{statement}"'
 
 
+# By the web service's own user, who owns the tables.
+KEEP_FOR_EVER = """podman exec -i hedgerow-web python3 - <<'END'
+import http.client, os, ssl
+told = os.environ
+context = ssl.create_default_context(cafile=told["CLICKHOUSE_CA"])
+link = http.client.HTTPSConnection(told["CLICKHOUSE_HOST"], 8443, timeout=30, context=context)
+names = {"X-ClickHouse-User": told["CLICKHOUSE_USER"], "X-ClickHouse-Key": told["CLICKHOUSE_PASSWORD"]}
+link.request("POST", "/", "ALTER TABLE posthog.events REMOVE TTL", names)
+assert link.getresponse().status == 200
+END"""
+
 TOGETHER = True
 
 # Rows that somebody changes "for a moment", as a forum tells her to.
@@ -47,6 +58,7 @@ SETTINGS = {
 
 SABOTAGE = {
     **SETTINGS,
+    "clickhouse.retention": KEEP_FOR_EVER,
     "posthog.healthy": "systemctl stop hedgerow-worker.service",
     "posthog.no-published-defaults": (
         f"sed -i '/target=LICENSE_SECRET_KEY/d' {WEB}; " + add("Environment=LICENSE_SECRET_KEY=license-so-secret")
