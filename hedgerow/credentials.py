@@ -21,6 +21,8 @@ class Credentials:
 
     authority: str
     certificates: Mapping[str, str]
+    callers: str = ""
+    """The authorities whose client certificates open the interface, PEM; "" where none is asked for."""
 
 
 @dataclass(frozen=True)

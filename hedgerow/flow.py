@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import converge, mail, preflight, prerequisites, render
+from hedgerow import callers, converge, mail, preflight, prerequisites, render
 from hedgerow.catalog import load_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -168,7 +168,7 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
             stack.stores.clients,
             brought(work.declaration),
         )
-        return made, stack
+        return replace(made, callers=callers.ensure(work.deployment, work.declaration)), stack
 
 
 def provided(declaration: Declaration) -> Provided | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, smoke, ssh
+from hedgerow import __version__, callers, smoke, ssh
 from hedgerow.budget import GIB
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
@@ -96,6 +96,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host) -> Declared
         doors=tuple((row.name, row.door, tuple(stores.admitted(row))) for row in running if row.door),
         sidecars=tuple(row.name for row in running if stores.has_sidecar(row)),
         ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
+        caller_file=str(callers.certificate_file(Deployment(declaration.name), declaration) or ""),
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
@@ -129,6 +130,7 @@ def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smok
         domain=declaration.domain,
         address=edge.address,
         ca_file=ca_file(work.deployment, declaration),
+        certificate=callers.certificate_file(work.deployment, declaration),
         email=declaration.owner,
         password=vault["posthog"]["owner_password"],
         stranger=site.stranger,

@@ -33,12 +33,13 @@ class Relay:
 class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
-    `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
-    itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
-    host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
-    service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
-    that may. `sidecars` are services beside which one runs. `reserve` are bytes of disk with less of which no events
-    are taken, `keep_days` for how long events are kept. `edge_address` is where this controller finds the edge.
+    `ca_file` is the private CA's certificate on the controller, `caller_file` where it keeps the client certificate
+    that the interface asks for, or "". `posthog` is false when PostHog itself is not deployed, `stand_in` true when
+    stand-in images run in its place. `services` are those of this host, `all_services` of the whole deployment, `hops`
+    every way that those of this host are declared to need: service, store, address, port; `doors` by which services of
+    this host are entered: service, port, and the accounts that may. `sidecars` are services beside which one runs.
+    `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how long events are kept.
+    `edge_address` is where this controller finds the edge.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Declared:
     mask_text: bool = True
     reserve: int = 0
     edge_address: str = ""
+    caller_file: str = ""
     keep_days: int = 365
     mail: Relay | None = None
 

@@ -224,6 +224,7 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_aliases": list(server_names(declaration, site, stack)["edge"][1:]) if private else [],
         "edge_certificate": credentials.certificates["edge"],
         "edge_key": "{{ vault.tls.edge }}",
+        "edge_interface_authorities": credentials.callers,
         "edge_interface_from": list(resolve_sources(declaration.access.interface_from, site.controller)),
         "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
         "edge_services": stack.edge_services(edge_host(site)),

@@ -24,6 +24,7 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_certificate(value, folder, read_file, now),
         *_registry(value, folder, read_file),
         *_mail(value, folder, read_file),
+        *_callers(value, folder, read_file, now),
     ]
 
 
@@ -65,6 +66,19 @@ def _registry(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Itera
         name = registry.get(key) if isinstance(registry, dict) else None
         _, wrong = _parsed_at(("posthog", "registry", key), parse, name, folder, read_file)
         yield from wrong
+
+
+def _callers(
+    value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
+) -> Iterator[Wrong]:
+    access = value.get("access")
+    asked = access.get("interface_certificates") if isinstance(access, dict) else None
+    place: Place = ("access", "interface_certificates", "ca")
+    name = asked.get("ca") if isinstance(asked, dict) else None
+    found, wrong = _parsed_at(place, certificates.chain, name, folder, read_file)
+    yield from wrong
+    for one in certificates.authority_problems(found or [], now):
+        yield Wrong(place, one.message, one.fix)
 
 
 def _mail(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:

@@ -134,6 +134,15 @@ class Outbound(Model):
     why: Annotated[str, AfterValidator(fields.sentence)] | None = Field(default=None, description="What it is for.")
 
 
+class InterfaceCertificates(Model):
+    """The client certificates without which nobody sees PostHog's pages or API."""
+
+    ca: File = Field(
+        description="The CA (and what it relies on) that issues them, PEM, relative to this file.",
+        examples=["staff-ca.pem"],
+    )
+
+
 class Access(Model):
     """Who may come in, and what may be reached."""
 
@@ -143,6 +152,11 @@ class Access(Model):
     interface_from: Annotated[tuple[Source, ...], AfterValidator(networks.several)] = Field(
         default=(networks.CONTROLLER,),
         description="Who may open PostHog's pages: networks, addresses, controller (the machine that runs hedgerow).",
+    )
+    interface_certificates: InterfaceCertificates | None = Field(
+        default=None,
+        description="Whose client certificates open PostHog's pages and API, beside interface_from and the sign-in."
+        " Events need none. Default: none is asked for.",
     )
     ingest_from: Annotated[tuple[SourceOrAny, ...], AfterValidator(networks.several)] = Field(
         default=(networks.CONTROLLER,),
