@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,6 +37,46 @@ def test_a_table_is_changed_that_keeps_for_another_time(engine: str, changed: bo
 
 def test_a_name_is_no_statement() -> None:
     assert module.keep("a`b", 9) == "ALTER TABLE `a\\`b` MODIFY TTL toDate(timestamp) + toIntervalDay(9)"
+
+
+class Ansible:
+    """What the module needs of Ansible; ClickHouse has one table, with so many older events."""
+
+    def __init__(self, engine: str, older: int, *, may_delete: bool = False, check_mode: bool = False) -> None:
+        self.params = {"container": "hedgerow-web", "days": 30, "may_delete": may_delete}
+        self.engine, self.older, self.check_mode = engine, older, check_mode
+        self.said: list[str] = []
+
+    def run_command(self, line: list[str], data: str = "") -> tuple[int, str, str]:
+        assert line == ["podman", "exec", "--interactive", "hedgerow-web", "python3", "-"]
+        ast.parse(data)
+        found = re.search(r"json\.loads\((.*)\):", data)
+        assert found
+        statements = json.loads(ast.literal_eval(found[1]))
+        self.said += [each.split()[0] for each in statements]
+        answers = {"FROM system.tables": [["events", self.engine]], "count()": [[self.older]]}
+        return 0, json.dumps([next((a for key, a in answers.items() if key in each), []) for each in statements]), ""
+
+
+@pytest.mark.parametrize(
+    ("ansible", "changed", "altered"),
+    [
+        (Ansible(ENGINE, 0), ["events"], True),
+        (Ansible(ENGINE + OURS.format(30), 9), [], False),
+        (Ansible(ENGINE, 9, may_delete=True), ["events"], True),
+        (Ansible(ENGINE, 0, check_mode=True), ["events"], False),
+    ],
+)
+def test_a_retention_is_set_once(ansible: Ansible, changed: list[str], altered: bool) -> None:
+    assert module.held(ansible) == changed
+    assert ("ALTER" in ansible.said) is altered
+
+
+def test_nothing_that_is_there_goes_without_a_word() -> None:
+    ansible = Ansible(ENGINE, 9)
+    with pytest.raises(module.RefusedError, match="9 events are older"):
+        module.held(ansible)
+    assert "ALTER" not in ansible.said
 
 
 @pytest.mark.parametrize(
