@@ -39,8 +39,8 @@ for line in running.splitlines():
             settings[variable] = value
         if parts:
             query = "&".join(part for part in parts.query.split("&") if not re.search("pass|secret|user", part))
-            name = parts.hostname or ""
-            urls[variable] = {"scheme": parts.scheme, "host": name, "query": query, "own": loopback(name, pid)}
+            at = parts.hostname or ""
+            urls[variable] = {"scheme": parts.scheme, "host": at, "query": query, "own": loopback(at, pid)}
         elif secret and value:
             lengths[variable] = len(value)
     containers[name] = {"settings": settings, "urls": urls, "lengths": lengths, "defaults": defaults}

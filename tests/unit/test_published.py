@@ -67,6 +67,7 @@ CONTAINER = {"settings": {}, "urls": {}, "lengths": {"SECRET_KEY": 64}, "default
     ("container", "kept", "status", "reason"),
     [
         (CONTAINER, {"compared": 3, "known": []}, "pass", ""),
+        ({**CONTAINER, "lengths": {"EMAIL_HOST_PASSWORD": 8}}, {"compared": 3, "known": []}, "pass", ""),
         (CONTAINER, {"compared": 3, "known": ["Valkey: app"]}, "fail", "Valkey: app"),
         ({**CONTAINER, "defaults": ["SECRET_KEY"]}, {"compared": 3, "known": []}, "fail", "SECRET_KEY"),
         ({**CONTAINER, "lengths": {"SECRET_KEY": 31}}, {"compared": 3, "known": []}, "fail", "fewer than 32"),
@@ -95,3 +96,19 @@ def test_a_key_to_somebody_elses_is_known_by_its_name(variable: str, status: str
         )
 
     assert outcome(ask, {})[0] == status
+
+
+def test_a_container_keeps_its_own_name_beside_those_in_urls(tmp_path: Path) -> None:
+    told = {"SITE_URL": "https://a.example", "REDIS_URL": "redis://u:p@valkey.example/0", "SECRET_KEY": "x" * 40}
+    with subprocess.Popen(["/bin/sleep", "20"], env=told) as running:
+        (tmp_path / "podman").write_text(f"#!/bin/sh\necho '{running.pid} hedgerow-web'\n")
+        (tmp_path / "podman").chmod(0o755)
+        line = [sys.executable, "-IS", str(PROGRAM.with_name("environment.py")), '["p"]', '["SITE_URL"]']
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        answer = subprocess.run(line, env=environment, capture_output=True, text=True, check=True, timeout=20)
+        running.kill()
+    found = json.loads(answer.stdout)
+    assert list(found) == ["hedgerow-web"]
+    assert found["hedgerow-web"]["settings"] == {"SITE_URL": "https://a.example"}
+    assert found["hedgerow-web"]["urls"]["REDIS_URL"]["host"] == "valkey.example"
+    assert (found["hedgerow-web"]["lengths"], found["hedgerow-web"]["defaults"]) == ({"SECRET_KEY": 40}, ["REDIS_URL"])
