@@ -26,7 +26,6 @@ from typing import Any
 from hedgerow import flow, hops, proof, ssh
 from hedgerow.services import load_table
 from hedgerow.smoke import steps
-from hedgerow.smoke.client import Client
 from hedgerow.variables import edge_host
 
 PROGRAM = Path(__file__).with_name("load.py").read_text(encoding="utf-8")
@@ -51,7 +50,7 @@ def measure(deployment: str, requests: int, clients: int, runs: int) -> dict[str
     work = flow.open_work(deployment, judge_files=False)
     site = work.target.site()
     edge, sheet = edge_host(site), proof.smoke_sheet(work, site)
-    trip = steps.Journey(sheet, Client(sheet.domain, sheet.address, sheet.port, sheet.ca_file), "bench")
+    trip = steps.journey(sheet, "bench")
     session, _ = steps.sign_in(trip, True)  # type: ignore[arg-type]  # the page it needs is only a precondition
     project, _ = steps.project(trip, session)
     steps.sign_out(trip, session)

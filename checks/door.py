@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import functools
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from hedgerow.channel import CouldNotAsk
 from hedgerow.outside import Outside
@@ -53,19 +61,23 @@ class Door:
     domain: str
     ca_file: str
     """The CA to trust, "" for the public ones."""
+    caller_file: str = ""
+    """The client certificate to show, with its key; "" where none is asked for."""
 
     @classmethod
     def of(cls, sheet: Sheet, outside: Outside) -> Door:
         """Return the door of a deployment, trusting its private CA only where it uses one."""
         private = sheet.declared.tls == "private"
-        return cls(outside, sheet.declared.domain, sheet.declared.ca_file if private else "")
+        return cls(
+            outside, sheet.declared.domain, sheet.declared.ca_file if private else "", sheet.declared.caller_file
+        )
 
     def ask(self, request: Request, source: str = "") -> Reply:
         """Send one request over TLS, whoever answers: the certificate is a question of its own.
 
         Raises OSError where there is no connection, ssl.SSLError without a handshake.
         """
-        with self.handshake(trusting(), source=source) as connection:
+        with self.handshake(trusting(self.caller_file), source=source) as connection:
             return _exchange(connection, request, self.domain)
 
     def ask_plainly(self, request: Request, source: str = "") -> Reply:
@@ -95,10 +107,12 @@ def verifying(ca_file: str) -> ssl.SSLContext:
 
 
 @functools.cache
-def trusting() -> ssl.SSLContext:
-    """Return a client that takes any certificate."""
+def trusting(caller_file: str = "") -> ssl.SSLContext:
+    """Return a client that takes any certificate, and shows one of its own."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if caller_file:
+        context.load_cert_chain(caller_file)
     return context
 
 
@@ -146,3 +160,27 @@ def _exchange(connection: socket.socket, request: Request, domain: str) -> Reply
         return Reply(0)
     except http.client.HTTPException as strange:
         raise CouldNotAsk(f"what answers does not speak HTTP: {strange}") from strange
+
+
+@contextlib.contextmanager
+def self_made() -> Iterator[str]:
+    """Give the file of a client certificate that nobody issued, with its key, for as long as it is needed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hedgerow-stranger")])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with tempfile.NamedTemporaryFile(prefix="hedgerow-", suffix=".pem") as file:
+        file.write(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
+        file.flush()
+        yield file.name

@@ -21,6 +21,9 @@ NAMESPACES = "find /proc/[0-9]*/ns -ignore_readdir_race -type l -printf '%p %l\\
 METADATA = ("169.254.169.254", 80)
 """Where a cloud tells an instance its credentials."""
 
+MAIL_PORTS = (25, 465, 587)
+SENDERS = ("web", "worker")
+
 UNIT = "PODMAN_SYSTEMD_UNIT"
 OURS = "hedgerow-"
 
@@ -127,16 +130,26 @@ def stores(declared: Declared) -> list[tuple[str, int]]:
     return list(dict.fromkeys((address, port) for _, _, address, port in declared.hops))
 
 
+def to_the_relay(declared: Declared) -> list[str]:
+    """Return the ways by which mail may leave, as a trial names them."""
+    relay = declared.mail
+    return [f"{OURS}{name}: tcp {relay.address}:{relay.port}" for name in SENDERS] if relay else []
+
+
 def trial(sheet: Sheet) -> str:
     """Return the question what a container reaches: ourselves, the hosts' own doors, a cloud's metadata, the stores."""
     declared = sheet.declared
     gateways = [str(ipaddress.ip_network(subnet)[1]) for subnet in declared.app_subnets]
     doors = [(at, declared.ssh_port) for at in (*gateways, *(peer.private_address for peer in declared.hosts))]
-    ours = [(sheet.controller, 22), (sheet.controller, 443)]
+    ours = [(sheet.controller, port) for port in (22, 443, *MAIL_PORTS)]
     forbidden = [place for place in (*ours, METADATA, *doors) if not _declared(place, declared.outbound_to)]
     ways: dict[str, list[tuple[str, int]]] = {}
     for service, _, address, port in declared.hops:
         ways.setdefault(OURS + service, []).append((address, port))
+    if declared.mail:
+        # Tried from everywhere: from the places of those that send, and from all others as from strangers.
+        for service in set(SENDERS) & set(declared.services):
+            ways.setdefault(OURS + service, []).append((declared.mail.address, declared.mail.port))
     return program("from_inside", json.dumps(forbidden), json.dumps(ways))
 
 

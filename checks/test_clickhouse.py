@@ -25,6 +25,8 @@ MOST_BYTES = 2_000_000_000
 OWN = re.compile(r"GRANT ([A-Za-z ,]+ ON posthog\.\*|SHOW DATABASES ON default\.\*) TO \S+")
 OWNERS = re.compile(r"GRANT (SELECT ON system\.\*|(CLUSTER|REMOTE|NAMED COLLECTION|, )+ ON \*(\.\*)?) TO \S+")
 OWNER = "posthog_web"
+# A TTL that deletes rows by a column of time, as ClickHouse states it.
+DELETES = re.compile(r" TTL [^,]*?\btoIntervalDay\((\d+)\)(?: DELETE)?(?= SETTINGS|$)")
 
 
 def clients(sheet: Sheet) -> str:
@@ -142,3 +144,22 @@ def test_what_it_runs_comes_out_of_the_locked_image(host, finding, sheet):
         )
         assert not each["writable"], f"{target} can be written to from within"
         assert not each["wrong"], f"{target}: {', '.join(each['wrong'][:5])} not as in the image"
+
+
+@pytest.mark.control("clickhouse.retention")
+def test_events_go_when_their_time_is_over(finding, declared, told):
+    """A table may have a shorter retention of upstream's own (events_recent: seven days)."""
+    finding.expect(f"every table that keeps events deletes them after {declared.keep_days} days or sooner")
+    owner = next((each for each in told.values() if each["user"] == OWNER), None)
+    if owner is None:
+        raise CouldNotAsk(f"{OWNER}, who sees the tables, does not run here")
+    status, words = owner["events"]
+    tables = dict(line.split("\t", 1) for line in words.splitlines()) if status == 200 else {}
+    if not tables:
+        raise CouldNotAsk(f"no table of events is seen: {status} {words[:160]}")
+    kept = {name: DELETES.search(engine) for name, engine in tables.items()}
+    finding.observe("; ".join(f"{name}: {found[1] + ' days' if found else 'no end'}" for name, found in kept.items()))
+    for name, found in kept.items():
+        assert found, f"{name} keeps events for ever, or as its own TTL has it: {tables[name][-120:]}"
+        assert int(found[1]) <= declared.keep_days, f"{name} keeps events for {found[1]} days"
+    assert any(int(found[1]) == declared.keep_days for found in kept.values() if found), "all go sooner than declared"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from checks.door import GIGABYTE, Door, Request, refused, verifying
+from checks.door import GIGABYTE, Door, Request, refused, self_made, verifying
 from checks.nftables import within
 from checks.on_host import program
 from checks.visits import Visits
@@ -105,6 +105,35 @@ def test_pages_open_for_declared_networks_alone(finding, visits, declared, outsi
     served = [f"{path} {reply}" for path, reply in theirs.items() if reply and reply.status not in (0, 400, 403, 404)]
     assert ours.status not in (0, 403), "a declared address is refused as well: this shows nothing"
     assert not served, f"a stranger gets {', '.join(served)}"
+
+
+@pytest.mark.control("edge.client-certificates")
+def test_pages_open_to_holders_of_a_certificate_alone(finding, visits, declared, outside):
+    """From an address that is let in, so that nothing but the certificate can be what is missing."""
+    finding.expect(
+        "pages and API: ours shown, served; none or a stranger's, refused; an event without one: not refused"
+    )
+    if not declared.caller_file:
+        raise NotExercised("access.interface_certificates is not declared")
+    if not within(outside.controller, declared.interface_from):
+        raise NotExercised(f"this controller ({outside.controller}) is not in interface_from")
+    shown = visits.ask(finding, Request("/login"))
+    bare = visits.showing("")
+    without = {path: bare.ask(finding, Request(path)) for path in PAGES}
+    with self_made() as stranger:
+        strange = visits.showing(stranger).ask(finding, Request("/login"))
+    event = bare.ask(finding, Request("/e/", "POST", {"Content-Type": "application/json"}, b"{}"))
+    served = [f"{path} {reply}" for path, reply in without.items() if reply.status not in (0, 400, 403, 404)]
+    finding.observe(
+        f"/login with ours {shown}, with a stranger's {strange}; without: "
+        + ", ".join(f"{path} {reply}" for path, reply in without.items())
+        + f"; an event without: {event}"
+    )
+    assert shown.status not in (0, 400, 403), "whoever holds a certificate is refused as well: this shows nothing"
+    assert not served, f"served without a certificate: {', '.join(served)}"
+    assert strange.status in (0, 400, 403), f"a certificate that nobody issued opens /login ({strange})"
+    if declared.services and within(outside.controller, declared.ingest_from):
+        assert event.status not in (0, 403), f"an event without a certificate gets {event}"
 
 
 @pytest.mark.control("edge.ingest-sources")

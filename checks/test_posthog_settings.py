@@ -6,13 +6,16 @@ import json
 
 import pytest
 
+from checks import inside
 from checks.on_host import program
 from checks.sql import sql
+from checks.started import ENVIRONMENT, MAIL
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 DATABASE = "posthog"
 WORKING_DAY = 8 * 3600
 KEY_DAYS = 90
+INSTANCE_MAIL = "constance:posthog:EMAIL_"
 # Columns by upstream's names (posthog/models). One question and one row, for all checks; text, which every driver gives
 # the same. Without a quotation mark, so that the report shows it as it was asked.
 QUESTION = (
@@ -24,7 +27,9 @@ QUESTION = (
     " (select json_agg(k) from (select label, scopes, user_id, extract(day from now() - created_at) as days"
     " from posthog_personalapikey) k) as keys,"
     " (select json_agg(p) from (select u.id, exists (select from otp_totp_totpdevice d where d.user_id = u.id"
-    " and d.confirmed) as factor from posthog_user u order by u.id) p) as people) found"
+    " and d.confirmed) as factor from posthog_user u order by u.id) p) as people,"
+    # Names alone: one of the values is the relay's password.
+    " (select json_agg(i.key) from posthog_instancesetting i) as instance) found"
 )
 
 
@@ -35,7 +40,8 @@ def question(sheet):
     return program("through_web", "hedgerow-web", QUESTION)
 
 
-ASK_AHEAD = (question,)
+SLOW = True  # the trial
+ASK_AHEAD = (question, ENVIRONMENT, inside.trial)
 
 
 @pytest.fixture
@@ -141,3 +147,39 @@ def test_no_key_does_everything_or_lasts(finding, settings):
     finding.observe(f"{len(keys)} keys: may do everything {wide or 'none'}, too old {old or 'none'}")
     assert not wide, f"may do everything: {', '.join(wide)}"
     assert not old, f"too old: {', '.join(old)}"
+
+
+@pytest.mark.control("posthog.mail-relay")
+def test_mail_goes_by_the_declared_relay_or_not_at_all(finding, host, sheet, declared, settings):
+    """The instance's own settings win over the environment, so none of them may be there; the way is tried as well."""
+    relay = declared.mail
+    wanted = {"EMAIL_ENABLED": "false"}
+    if relay:
+        implicit = relay.encryption == "implicit"
+        wanted = {"EMAIL_ENABLED": "true", "EMAIL_HOST": relay.host, "EMAIL_PORT": str(relay.port)}
+        wanted |= {"EMAIL_USE_SSL": str(implicit).lower(), "EMAIL_USE_TLS": str(not implicit).lower()}
+    finding.expect(f"{wanted}, no EMAIL_ setting of the instance's own, and no way to a mail port but the relay's")
+    own = [key for key in settings["instance"] or () if key.startswith(INSTANCE_MAIL)]
+    started = json.loads(finding.ask(host, ENVIRONMENT).stdout)
+    told = {
+        name: {key: each["settings"][key] for key in MAIL if each["settings"].get(key)}
+        for name, each in started.items()
+        if "SITE_URL" in each["settings"]
+    }
+    if not told:
+        raise CouldNotAsk("no running container of the application")
+    answer = json.loads(finding.ask(host, inside.trial(sheet)).stdout)
+    ports = tuple(f":{port}" for port in (*inside.MAIL_PORTS, *([relay.port] if relay else ())))
+    ways = {way: how for way, how in (answer["seen"] | answer["between"]).items() if way.endswith(ports)}
+    declared_ways = inside.to_the_relay(declared)
+    reached = [f"{way} {how}" for way, how in ways.items() if how != "silent" and way not in declared_ways]
+    finding.observe(
+        "; ".join(f"{name}: {each}" for name, each in told.items())
+        + f"; of the instance's own: {own or 'none'}; {len(ways)} ways to mail ports tried, open: {reached or 'none'}"
+    )
+    assert not own, f"settings of the instance's own: {', '.join(own)}"
+    for name, each in told.items():
+        assert wanted.items() <= each.items(), f"{name} is told {each or 'nothing, and upstream sends then'}"
+    assert not reached, f"a way for mail that nobody declared: {', '.join(reached)}"
+    if not ways:
+        raise CouldNotAsk("no way to a mail port was tried")

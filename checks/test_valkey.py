@@ -10,9 +10,9 @@ import pytest
 from checks.gathered import LISTENERS
 from checks.listening import addresses_of
 from checks.tls import CA, ended_well, handshake
+from checks.valkey_inspector import INSPECTOR
 from hedgerow.checking import ANY, CouldNotAsk
 
-INSPECTOR = "/usr/local/lib/hedgerow/valkey-inspect"
 USERS = f"{INSPECTOR} ACL LIST"
 SETTINGS = f"printf '%s\\n' 'CONFIG GET *port' 'CONFIG GET enable-*' | {INSPECTOR}"
 PLAIN = "timeout 3 valkey-cli -h 127.0.0.1 -p 6379 PING"

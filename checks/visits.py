@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from checks.door import SECONDS, Door
@@ -17,6 +19,10 @@ class Visits:
         self.door = door
         self.source = source
         self._made: dict[str, object] = {}
+
+    def showing(self, caller_file: str) -> Visits:
+        """Return visits from the same address, with another client certificate, or with none ("")."""
+        return Visits(replace(self.door, caller_file=caller_file), self.source)
 
     def ask(self, finding, request, *, plain=False):
         """Return the reply to a request and record the question. Raises CouldNotAsk where nobody answers the door."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from hedgerow import pki
 from hedgerow.deployment import Deployment, write_file
@@ -20,6 +21,8 @@ class Credentials:
 
     authority: str
     certificates: Mapping[str, str]
+    callers: str = ""
+    """The authorities whose client certificates open the interface, PEM; "" where none is asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +39,19 @@ def ensure(
     servers: Mapping[str, Names],
     provided: Provided | None = None,
     clients: Sequence[str] = (),
+    brought: Mapping[str, Path] = MappingProxyType({}),
     at: datetime | None = None,
-    brought: Mapping[str, str] | None = None,
 ) -> Credentials:
     """Generate what is missing, renew what is about to end, and return the certificates.
 
     `wanted` are the secrets, `servers` the names each service's certificate must carry, `clients` the accounts that
-    show a certificate themselves; `brought` are secrets of the operator's own, by their place in the vault. With
-    `provided`, the edge uses the operator's own certificate instead of one from the private CA. Raises CallError when
-    the vault cannot be opened.
+    show a certificate themselves. With `provided`, the edge uses the operator's own certificate instead of one from the
+    private CA. `brought` are secrets of the operator's own: the name below `brought` in the vault -> the file that
+    holds it; what is not among them any more is forgotten. Raises CallError when the vault cannot be opened.
     """
     moment = at or datetime.now(UTC)
     vault = Vault.of(deployment)
     tree = complete(vault.read(deployment.secrets), wanted)
-    for where, value in (brought or {}).items():
-        tree = place(tree, where, value)
     authority = _authority(deployment, vault, moment)
     certificates: dict[str, str] = {}
     for service, names in servers.items():
@@ -62,6 +63,8 @@ def ensure(
     if provided is not None:
         certificates["edge"] = provided.certificate.read_text()
         tree = place(tree, "tls.edge", provided.key.read_text())
+    own = {name: path.read_text(encoding="ascii").strip() for name, path in brought.items()}
+    tree = {**tree, "brought": own} if own else {key: each for key, each in tree.items() if key != "brought"}
     vault.write(deployment.secrets, tree)
     return Credentials(authority.certificate, certificates)
 

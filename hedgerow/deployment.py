@@ -108,6 +108,11 @@ class Deployment:
         """The vault key: 0600, outside the deployment."""
         return keys_folder() / f"{self.name}.key"
 
+    @property
+    def caller_file(self) -> Path:
+        """Our own certificate and key for the edge's interface: 0600, beside the vault key."""
+        return keys_folder() / f"{self.name}.interface.pem"
+
     def exists(self) -> bool:
         """Whether this deployment was ever begun."""
         return self.declaration.exists()
@@ -163,6 +168,7 @@ class Deployment:
                 continue
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self.key_file.unlink(missing_ok=True)
+        self.caller_file.unlink(missing_ok=True)
 
 
 def operator() -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import converge, preflight, prerequisites, releases, render
+from hedgerow import callers, converge, mail, preflight, prerequisites, releases, render
 from hedgerow.catalog import load_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -185,9 +185,9 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
             servers,
             provided(work.declaration),
             stack.stores.clients,
-            brought=brought(work.declaration),
+            brought(work.declaration),
         )
-        return made, stack
+        return replace(made, callers=callers.ensure(work.deployment, work.declaration)), stack
 
 
 def provided(declaration: Declaration) -> Provided | None:
@@ -198,10 +198,11 @@ def provided(declaration: Declaration) -> Provided | None:
     return Provided(tls.certificate_file, tls.key_file)
 
 
-def brought(declaration: Declaration) -> dict[str, str]:
-    """Return the secrets that the operator brought in files, by their place in the vault."""
+def brought(declaration: Declaration) -> dict[str, Path]:
+    """Return the secrets that the operator brought: their names in the vault, and the files that hold them."""
+    files = {mail.PASSWORD: declaration.mail.password_file} if declaration.mail else {}
     storage = declaration.object_storage
-    return {SECRET: storage.secret_key_file.read_text().strip()} if storage else {}
+    return files | ({SECRET: storage.secret_key_file} if storage else {})
 
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from hedgerow.declaration import Declaration
 from hedgerow.service_rows import Service, Table
 
 OURS = "seaweedfs"
-SECRET = "objects.outside"  # noqa: S105 - its place in the vault
+SECRET = "object_storage_key"  # noqa: S105 - its name among the secrets that the operator brought
 GENERAL, RECORDINGS = "OBJECT_STORAGE", "SESSION_RECORDING_V2_S3"
 OWN_CA = "AWS_CA_BUNDLE"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hedgerow import converge, render
+from hedgerow import callers, converge, render
 from hedgerow.credentials import drafted
 from hedgerow.deployment import write_file
-from hedgerow.flow import Reporter, Work, demand_forward, rendered
+from hedgerow.flow import Reporter, Work, brought, demand_forward, rendered
 from hedgerow.hosts import Change, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
@@ -43,8 +43,12 @@ def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
         owners = [*server_names(work.declaration, site, stack), *stack.stores.clients]
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
-        wanted = {**stack.wanted, **{f"tls.{owner}": "password" for owner in owners}}
-        render.write(scratch, rendered(work, site, drafted(work.deployment, owners), stack, key_file=key_file))
+        places = [*(f"tls.{owner}" for owner in owners), *(f"brought.{name}" for name in brought(work.declaration))]
+        wanted = {**stack.wanted, **dict.fromkeys(places, "password")}
+        credentials = replace(
+            drafted(work.deployment, owners), callers=callers.drafted(work.deployment, work.declaration)
+        )
+        render.write(scratch, rendered(work, site, credentials, stack, key_file=key_file))
         vault.write(scratch / render.KEPT, complete(known, wanted))
         return converge.run(scratch, report.say, arguments=("--check", "--diff")).raise_for_failure()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, smoke, ssh
+from hedgerow import __version__, callers, smoke, ssh
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
@@ -24,7 +24,7 @@ from hedgerow.images import digests, table_of
 from hedgerow.preflight import load_of
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
-from hedgerow.sheet import UNREADABLE, Declared, Peer, Sheet
+from hedgerow.sheet import Declared, Peer, Relay, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
@@ -107,6 +107,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
             for each in row.from_images
         ),
         ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
+        caller_file=str(callers.certificate_file(Deployment(declaration.name), declaration) or ""),
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
@@ -114,6 +115,8 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
+        keep_days=declaration.capacity.keep_days,
+        mail=_relay(declaration),
         reserve=load.reserve,
         edge_address=edge_host(site).address,
         eventlog_rights=tuple(log.eventlog_rights),
@@ -122,6 +125,11 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         ),
         signature_key=_sum_of(declaration.posthog.registry.signature_key),
     )
+
+
+def _relay(declaration: Declaration) -> Relay | None:
+    mail = declaration.mail
+    return Relay(mail.host, mail.address, mail.port, mail.encryption) if mail else None
 
 
 def _sum_of(key: Path | None) -> str:
@@ -146,6 +154,7 @@ def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smok
         domain=declaration.domain,
         address=edge.address,
         ca_file=ca_file(work.deployment, declaration),
+        certificate=callers.certificate_file(work.deployment, declaration),
         email=declaration.owner,
         password=vault["posthog"]["owner_password"],
         stranger=site.stranger,

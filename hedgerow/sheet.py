@@ -22,17 +22,28 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Relay:
+    """The relay by which mail may leave; `encryption` is starttls or implicit."""
+
+    host: str
+    address: str
+    port: int
+    encryption: str
+
+
+@dataclass(frozen=True)
 class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
-    `ca_file` is the private CA's certificate on the controller. `posthog` is false when PostHog
-    itself is not deployed, `stand_in` true when stand-in images run in its place. `services` are those of this
-    host, `all_services` of the whole deployment, `hops` every way that those of this host are declared to need:
-    service, store, address, port; `doors` by which services of this host are entered: service, port, and the accounts
-    that may. `sidecars` are services beside which one runs. `from_images` are files that a service of this host mounts
-    out of an image: service, path there, path in its container, the image's digest ("" where the declaration does not
-    know it: a stand-in), and "unversioned" where the names in it are changed. `reserve` are bytes of disk with less of
-    which no events are taken. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
+    `ca_file` is the private CA's certificate on the controller, `caller_file` where it keeps the client certificate
+    that the interface asks for, or "". `posthog` is false when PostHog itself is not deployed, `stand_in` true when
+    stand-in images run in its place. `services` are those of this host, `all_services` of the whole deployment, `hops`
+    every way that those of this host are declared to need: service, store, address, port; `doors` by which services of
+    this host are entered: service, port, and the accounts that may. `sidecars` are services beside which one runs.
+    `from_images` are files that a service of this host mounts out of an image: service, path there, path in its
+    container, the image's digest ("" where the declaration does not know it: a stand-in), and "unversioned" where the
+    names in it are changed. `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how
+    long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
@@ -68,6 +79,9 @@ class Declared:
     eventlog_rights: tuple[str, ...] = ()
     eventlog_topics: tuple[tuple[str, int, int], ...] = ()
     signature_key: str = ""
+    caller_file: str = ""
+    keep_days: int = 365
+    mail: Relay | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,7 @@ def from_json(text: str) -> Sheet:
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
     for rows in ("hops", "from_images"):
         declared[rows] = [tuple(row) for row in declared[rows]]
+    declared["mail"] = Relay(**declared["mail"]) if declared["mail"] else None
     declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
     declared["eventlog_topics"] = [tuple(topic) for topic in declared["eventlog_topics"]]
     return Sheet(

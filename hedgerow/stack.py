@@ -131,7 +131,9 @@ class Stack:
     def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
         return {
-            _secret(row, variable): vault(SECRET) if self.outside and source == "objects" else _source(row, source)
+            _secret(row, variable): vault(f"brought.{SECRET}")
+            if self.outside and source == "objects"
+            else _source(row, source)
             for row in self._running(host)
             for variable, source in row.secrets.items()
         }
@@ -244,6 +246,10 @@ class Stack:
 
     def _address(self, row: Service) -> str:
         return hops.address(self.table, row)
+
+    def _source(self, row: Service, source: str) -> str:
+        outside = self.outside and source == "objects"
+        return vault(f"brought.{SECRET}") if outside else _source(row, source)
 
     def _entrance(self, name: str) -> str:
         """Return what stands for a service in the settings of one that uses it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from hedgerow import mail
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
@@ -200,12 +201,13 @@ def _containers(host: Host, stack: Stack) -> Values:
 
 
 def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> Values:
+    services = stack.posthog_services(host)
     first = stack.posthog_bootstrap(declaration.owner, declaration.organization) if "app" in host.roles else {}
     return {
-        "posthog_services": stack.posthog_services(host),
+        "posthog_services": mail.told(services, declaration.mail),
         # What it holds and lets others do is stated to it once it is well (role eventlog), and before they start.
         "posthog_first": ["kafka"] if stack.runs(host, "kafka") else [],
-        "posthog_secrets": stack.posthog_secrets(host),
+        "posthog_secrets": stack.posthog_secrets(host) | mail.secrets(services, declaration.mail),
         "posthog_images": stack.posthog_images(host),
         "posthog_from_images": stack.posthog_from_images(host),
         "posthog_stand_in": site.stand_ins,
@@ -230,6 +232,8 @@ def _posthog_settings(declaration: Declaration) -> Values:
         },
         "columns": {"plugins_access_level": 0, "session_cookie_age": 8 * 3600},
         "key_days": 90,
+        "keep_days": declaration.capacity.keep_days,
+        "delete_older": declaration.capacity.delete_older,
     }
 
 
@@ -241,6 +245,7 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_aliases": list(server_names(declaration, site, stack)["edge"][1:]) if private else [],
         "edge_certificate": credentials.certificates["edge"],
         "edge_key": "{{ vault.tls.edge }}",
+        "edge_interface_authorities": credentials.callers,
         "edge_interface_from": list(resolve_sources(declaration.access.interface_from, site.controller)),
         "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
         "edge_services": stack.edge_services(edge_host(site)),
@@ -258,7 +263,12 @@ def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) ->
     return {
         "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
         "firewall_outbound": [*_outbound(declaration, host, stack), *needs.outbound],
-        "firewall_forward": [*needs.forward, *stack.outside_ways(host), *_declared_outbound(declaration, host, stack)],
+        "firewall_forward": [
+            *needs.forward,
+            *stack.outside_ways(host),
+            *_declared_outbound(declaration, host, stack),
+            *mail.forward(stack.posthog_services(host), declaration.mail),
+        ],
         "firewall_published": needs.published,
     }
 

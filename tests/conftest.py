@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hedgerow import converge, flow, prerequisites, proof, ssh
+from hedgerow import converge, flow, pki, prerequisites, proof, ssh
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
 from hedgerow.deployment import Deployment
@@ -33,6 +34,8 @@ access:
     - name: jane
       ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8N jane@acme.example"]
   ingest_from: [any]
+  interface_certificates: {{ca: staff-ca.pem}}
+mail: {{host: smtp.acme.example, address: 192.0.2.25, user: posthog, password_file: mail-password, from: a@b.example}}
 """
 # The order of the design: the virgin host first, then the flow, then what needs an installed host.
 ORDER = ("tests/unit", "tests/lab/test_target", "tests/lab/test_flow", "tests/lab", "tests/sabotage")
@@ -146,6 +149,8 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         pytest.fail("the lab's tests boot hosts: run them as root")
     lab = Lab(tmp_path_factory.mktemp("lab"))
     lab.declaration.write_text(DECLARATION)
+    (lab.folder / "staff-ca.pem").write_text(pki.new_authority("acme", datetime.now(UTC)).certificate)
+    (lab.folder / "mail-password").write_text("nobody asks for it\n")
     before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
     os.environ.update({name: lab.environment[name] for name in before})
     lab.installer("destroy", lab.name, "--yes")

@@ -25,6 +25,14 @@ class Inside(http.client.HTTPSConnection):
         self.sock = context.wrap_socket(plain, server_hostname=name)
 
 
+# Tables that keep events, and what their engine was told, their retention among it.
+EVENTS = (
+    "SELECT name, replaceAll(engine_full, '\\n', ' ') FROM system.tables WHERE database = 'posthog'"
+    " AND engine LIKE '%MergeTree' AND name IN (SELECT table FROM system.columns WHERE database = 'posthog'"
+    " AND name IN ('event', 'properties', 'timestamp') GROUP BY table HAVING count() = 3) ORDER BY name"
+)
+
+
 def ask(link, user, password, statement):
     """Return status and text."""
     try:
@@ -50,6 +58,7 @@ def look(pid, container):
         "grants": ask(link, user, password, "SHOW GRANTS"),
         "limits": ask(link, user, password, "SELECT getSetting('max_execution_time'), getSetting('max_memory_usage')"),
         "people": ask(link, user, password, "SELECT count() FROM system.users"),
+        "events": ask(link, user, password, EVENTS),
         "wrong": ask(link, user, password + "x", "SELECT 1"),
         "default": ask(link, "default", "", "SELECT 1"),
         "nobody": ask(link, "hedgerow_nobody", "x", "SELECT 1"),

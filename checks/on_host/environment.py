@@ -32,7 +32,7 @@ for line in running.splitlines():
     for entry in Path("/proc", pid, "environ").read_text(errors="replace").split("\0"):
         variable, _, value = entry.partition("=")
         parts = urlsplit(value) if "://" in value else None
-        secret = re.search("SECRET|SALT|PASSWORD|TOKEN|KEY", variable)
+        secret = re.search("SECRET|SALT|PASSWORD|TOKEN|KEY|CREDENTIAL", variable)
         if (parts.password if parts else value if secret else None) in published:
             defaults.append(variable)
         if variable in plain:

@@ -87,6 +87,20 @@ def chain_problems(certificates: list[x509.Certificate], domain: str, now: datet
         return [RefusedError("a certificate in the file cannot be understood", "Ask its issuer for a new one.")]
 
 
+def authority_problems(certificates: list[x509.Certificate], now: datetime.datetime | None) -> Iterator[RefusedError]:
+    """Say which of these may not sign the certificates of others. Without `now`, none has expired."""
+    for index, each in enumerate(certificates):
+        which = f"certificate {index + 1} in the file"
+        try:
+            signs = each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        except (x509.ExtensionNotFound, ValueError):
+            signs = False
+        if not signs:
+            yield RefusedError(f"{which} is no CA's", "Name the certificate of the CA that issues to people.")
+        if now and each.not_valid_after_utc < now:
+            yield RefusedError(f"{which} expired on {each.not_valid_after_utc:%Y-%m-%d}", "Renew it, then run again.")
+
+
 def belongs(key: PrivateKey, leaf: x509.Certificate) -> bool:
     """Tell whether a certificate was made for this key."""
     try:

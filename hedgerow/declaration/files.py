@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from hedgerow.declaration.words import Path as Place
 from hedgerow.declaration.words import RefusedError, Wrong, shown
 
 Parsed = TypeVar("Parsed")
+ONE_LINE = re.compile(rb"[!-~]([ -~]*[!-~])?\r?\n?")
 ReadFile = Callable[[Path], bytes]
 
 
@@ -22,6 +24,8 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_certificate(value, folder, read_file, now),
         *_registry(value, folder, read_file),
         *_object_storage(value, folder, read_file),
+        *_mail(value, folder, read_file),
+        *_callers(value, folder, read_file, now),
     ]
 
 
@@ -73,6 +77,29 @@ def _object_storage(value: dict[str, Any], folder: Path, read_file: ReadFile) ->
     yield from wrong
     if content is not None and len(content.split()) != 1:
         yield Wrong(place, f"{shown(name)} does not hold one word", "Put the secret key alone into it, mode 0600.")
+
+
+def _callers(
+    value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
+) -> Iterator[Wrong]:
+    access = value.get("access")
+    asked = access.get("interface_certificates") if isinstance(access, dict) else None
+    place: Place = ("access", "interface_certificates", "ca")
+    name = asked.get("ca") if isinstance(asked, dict) else None
+    found, wrong = _parsed_at(place, certificates.chain, name, folder, read_file)
+    yield from wrong
+    for one in certificates.authority_problems(found or [], now):
+        yield Wrong(place, one.message, one.fix)
+
+
+def _mail(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    mail = value.get("mail")
+    place: Place = ("mail", "password_file")
+    content, wrong = _open(place, mail.get("password_file") if isinstance(mail, dict) else None, folder, read_file)
+    yield from wrong
+    if content is not None and not ONE_LINE.fullmatch(content):
+        fix = "Write the password on one line of its own, without spaces around it, and nothing else."
+        yield Wrong(place, "this file does not hold one password", fix)
 
 
 def _certificate(

@@ -134,6 +134,15 @@ class Outbound(Model):
     why: Annotated[str, AfterValidator(fields.sentence)] | None = Field(default=None, description="What it is for.")
 
 
+class InterfaceCertificates(Model):
+    """The client certificates without which nobody sees PostHog's pages or API."""
+
+    ca: File = Field(
+        description="The CA (and what it relies on) that issues them, PEM, relative to this file.",
+        examples=["staff-ca.pem"],
+    )
+
+
 class Access(Model):
     """Who may come in, and what may be reached."""
 
@@ -143,6 +152,11 @@ class Access(Model):
     interface_from: Annotated[tuple[Source, ...], AfterValidator(networks.several)] = Field(
         default=(networks.CONTROLLER,),
         description="Who may open PostHog's pages: networks, addresses, controller (the machine that runs hedgerow).",
+    )
+    interface_certificates: InterfaceCertificates | None = Field(
+        default=None,
+        description="Whose client certificates open PostHog's pages and API, beside interface_from and the sign-in."
+        " Events need none. Default: none is asked for.",
     )
     ingest_from: Annotated[tuple[SourceOrAny, ...], AfterValidator(networks.several)] = Field(
         default=(networks.CONTROLLER,),
@@ -244,11 +258,42 @@ class Privacy(Model):
     )
 
 
+class Mail(Model):
+    """The relay by which PostHog sends mail (invitations, passwords, alerts); always by TLS. Default: no mail."""
+
+    host: Annotated[str, AfterValidator(fields.relay)] = Field(
+        description="The relay's name, which its certificate carries.", examples=["smtp.acme.example"]
+    )
+    address: Annotated[str, AfterValidator(networks.ipv4)] = Field(
+        description="Its IPv4 address: containers ask no name server, and a firewall knows no names.",
+        examples=["192.0.2.25"],
+    )
+    port: Port = Field(default=587, description="Its TCP port.")
+    encryption: Literal["starttls", "implicit"] = Field(
+        default="starttls", description="starttls (587), or implicit: TLS from the first byte (465)."
+    )
+    user: Text = Field(description="The account to send with.", examples=["posthog"])
+    password_file: File = Field(
+        description="A file with its password alone, relative to this one.", examples=["mail-password"]
+    )
+    sender: Email = Field(
+        alias="from", description="The address that mail comes from.", examples=["posthog@acme.example"]
+    )
+
+
 class Capacity(Model):
-    """What the hosts must have room for. Preflight holds them to it; nothing is deleted by it."""
+    """What the hosts must have room for, and for how long. Preflight holds them to it."""
 
     events_a_day: Count = Field(default=10_000, description="Events in a day, as you expect them.")
-    keep_days: Count = Field(default=365, description="For how many days of events there must be room.")
+    keep_days: Count = Field(
+        default=365,
+        description="For how many days events are kept. There must be room for them; older ones are deleted.",
+    )
+    delete_older: Yes = Field(
+        default=False,
+        description="true: keep_days may delete events that are stored already. Otherwise an install stops and says how"
+        " many there are.",
+    )
     reserve_gib: Count = Field(
         default=2, description="GiB of disk that stay free: with less, the edge takes no events any more (503)."
     )
@@ -333,6 +378,7 @@ class Declaration(Model):
         examples=["2026-11"],
     )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
+    mail: Mail | None = Field(default=None, description="The relay by which PostHog sends mail. Default: no mail.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."

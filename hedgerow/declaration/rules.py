@@ -160,6 +160,20 @@ def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:
             yield Wrong(("tls", key), "is used only with certificate: provided", "Write that too, or remove this line.")
 
 
+def mail_is_encrypted(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A relay is spoken to by TLS, in the form that its port is for (RFC 8314, 3.3)."""
+    port, form = _get(value, "mail", "port") or 587, _get(value, "mail", "encryption") or "starttls"
+    if port == 25:
+        fix = "Ask whoever runs the relay for its submission port: 587, or 465 with encryption: implicit."
+        yield Wrong(("mail", "port"), "25 is the port between mail servers, where TLS is optional", fix)
+    if port == 465 and form == "starttls":
+        fix = "Write encryption: implicit, or port: 587."
+        yield Wrong(("mail", "encryption"), "port 465 speaks TLS from the first byte", fix)
+    if port == 587 and form == "implicit":
+        fix = "Write port: 465, or remove encryption."
+        yield Wrong(("mail", "encryption"), "port 587 begins in the clear and asks for TLS (STARTTLS)", fix)
+
+
 def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
     """Stand-ins never leave the lab. Whether an image without a digest is locked is for the image lock to say."""
     if _get(value, "target", "kind") == "lab":
@@ -212,6 +226,7 @@ RULES: tuple[Rule, ...] = (
     hosts_know_their_address,
     people_are_named,
     certificate_has_files,
+    mail_is_encrypted,
     images_are_real,
     outbound_differs,
     waivers_differ,

@@ -20,8 +20,15 @@ RENAMED: Mapping[str, Renamed] = {}
 LATER_KEYS: Mapping[str, str] = {
     "backup": "Back up /var/lib/postgresql by your own means until then, and remove this key.",
     "tls.contact": "Only certificate: acme needs it; remove this key.",
-    "privacy.drop_properties": "PostHog drops properties in services that come with a later release: do not send them"
-    " (before_send in its SDKs), and remove this key.",
+    # Upstream's API makes a transformation from a template alone (posthog/api/hog_function.py), here its
+    # template-filter-properties, and has its templates from the service of destinations (CDP_API_URL).
+    "privacy.drop_properties": "PostHog drops properties by a transformation, whose templates come from its service of"
+    " destinations: do not send them (before_send in its SDKs), and remove this key.",
+    **dict.fromkeys(
+        ("sign_on", "access.sign_on"),
+        "PostHog's open version has no OpenID Connect, and SAML needs a licence and is set up on its pages; write"
+        " access.interface_certificates for client certificates at the edge, and remove this key.",
+    ),
     "target.region": "It belongs to the clouds; remove this key.",
 }
 """Keys of the design that nothing would act on yet. RefusedError: a setting without effect is worse than none."""

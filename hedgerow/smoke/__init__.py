@@ -22,7 +22,7 @@ from typing import Any
 
 from hedgerow.smoke import behind, recording, steps
 from hedgerow.smoke.browser import steps as in_browser
-from hedgerow.smoke.client import Client, RefusedError, UntrustedError
+from hedgerow.smoke.client import RefusedError, UntrustedError
 from hedgerow.smoke.steps import Journey, NotTriedError, StepFailedError
 from hedgerow.smoke.values import FAILED, NOT_TRIED, OK, SmokeReport, SmokeSheet, Step
 
@@ -64,7 +64,7 @@ class _Run:
 
 def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
     """Take every step and report. Raises nothing for what the deployment does wrong: that is what steps are for."""
-    trip = Journey(sheet, Client(sheet.domain, sheet.address, sheet.port, sheet.ca_file), uuid.uuid4().hex[:12])
+    trip = steps.journey(sheet, uuid.uuid4().hex[:12])
     taken = _Run(say, trip)
     page = taken.take("page over verified TLS", steps.page)
     taken.take("health", steps.health, page)

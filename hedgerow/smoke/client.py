@@ -55,6 +55,8 @@ class Client:
     address: str
     port: int = 443
     ca_file: Path | None = None
+    certificate: Path | None = None
+    """Certificate and key to show, PEM; None where the server asks for none."""
     cookies: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -101,6 +103,8 @@ class _Secure(HTTPSConnection):
 
     def __init__(self, client: Client, source: str, seconds: float) -> None:
         trusted = ssl.create_default_context(cafile=str(client.ca_file) if client.ca_file else None)
+        if client.certificate:
+            trusted.load_cert_chain(client.certificate)
         super().__init__(client.domain, client.port, timeout=seconds, context=trusted)
         self.client = client
         self.trusted = trusted

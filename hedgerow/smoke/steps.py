@@ -48,6 +48,12 @@ class Journey:
         return replace(self.client, cookies={})
 
 
+def journey(sheet: SmokeSheet, name: str) -> Journey:
+    """Return a journey that begins with a client nobody has signed in with."""
+    client = Client(sheet.domain, sheet.address, sheet.port, sheet.ca_file, sheet.certificate)
+    return Journey(sheet, client, name)
+
+
 @dataclass(frozen=True)
 class Project:
     """The project that events go to."""

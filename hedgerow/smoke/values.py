@@ -14,7 +14,8 @@ OK, FAILED, NOT_TRIED = "ok", "failed", "not-tried"
 class SmokeSheet:
     """What to test, and from where.
 
-    `address` is where `domain` is reached. `ca_file` is the CA to trust instead of this system's. `stranger` is an
+    `address` is where `domain` is reached. `ca_file` is the CA to trust instead of this system's, `certificate` a file
+    with the client certificate and key that the interface asks for. `stranger` is an
     address of this machine that is on no allow-list, or "". What is not restricted is open to a stranger by
     declaration. `timeout` is how long an event may take from the SDK to the API, in seconds. `second_factor` fetches
     the seed of the account's codes; it is asked for only where the service wants a code. `services` are
@@ -28,6 +29,7 @@ class SmokeSheet:
     port: int = 443
     plain_port: int = 80
     ca_file: Path | None = None
+    certificate: Path | None = None
     stranger: str = ""
     interface_restricted: bool = True
     ingest_restricted: bool = False

@@ -79,6 +79,9 @@ CREATE TABLE IF NOT EXISTS posthog_featureflag (
     created_at timestamptz NOT NULL DEFAULT now(), deleted boolean NOT NULL DEFAULT false,
     active boolean NOT NULL DEFAULT true, version integer DEFAULT 1,
     CONSTRAINT "unique key for team" UNIQUE (team_id, key));
+CREATE TABLE IF NOT EXISTS posthog_instancesetting (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key varchar(128) NOT NULL,
+    raw_value varchar(1024) NOT NULL, CONSTRAINT "unique key" UNIQUE (key));
 -- Upstream's default is false; here the one project records, so that a recording can be tried.
 ALTER TABLE posthog_team ADD COLUMN IF NOT EXISTS session_recording_opt_in boolean NOT NULL DEFAULT true;
 CREATE INDEX IF NOT EXISTS posthog_event_team_time ON posthog_event (team_id, timestamp DESC);

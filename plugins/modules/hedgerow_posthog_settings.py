@@ -19,6 +19,8 @@ description:
   - Gives the owner a second factor before it is demanded of everybody, and keeps its seed on this host.
   - Two columns of the organisation that upstream's API only shows, or not even that, are set from inside the web
     service's container, with the service's own connection.
+  - Deletes what the instance's own settings say about mail, from the same place; the environment then decides. A
+    running process remembers what it has read of them (C(stale)).
   - Deletes the owner's personal API keys that may do everything or are too old. Nobody's key but one's own can be
     deleted over the API.
 options:
@@ -58,6 +60,10 @@ changes:
   description: What was changed, or would be.
   type: list
   returned: always
+stale:
+  description: Whether services must be restarted to forget a setting of the instance that was deleted.
+  type: bool
+  returned: always
 """
 ORGANIZATION, PROJECTS, KEYS = "/api/organizations/@current/", "/api/projects/", "/api/personal_api_keys/"
 # Told on standard input, as an argument could be read by everybody on the host. An integer column each.
@@ -72,8 +78,13 @@ with psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=10) as db:
     if write and any(row != tuple(wanted[name] for name in names) for row in rows):
         pairs = [sql.SQL("{{}} = {{}}").format(sql.Identifier(name), sql.Literal(wanted[name])) for name in names]
         db.execute(sql.SQL("UPDATE posthog_organization SET {{}}").format(sql.SQL(", ").join(pairs)))
-print(json.dumps([dict(zip(names, row)) for row in rows]))
+    mail = db.execute("SELECT key FROM posthog_instancesetting WHERE key LIKE %s", [{mail!r}]).fetchall()
+    if write and mail:
+        db.execute("DELETE FROM posthog_instancesetting WHERE key LIKE %s", [{mail!r}])
+print(json.dumps([[dict(zip(names, row)) for row in rows], [row[0] for row in mail]]))
 """
+# Rows of upstream's dynamic settings (posthog/models/instance_setting.py): one that is there wins over the environment.
+MAIL = "constance:posthog:EMAIL\\_%"
 
 
 def differing(found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +121,7 @@ class Settings:
             self.web, self.given["email"], self.given["password"], Path(self.given["folder"]), keep=not self.dry
         )
         self.changes: list[str] = []
+        self.stale = False
         self.before: dict[str, Any] = {}
         self.after: dict[str, Any] = {}
 
@@ -150,12 +162,16 @@ class Settings:
         wanted = self.given["columns"]
         if not wanted:
             return False
-        program = INSIDE.format(said=json.dumps([wanted, not self.dry]))
+        program = INSIDE.format(said=json.dumps([wanted, not self.dry]), mail=MAIL)
         line = ["podman", "exec", "--interactive", self.given["container"], "python3", "-"]
         code, said, complaint = self.module.run_command(line, data=program)
         if code != 0:
             raise RefusedError(f"{self.given['container']} could not read its organisation: {complaint.strip()[-500:]}")
-        rows = [row for row in json.loads(said) if differing(row, wanted)]
+        found, mail = json.loads(said)
+        if mail:
+            self.stale = True
+            self._note("instance", dict.fromkeys(mail, "(set)"), dict.fromkeys(mail))
+        rows = [row for row in found if differing(row, wanted)]
         for row in rows:
             self._note("organization", row, differing(row, wanted))
         return bool(rows)
@@ -209,6 +225,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(settings.changes),
         changes=settings.changes,
+        stale=settings.stale,
         diff={"before": lines(settings.before), "after": lines(settings.after)},
     )
 

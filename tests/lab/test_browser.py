@@ -11,8 +11,7 @@ from hedgerow import proof
 from hedgerow.prerequisites import BROWSER, provide
 from hedgerow.smoke.browser import sdk, steps
 from hedgerow.smoke.browser.visit import Told, visit
-from hedgerow.smoke.client import Client
-from hedgerow.smoke.steps import Journey, StepFailedError
+from hedgerow.smoke.steps import StepFailedError, journey
 from tests.conftest import Lab
 
 pytestmark = pytest.mark.lab
@@ -69,7 +68,7 @@ def test_a_browser_that_does_not_know_the_ca_sends_nothing(lab: Lab, script: Pat
 def test_a_service_that_is_down_is_a_failed_step_and_no_other(lab: Lab, script: Path) -> None:
     """What is broken is named: recordings without their service, while events go on."""
     sheet = proof.smoke_sheet(lab.work, lab.site, script)
-    trip = Journey(sheet, Client(sheet.domain, sheet.address, sheet.port, sheet.ca_file), "down")
+    trip = journey(sheet, "down")
     lab.run(lab.host, "systemctl stop hedgerow-replay-capture")
     try:
         with pytest.raises(StepFailedError, match="OPTIONS /s/: 50"):

@@ -44,7 +44,7 @@ def until(client: Client, refused: bool) -> float:
 
 def test_events_are_refused_before_the_disk_is_full(lab: Lab, full: None) -> None:
     sheet = proof.smoke_sheet(lab.work, lab.site)
-    client = Client(sheet.domain, sheet.address, sheet.port, sheet.ca_file)
+    client = steps.journey(sheet, "full").client
     trip = Journey(sheet, client, f"full{time.time():.0f}")
     page, _ = steps.page(trip)
     session, _ = steps.sign_in(trip, page)

@@ -25,6 +25,7 @@ SABOTAGE = {
     "edge.headers": edit("/add_header X-Content-Type-Options/d"),
     # A short way to the login page, without its allow-list.
     "edge.interface-sources": edit("/^ *location \\/ {/i location = /login { proxy_pass http://10.90.0.10:8000; }"),
+    "edge.client-certificates": edit("/auth_request/d"),
     # Without their end, paths of events are the beginning of many others.
     "edge.ingest-sources": edit("s#|/capture)(?:/|$)#|/capture)#"),
     "edge.sign-up-closed": edit("s#(?:/signup|#(?:/no-sign-up|#"),

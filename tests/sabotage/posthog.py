@@ -23,6 +23,17 @@ def sql(statement: str) -> str:
     return f'runuser -u postgres -- psql -Xqd posthog -v ON_ERROR_STOP=1 -c "{statement}"'
 
 
+# By the web service's own user, who owns the tables.
+KEEP_FOR_EVER = """podman exec -i hedgerow-web python3 - <<'END'
+import http.client, os, ssl
+told = os.environ
+context = ssl.create_default_context(cafile=told["CLICKHOUSE_CA"])
+link = http.client.HTTPSConnection(told["CLICKHOUSE_HOST"], 8443, timeout=30, context=context)
+names = {"X-ClickHouse-User": told["CLICKHOUSE_USER"], "X-ClickHouse-Key": told["CLICKHOUSE_PASSWORD"]}
+link.request("POST", "/", "ALTER TABLE posthog.events REMOVE TTL", names)
+assert link.getresponse().status == 200
+END"""
+
 TOGETHER = True
 
 # Rows that somebody changes "for a moment", as a forum tells her to.
@@ -34,6 +45,11 @@ SETTINGS = {
     "posthog.ai-off": sql("update posthog_organization set is_ai_data_processing_approved = true"),
     "posthog.ip-discarded": sql("update posthog_team set anonymize_ips = false"),
     "posthog.recordings-masked": sql("update posthog_team set session_recording_masking_config = null"),
+    # What the page for an instance's settings does: it wins over what the services were started with.
+    "posthog.mail-relay": sql(
+        "insert into posthog_instancesetting (key, raw_value) values ('constance:posthog:EMAIL_ENABLED', 'true'),"
+        " ('constance:posthog:EMAIL_HOST', to_json('smtp.vendor.example'::text))"
+    ),
     "posthog.keys-scoped": sql(
         "insert into posthog_personalapikey (id, user_id, label, secure_value, mask_value, scopes)"
         " select 'intern', min(id), 'for the dashboard', 'sha256$0', 'phx_...', '{*}' from posthog_user"
@@ -42,6 +58,7 @@ SETTINGS = {
 
 SABOTAGE = {
     **SETTINGS,
+    "clickhouse.retention": KEEP_FOR_EVER,
     "posthog.healthy": "systemctl stop hedgerow-worker.service",
     "posthog.no-published-defaults": (
         f"sed -i '/target=LICENSE_SECRET_KEY/d' {WEB}; " + add("Environment=LICENSE_SECRET_KEY=license-so-secret")
@@ -63,5 +80,5 @@ SABOTAGE = {
 COMPANIONS = {
     # A side-car ends with its service.
     "posthog.healthy": {"sidecars.confined"},
-    "posthog.sign-up-closed": set(SETTINGS),
+    "posthog.sign-up-closed": set(SETTINGS) - {"posthog.mail-relay"},
 }

@@ -84,3 +84,12 @@ def test_a_secret_has_its_length_and_is_safe_everywhere(kind: str, length: int) 
 
 def test_what_is_there_is_kept() -> None:
     assert complete({"a": {"b": "old"}}, {"a.b": "password", "a.c": "salt"})["a"]["b"] == "old"
+
+
+def test_a_secret_that_was_brought_is_kept_until_it_is_not_declared(deployment: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("of the relay\n")
+    ensure(deployment, WANTED, SERVERS, brought={"mail_password": file}, at=NOW)
+    assert Vault.of(deployment).read(deployment.secrets)["brought"] == {"mail_password": "of the relay"}
+    ensure(deployment, WANTED, SERVERS, at=NOW)
+    assert "brought" not in Vault.of(deployment).read(deployment.secrets)

@@ -126,6 +126,10 @@ KEYS = {
     "kind is missing": Case(LAB.replace("kind: lab", ""), 3, "target.kind", "is missing", "kind: onprem"),
     "backup is for later": lab("backup: {to: x}\n", 4, "backup", "not in this release", "remove this key"),
     "contact is for later": lab("tls: {contact: a@b.example}\n", 4, "tls.contact", "not in this release", "acme"),
+    "single sign-on is not upstream's": lab("sign_on: {kind: oidc}\n", 4, "sign_on", "not in this release", "licence"),
+    "single sign-on elsewhere": lab(
+        "access: {sign_on: {kind: saml}}\n", 4, "access.sign_on", "not in this release", "interface_certificates"
+    ),
     "properties are for later": lab(
         "privacy: {drop_properties: [name]}\n", 4, "privacy.drop_properties", "not in this release", "before_send"
     ),

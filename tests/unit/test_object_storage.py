@@ -13,7 +13,7 @@ from hedgerow.declaration import Declaration, DeclarationError, load, parse
 from hedgerow.deployment import Deployment
 from hedgerow.hosts import Host
 from hedgerow.images import table_of
-from hedgerow.object_storage import outside_store
+from hedgerow.object_storage import SECRET, outside_store
 from hedgerow.preflight import load_of
 from hedgerow.secrets import Vault
 from hedgerow.stack import LockedImage, Stack
@@ -77,7 +77,7 @@ def test_its_users_are_told_where_it_is_and_as_whom(made: Stack) -> None:
     assert recorder["hosts"]["s3.acme.example"] == "192.0.2.50"
     assert "s3.acme.example" not in str(row(made, "capture"))
     key = web["secrets"]["OBJECT_STORAGE_SECRET_ACCESS_KEY"]
-    assert made.posthog_secrets(HOST[0])[key] == "{{ vault.objects.outside }}"
+    assert made.posthog_secrets(HOST[0])[key] == "{{ vault.brought.object_storage_key }}"
 
 
 def test_only_its_users_get_through_the_firewall(made: Stack) -> None:
@@ -92,8 +92,10 @@ def test_the_secret_goes_from_its_file_into_the_vault(tmp_path: Path, monkeypatc
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     deployment = Deployment("acme")
     for value in ("first", "changed"):
-        ensure(deployment, {}, {}, brought={"objects.outside": value})
-        assert Vault.of(deployment).read(deployment.secrets)["objects"] == {"outside": value}
+        file = tmp_path / "key"
+        file.write_text(value)
+        ensure(deployment, {}, {}, brought={SECRET: file})
+        assert Vault.of(deployment).read(deployment.secrets)["brought"] == {SECRET: value}
     assert "changed" not in deployment.secrets.read_text()
 
 

@@ -44,7 +44,7 @@ access:
   administrators: [{{name: jane, ssh_keys: ["{KEY} jane@acme.example"]}}]
   interface_from: [controller, 198.51.100.0/24]
   ingest_from: [any]
-  outbound_to: [{{to: 203.0.113.80, port: 443, why: "mail relay"}}]
+  outbound_to: [{{to: 203.0.113.80, port: 443, why: "a destination"}}]
 posthog:
   organization: "Acme {{{{ lookup('pipe', 'id') }}}}"
   images:
@@ -55,6 +55,7 @@ posthog:
     kafka: registry.acme.example/redpanda@sha256:{"e" * 64}
     seaweedfs: registry.acme.example/seaweedfs@sha256:{"8" * 64}
     feature_flags: registry.acme.example/feature-flags@sha256:{"f" * 64}
+mail: {{host: smtp.acme.example, address: 203.0.113.25, user: posthog, password_file: pw, from: ph@acme.example}}
 time_servers: [time.acme.example]
 updates: {{reboot: true, reboot_time: "04:15"}}
 """,

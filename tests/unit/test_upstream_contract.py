@@ -41,6 +41,7 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
     "SECURE_COOKIES": (DJANGO, "posthog/settings/access.py; kept on"),
     "SESSION_COOKIE_AGE": (DJANGO, "posthog/settings/web.py; its default is fourteen days"),
     "LICENSE_SECRET_KEY": (DJANGO, "posthog/settings/web.py; its default is published"),
+    "EMAIL_ENABLED": (DJANGO, "posthog/settings/dynamic_settings.py; its default is on"),
     "DATABASE_URL": (DJANGO, "posthog/settings/data_stores.py; else it is put together from parts that cannot say TLS"),
     "CLICKHOUSE_HOST": (DJANGO, "posthog/settings/data_stores.py"),
     "CLICKHOUSE_DATABASE": (DJANGO, "posthog/settings/data_stores.py"),

@@ -32,12 +32,13 @@ PROJECTS = {"anonymize_ips": True, "session_recording_masking_config": {"maskAll
 PODMAN = f"""#!{sys.executable}
 import json, re, sys
 from pathlib import Path
-row = Path(__file__).with_name("row")
+row, mail = (Path(__file__).with_name(name) for name in ("row", "mail"))
 assert sys.argv[1:] == ["exec", "--interactive", "hedgerow-web", "python3", "-"], sys.argv
 wanted, write = json.loads(re.search("json.loads\\\\('(.*)'\\\\)", sys.stdin.read())[1])
 found = json.loads(row.read_text())
-print(json.dumps([found]))
+print(json.dumps([[found], mail.read_text().split() if mail.exists() else []]))
 if write:
+    mail.unlink(missing_ok=True)
     row.write_text(json.dumps(found | wanted))
 """
 Run = Callable[..., dict[str, Any]]
@@ -186,6 +187,13 @@ def test_saving_renews_what_upstream_caches_of_a_column(posthog: PostHog, column
     columns.write_text(json.dumps({"plugins_access_level": 0, "session_cookie_age": 1209600}))
     assert run()["changes"] == ["organization: session_cookie_age"]
     assert posthog.changed == ["PATCH /api/organizations/@current/"]
+
+
+def test_what_the_instance_says_of_mail_is_deleted_and_must_be_forgotten(columns: Path, run: Run) -> None:
+    assert run()["stale"] is False
+    columns.with_name("mail").write_text("constance:posthog:EMAIL_HOST")
+    assert run(check=True)["changes"] == run()["changes"] == ["instance: constance:posthog:EMAIL_HOST"]
+    assert not run()["changed"]
 
 
 @pytest.mark.parametrize("converged", [False, True])
