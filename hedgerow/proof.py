@@ -24,7 +24,7 @@ from hedgerow.images import digests, table_of
 from hedgerow.preflight import load_of
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
-from hedgerow.sheet import Declared, Peer, Relay, Sheet
+from hedgerow.sheet import UNREADABLE, Declared, Peer, Relay, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
