@@ -6,18 +6,21 @@ import os
 import sys
 from importlib import import_module
 
-from stand_in import health
+from stand_in import health, optional_health, optional_settings
+from stand_in.optional_settings import read_optional
 from stand_in.settings import NEEDS, SettingsError, read_settings
+
+SERVICES = (*NEEDS, *optional_settings.NEEDS)
 
 
 def main(words: list[str]) -> int:
     """Run one command until SIGTERM; return its exit code."""
     match words:
-        case ["health", service] if service in NEEDS:
-            return health.ask(service, os.environ)
-        case [service] if service in NEEDS:
+        case ["health", service] if service in SERVICES:
+            return (health if service in NEEDS else optional_health).ask(service, os.environ)
+        case [service] if service in SERVICES:
             try:
-                settings = read_settings(service, os.environ)
+                settings = (read_settings if service in NEEDS else read_optional)(service, os.environ)
             except SettingsError as error:
                 print(f"stand-in: {error}", file=sys.stderr)
                 return 1
@@ -28,7 +31,7 @@ def main(words: list[str]) -> int:
                 print(f"stand-in: {error}", file=sys.stderr)
                 return 1
             return 0
-    print(f"{__doc__}\nServices: {', '.join(NEEDS)}", file=sys.stderr)
+    print(f"{__doc__}\nServices: {', '.join(SERVICES)}", file=sys.stderr)
     return 2
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from stand_in.cache import Cache
 
 INCOMING, ROWS = "events_plugin_ingestion", "clickhouse_events_json"
+# Exceptions have a way of their own, by which each comes to an issue (rust/capture: Destination, exception topic).
+EXCEPTION, EXCEPTIONS = "$exception", "ingestion-errortracking-main"
 GROUP = "events-ingestion-consumer"
 SECONDS = 10.0
 MOST = 200
@@ -115,7 +117,10 @@ class Intake:
 
     def put(self, events: Sequence[Event]) -> None:
         """Send events on. Raises LogError."""
-        self.log.put(self.topic, [(_key(event), envelope(event)) for event in events])
+        for topic in (self.topic, EXCEPTIONS):
+            chosen = [event for event in events if (event.event == EXCEPTION) is (topic == EXCEPTIONS)]
+            if chosen:
+                self.log.put(topic, [(_key(event), envelope(event)) for event in chosen])
 
 
 def _key(event: Event) -> str:

@@ -93,6 +93,8 @@ class Settings:
     backend_seconds: float = 5.0
     metrics_port: int = 0
     live_events: str = ""
+    destinations: str = ""
+    jobs_url: str = ""
 
 
 def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
@@ -104,7 +106,8 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
     else:
         wrong += [f"REDIS_URL: {fault}" for fault in cache_faults(cache)]
     database = next((name for name in NEEDS[service] if name.endswith("DATABASE_URL")), "")
-    wrong += [f"{database}: {fault}" for fault in database_faults(environment.get(database, ""))]
+    for each in filter(None, (database, "CYCLOTRON_DATABASE_URL")):
+        wrong += [f"{each}: {fault}" for fault in database_faults(environment.get(each, ""))]
     mode = environment.get("CAPTURE_MODE", "events")
     if service == "capture" and mode not in CAPTURE_MODES:
         wrong.append(f"CAPTURE_MODE is neither of {', '.join(CAPTURE_MODES)}")
@@ -113,7 +116,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         wrong.append(f"{secret} has fewer than 50 characters")
     if service in ("capture", "ingestion", "ingestion-sessionreplay", "property-defs-rs"):
         wrong += log_faults(environment)
-    wrong += persons_faults(environment)
+    wrong += way_faults(environment)
     if service == "property-defs-rs":
         # Upstream's own defaults: it would look, and write nothing down.
         wrong += [f"{name} is not false" for name in ("SKIP_WRITES", "SKIP_READS") if _flag(environment, name, True)]
@@ -161,6 +164,8 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         backend_seconds=int(environment.get("BACKEND_TIMEOUT_MS", "5000")) / 1000,
         metrics_port=int(environment.get("METRICS_PORT", METRICS_PORTS.get(service, 0))),
         live_events=environment.get("LIVESTREAM_HOST", ""),
+        destinations=environment.get("CDP_API_URL", ""),
+        jobs_url=environment.get("CYCLOTRON_DATABASE_URL", ""),
     )
 
 
@@ -183,21 +188,23 @@ def plain_cache_faults(url: str) -> list[str]:
     faults = [
         "" if parts.scheme == "redis" else "the scheme is not redis, and upstream's client knows public CAs alone",
         "" if parts.username and parts.password else "no user and password",
-        "" if _loopback(parts.hostname or "") else "not on the own loopback, and plain",
+        "" if on_loopback(parts.hostname or "") else "not on the own loopback, and plain",
     ]
     return [fault for fault in faults if fault]
 
 
-def persons_faults(environment: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with the way to the persons service: plain to a side-car on the own loopback, or none."""
+def way_faults(environment: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with the ways to other services: plain to a side-car on the own loopback, or none."""
     places = {
         "PERSONHOG_ADDR": environment.get("PERSONHOG_ADDR", ""),
         "REPLICA_URL": environment.get("REPLICA_URL", ""),
+        "CDP_API_URL": environment.get("CDP_API_URL", ""),
+        "ERROR_TRACKING_CYMBAL_BASE_URL": environment.get("ERROR_TRACKING_CYMBAL_BASE_URL", ""),
     }
     return [
         f"{name}: not on the own loopback, and plain"
         for name, place in places.items()
-        if place and not _loopback(place.removeprefix("http://").rpartition(":")[0])
+        if place and not on_loopback(place.removeprefix("http://").rpartition(":")[0])
     ]
 
 
@@ -231,7 +238,7 @@ def log_faults(environment: Mapping[str, str]) -> list[str]:
     if not hosts:
         return []
     if environment.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") == "PLAINTEXT":
-        far = [host for host in _words(hosts) if not _loopback(host.rpartition(":")[0])]
+        far = [host for host in _words(hosts) if not on_loopback(host.rpartition(":")[0])]
         return [f"KAFKA_HOSTS: {host} is not on the own loopback, and plain" for host in far]
     wrong = [f"{name} is not set" for name in LOG if not environment.get(name)]
     if environment.get("KAFKA_SECURITY_PROTOCOL") != "SASL_SSL":
@@ -241,7 +248,8 @@ def log_faults(environment: Mapping[str, str]) -> list[str]:
     return wrong
 
 
-def _loopback(host: str) -> bool:
+def on_loopback(host: str) -> bool:
+    """Say whether a name stands for this container itself."""
     try:
         return socket.gethostbyname(host).startswith("127.")
     except OSError:
@@ -269,7 +277,7 @@ def playing_faults(environment: Mapping[str, str]) -> list[str]:
     if not url:
         return []
     wrong = [] if environment.get("RECORDING_API_JWT_SECRET") else ["RECORDING_API_JWT_SECRET is not set"]
-    near = _loopback(urlsplit(url).hostname or "")
+    near = on_loopback(urlsplit(url).hostname or "")
     return wrong + ([] if near else ["RECORDING_API_URL: not on the own loopback, and plain"])
 
 

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Json
 from psycopg_pool import ConnectionPool
 
-from stand_in import persons_tables
+from stand_in import optional_tables, persons_tables
 from stand_in.ingest import Event
 from stand_in.records import Newcomer, Row, TakenError, Wanted
 from stand_in.replay import EVENT as REPLAY
@@ -136,6 +136,7 @@ class Store:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             db.execute(SCHEMA)
             db.execute(persons_tables.SCHEMA)
+            db.execute(optional_tables.SCHEMA)
             for role in self.roles:
                 db.execute(sql.SQL(GRANTS).format(role=sql.Identifier(role)))
 

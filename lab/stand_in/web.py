@@ -23,13 +23,17 @@ from stand_in.both_stores import StoreWithAnalytics
 from stand_in.cache import Cache, connect
 from stand_in.calls import Persons
 from stand_in.guard import CSRF, cookie, csrf_fault, fault, refusal
+from stand_in.hog_functions import HogFunctions
+from stand_in.jobs import Jobs
 from stand_in.objects import Objects, ObjectsError
+from stand_in.optional_tables import Tables
 from stand_in.people import People
 from stand_in.playing import PlayingError, Recordings, snapshots
 from stand_in.records import Wanted
 from stand_in.serving import serve
 from stand_in.settings import Settings
 from stand_in.store import Store
+from stand_in.symbol_sets import SymbolSets
 
 HEALTH = ("/_health", "/_readyz", "/_readiness", "/_livez")
 START_SECONDS = 60
@@ -62,6 +66,9 @@ class Web:
             if settings.recording_api_url
             else None
         )
+        tables = Tables(store.pool)
+        self.hog_functions = HogFunctions(self.api, tables if settings.destinations else None, settings.destinations)
+        self.symbol_sets = SymbolSets(self.api, tables, self.objects)
         self.people = People(self.api, Persons(settings.persons) if settings.persons else None)
 
     def start(self) -> None:
@@ -70,6 +77,7 @@ class Web:
         while True:
             try:
                 self.store.prepare()
+                self._prepare_jobs()
                 if tokens := self.store.tokens():
                     self.cache.know(tokens)
                 return
@@ -78,6 +86,13 @@ class Web:
                     raise
                 print(f"stand-in web: {type(error).__name__}: {error}; trying again", file=sys.stderr)
                 time.sleep(1)
+
+    def _prepare_jobs(self) -> None:
+        """Make the table of jobs, whose owner we are, as upstream's bin/migrate does in this container."""
+        if self.settings.jobs_url:
+            jobs = Jobs(self.settings.jobs_url)
+            jobs.prepare()
+            jobs.close()
 
     def answer(self, request: Request) -> Reply:
         """Answer one request."""
@@ -126,6 +141,9 @@ class Web:
             ("GET", project): api.project,
             ("PATCH", project): administration.change_project,
             ("GET", f"{project}/events"): api.events,
+            ("POST", f"{project}/error_tracking/symbol_sets"): self.symbol_sets.create,
+            ("POST", f"{project}/hog_functions"): self.hog_functions.create,
+            ("POST", f"{project}/hog_functions/([^/]+)/invocations"): self.hog_functions.invoke,
             ("GET", f"{project}/session_recordings/([^/]+)"): self.recording,
             ("GET", f"{project}/session_recordings/([^/]+)/snapshots"): self.snapshots,
             ("GET", f"{project}/persons"): self.people.persons,
