@@ -137,12 +137,19 @@ def to_the_relay(declared: Declared) -> list[str]:
 
 
 def trial(sheet: Sheet) -> str:
-    """Return the question what a container reaches: ourselves, the hosts' own doors, a cloud's metadata, the stores."""
+    """Return the question what a container reaches: ourselves, the hosts' own doors, a cloud's metadata, the stores.
+
+    What is declared outside is tried from every container too: only those that deliver there may.
+    """
     declared = sheet.declared
     gateways = [str(ipaddress.ip_network(subnet)[1]) for subnet in declared.app_subnets]
     doors = [(at, declared.ssh_port) for at in (*gateways, *(peer.private_address for peer in declared.hosts))]
     ours = [(sheet.controller, port) for port in (22, 443, *MAIL_PORTS)]
-    forbidden = [place for place in (*ours, METADATA, *doors) if not _declared(place, declared.outbound_to)]
+    outside = {
+        "places": [place for place in map(_within, declared.outbound_to) if place],
+        "covered": [place for place in (*ours, METADATA, *doors) if _declared(place, declared.outbound_to)],
+        "containers": [OURS + name for name in declared.outbound_services],
+    }
     ways: dict[str, list[tuple[str, int]]] = {}
     for service, _, address, port in declared.hops:
         ways.setdefault(OURS + service, []).append((address, port))
@@ -150,7 +157,17 @@ def trial(sheet: Sheet) -> str:
         # Tried from everywhere: from the places of those that send, and from all others as from strangers.
         for service in set(SENDERS) & set(declared.services):
             ways.setdefault(OURS + service, []).append((declared.mail.address, declared.mail.port))
-    return program("from_inside", json.dumps(forbidden), json.dumps(ways))
+    return program("from_inside", json.dumps([*ours, METADATA, *doors]), json.dumps(ways), json.dumps(outside))
+
+
+def _within(declared: str) -> tuple[str, int] | None:
+    """Return one place in what was declared; None for IPv6, which containers do not have."""
+    network, _, port = declared.rpartition(":")
+    try:
+        hosts = ipaddress.IPv4Network(network, strict=False)
+    except ValueError:
+        return None
+    return str(hosts[min(1, hosts.num_addresses - 1)]), int(port)
 
 
 def _declared(place: tuple[str, int], outbound_to: Sequence[str]) -> bool:

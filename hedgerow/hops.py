@@ -19,6 +19,9 @@ from hedgerow.service_rows import Service, Table
 POSTGRES_PORT = 5432
 VALKEY_PORT = 6379
 EDGE_USER = "www-data"
+EDGE = "edge"
+EDGE_PORT = 443
+NATIVE_STORES = (("postgres", "PostgreSQL", POSTGRES_PORT), ("valkey", "Valkey", VALKEY_PORT))
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -76,6 +79,9 @@ def hops(table: Table, hosts: Sequence[Host]) -> list[Hop]:
         found += [Hop(row.name, address(table, row), store, data, port) for store, port in ports]
         for other in map(table.service, row.uses):
             found += [Hop(row.name, address(table, row), other.name, at[other.tier], port) for port in entries(other)]
+        if row.opens_pages:
+            edge = playing(hosts, "edge")[0].private_address
+            found.append(Hop(row.name, address(table, row), EDGE, edge, EDGE_PORT))
     return found
 
 
@@ -90,6 +96,11 @@ def asked_by_edge(table: Table) -> list[Service]:
     return [table.service(name) for name in names]
 
 
+def browsers(table: Table, hosts: Sequence[Host], host: Host) -> list[str]:
+    """Return from where the edge on `host` sees the services come that open its pages."""
+    return _clients(table, hosts, host, EDGE)
+
+
 def origins(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> list[str]:
     """Return from where a data host sees a service come.
 
@@ -100,11 +111,17 @@ def origins(table: Table, hosts: Sequence[Host], host: Host, row: Service) -> li
     return [f"{own if each.name == host.name else each.private_address}/32" for each in playing(hosts, row.tier)]
 
 
+def ways_out(table: Table) -> list[str]:
+    """Return the addresses of the services that may connect to what the declaration names outside."""
+    return [f"{address(table, row)}/32" for row in table.services if row.outbound]
+
+
 def needs(table: Table, hosts: Sequence[Host], host: Host) -> Needs:
     """Return what the host's firewall must let through for the stack."""
     if not table.services:
         return Needs([], [], [], [])
-    inbound = _to_native_stores(table, hosts, host) if "data" in host.roles else []
+    inbound = _to_native(table, hosts, host, NATIVE_STORES) if "data" in host.roles else []
+    inbound += _to_native(table, hosts, host, ((EDGE, "the edge", EDGE_PORT),)) if "edge" in host.roles else []
     outbound: Rows = []
     forward: Rows = []
     published: Rows = []
@@ -163,10 +180,10 @@ def edge_address(table: Table, hosts: Sequence[Host], host: Host, row: Service) 
     return playing(hosts, row.tier)[0].private_address
 
 
-def _to_native_stores(table: Table, hosts: Sequence[Host], host: Host) -> Rows:
-    """Return the rules that let the services in to PostgreSQL and Valkey, each store its own clients."""
+def _to_native(table: Table, hosts: Sequence[Host], host: Host, natives: Sequence[tuple[str, str, int]]) -> Rows:
+    """Return the rules that let the services in to what runs on the host itself, to each its own clients."""
     rules = []
-    for store, title, port in (("postgres", "PostgreSQL", POSTGRES_PORT), ("valkey", "Valkey", VALKEY_PORT)):
+    for store, title, port in natives:
         why = f"services reach {title}"
         here = {
             row.network: [each for each in _clients(table, hosts, host, store) if _within(table, row.network, each)]

@@ -111,6 +111,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         tls=declaration.tls.certificate,
         own_kernel=all(host.machine != "container" for host in site.hosts),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
+        outbound_services=tuple(row.name for row in running if row.outbound),
         public_sharing=access.public_sharing,
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,

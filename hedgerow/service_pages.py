@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hedgerow.deployment import REPOSITORY, write_file
-from hedgerow.hops import Hop, entries, hops
+from hedgerow.hops import EDGE, Hop, entries, hops
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Service, Table
 from hedgerow.services import load_table
@@ -51,14 +51,14 @@ def _picture(table: Table, ways: list[Hop]) -> Iterator[str]:
         yield f"  edge -->|mutual TLS| {name}"
     stores = Stores(table, HOST)
     for service, store in dict.fromkeys((way.service, way.store) for way in ways):
-        shape = store if _has_door(table, store) else f"{store}[({store})]"
+        shape = store if store == EDGE or _has_door(table, store) else f"{store}[({store})]"
         yield f"  {service} -->|{'mutual TLS' if stores.by_certificate(store) else 'TLS'}| {shape}"
     yield from ("```", "")
 
 
 def _has_door(table: Table, name: str) -> bool:
     """Tell whether who is asked is a service of the application, and not a store."""
-    return name not in NATIVE and bool(table.service(name).door)
+    return name not in (*NATIVE, EDGE) and bool(table.service(name).door)
 
 
 def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
@@ -84,7 +84,11 @@ def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
     if row.door:
         admitted = ", ".join(Stores(table, HOST).admitted(row)) or "nobody"
         yield f"- **lets in**: by certificate, at its side-car's door ({row.door}): {admitted}"
-    for store in dict.fromkeys(way.store for way in ways if way.service == row.name):
+    if row.outbound:
+        yield "- **delivers to**: what `access.outbound_to` names, and nothing else outside"
+    if row.opens_pages:
+        yield "- **opens pages of**: the edge (TLS, the public name verified)"
+    for store in dict.fromkeys(way.store for way in ways if way.service == row.name and way.store != EDGE):
         yield f"- **asks**: {_way(table, row, store)}"
     yield ""
 

@@ -52,9 +52,10 @@ class Health:
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
 class Postgres:
-    """The database a service's role may enter. The `owner` makes and changes its tables; others use them.
+    """The database a service's role may enter, and those `beside` it that it needs as well.
 
-    All of them, or just those that it `reads` and `writes`.
+    The `owner` makes and changes the tables in all of them; others use them: all of them, or in `database` just those
+    that it `reads` and `writes`.
     """
 
     database: str
@@ -62,6 +63,12 @@ class Postgres:
     owner: bool = False
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """Every database that the role may enter."""
+        return (self.database, *self.beside)
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)
@@ -116,8 +123,10 @@ class Service:
     application that has a port, and say so by its name in `uses`; no other way between two services is open. `volume`
     is the one folder where it keeps data; `clickhouse` gives it a user of its own there, `objects` a key of its own in
     object storage: bucket -> what it may do there. A store with `certificates` knows its clients by those: a side-car
-    shows them, and `topics` are what a client may do there. With `features` it runs where one of them is declared,
-    without them always. Of what is writable, programs may run from `tmpfs_programs` alone.
+    shows them, and `topics` are what a client may do there. Only an `outbound` service connects to what the declaration
+    names in access.outbound_to: it is what carries data out. One that `opens_pages` connects to the edge. With
+    `features` it runs where one of them is declared, without them always. Of what is writable, programs may run from
+    `tmpfs_programs` alone.
     """
 
     name: str
@@ -145,6 +154,8 @@ class Service:
     volume: str = ""
     clickhouse: bool = False
     certificates: bool = False
+    outbound: bool = False
+    opens_pages: bool = False
     topics: Topics | None = None
     objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     after: tuple[str, ...] = ()

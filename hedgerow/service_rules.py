@@ -14,7 +14,7 @@ from hedgerow.secrets import LENGTHS
 from hedgerow.service_rows import Environment, Service, Table
 
 PLACEHOLDERS = ("domain", "subnet", "gateway", "ca_file", "account")
-STORES = ("postgres", "valkey", "clickhouse", "objects")
+STORES = ("postgres", "postgres_password", "valkey", "clickhouse", "objects")
 OBJECT_ACTIONS = ("Read", "Write", "List", "Tagging")  # of SeaweedFS; nobody is its administrator
 ACCESS = ("ingest", "interface")
 TIERS = ("app", "data")
@@ -41,6 +41,7 @@ def problems(table: Table) -> Iterator[str]:
         yield from _features(table, row)
         yield from _placeholders(table, row)
     yield from _repeats([row.door for row in table.services if row.door], "services", "door")
+    yield from _databases(table)
     yield from _order(table.services)
     yield from _routes(table)
 
@@ -69,6 +70,16 @@ def _images(table: Table) -> Iterator[str]:
         for repository in (image.repository, image.stand_in):
             if "@" in repository or ":" in repository.rpartition("/")[2]:
                 yield f'images.{key}: "{repository}" carries a tag or a digest; the image lock holds those'
+
+
+def _databases(table: Table) -> Iterator[str]:
+    """Yield databases whose tables nobody may make, or more than one."""
+    used = [(name, row) for row in table.services if row.postgres for name in row.postgres.databases]
+    for name in dict.fromkeys(name for name, _ in used):
+        owners = [row.name for each, row in used if each == name and row.postgres and row.postgres.owner]
+        if len(owners) != 1:
+            who = ", ".join(owners) or "nobody"
+            yield f'services.postgres: database "{name}" has {len(owners)} owners ({who}), not one'
 
 
 def _row(table: Table, row: Service) -> Iterator[str]:
@@ -149,8 +160,13 @@ def _secrets(table: Table, row: Service, at: str) -> Iterator[str]:
             yield f'{at}.secrets: "{variable}" is no name of a variable'
         if variable in plain:
             yield f"{at}.secrets.{variable}: also a plain variable; one of them would win by chance"
-        if source == "postgres" and row.postgres is None:
+        kind, _, database = source.partition(".")
+        if kind in ("postgres", "postgres_password") and row.postgres is None:
             yield f"{at}.secrets.{variable}: the row has no `postgres`"
+        elif kind == "postgres" and row.postgres and database not in ("", *row.postgres.databases):
+            yield f'{at}.secrets.{variable}: the row has no database "{database}"'
+        elif kind == "postgres":
+            pass
         elif source == "valkey" and row.valkey is None:
             yield f"{at}.secrets.{variable}: the row has no `valkey`"
         elif source == "clickhouse" and not row.clickhouse:

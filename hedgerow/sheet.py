@@ -40,6 +40,7 @@ class Declared:
     stand-in images run in its place. `services` are those of this host, `all_services` of the whole deployment, `hops`
     every way that those of this host are declared to need: service, store, address, port; `doors` by which services of
     this host are entered: service, port, and the accounts that may. `sidecars` are services beside which one runs.
+    `outbound_services` are those of this host that may reach what `outbound_to` says, and nobody else may.
     `from_images` are files that a service of this host mounts out of an image: service, path there, path in its
     container, the image's digest ("" where the declaration does not know it: a stand-in), and "unversioned" where the
     names in it are changed. `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how
@@ -70,6 +71,7 @@ class Declared:
     sidecars: tuple[str, ...] = ()
     from_images: tuple[tuple[str, str, str, str, str], ...] = ()
     outbound_to: tuple[str, ...] = ()
+    outbound_services: tuple[str, ...] = ()
     public_sharing: bool = False
     discard_ip: bool = True
     mask_inputs: bool = True

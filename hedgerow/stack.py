@@ -223,10 +223,14 @@ class Stack:
         rule = {"proto": "tcp", "ports": [self.outside.port], "from": users, "to": [f"{self.outside.address}/32"]}
         return [{**rule, "passed_on": False, "why": why}]
 
+    def edge_browsers(self, host: Host) -> list[str]:
+        """From where the edge sees the services come that open its pages, as networks."""
+        return hops.browsers(self.table, self.hosts, host)
+
     @property
-    def app_subnets(self) -> list[str]:
-        """Where the containers of the application have their addresses."""
-        return self.table.subnets("app")
+    def ways_out(self) -> list[str]:
+        """The services that may connect to what the declaration names outside, as networks."""
+        return hops.ways_out(self.table)
 
     def _running(self, host: Host) -> list[Service]:
         return [row for row in self.table.services if row.tier in host.roles]
@@ -254,6 +258,10 @@ class Stack:
     def _entrance(self, name: str) -> str:
         """Return what stands for a service in the settings of one that uses it."""
         return f"{name}.{INSIDE}:{hops.entries(self.table.service(name))[0]}"
+
+    def _known_as(self, store: str) -> str:
+        """Return the name by which a service knows whom it asks; the edge has its public one."""
+        return self.domain if store == hops.EDGE else f"{store}.{INSIDE}"
 
     def _service(self, row: Service) -> Row:
         ways = [hop for hop in hops.hops(self.table, self.hosts) if hop.service == row.name]
@@ -285,7 +293,7 @@ class Stack:
             "port": row.port,
             # A store knows itself by the name in its certificate, on its own loopback.
             "hosts": {
-                f"{hop.store}.{INSIDE}": LOOPBACK if self.stores.by_sidecar(row, hop.store) else hop.address
+                self._known_as(hop.store): LOOPBACK if self.stores.by_sidecar(row, hop.store) else hop.address
                 for hop in ways
             }
             | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {})
@@ -335,11 +343,14 @@ def _secret(row: Service, variable: str) -> str:
 
 def _source(row: Service, source: str) -> str:
     name = account(row)
-    if source == "postgres" and row.postgres:
+    kind, _, database = source.partition(".")
+    if source == "postgres_password":
+        return vault(f"postgres.{name}")
+    if kind == "postgres" and row.postgres:
         # libpq: verify-full is the one mode that also checks the name in the certificate.
         return (
             f"postgres://{name}:{vault(f'postgres.{name}')}@postgres.{INSIDE}:{hops.POSTGRES_PORT}"
-            f"/{row.postgres.database}?sslmode=verify-full&sslrootcert={CA_FILE}"
+            f"/{database or row.postgres.database}?sslmode=verify-full&sslrootcert={CA_FILE}"
         )
     if source == "valkey" and row.valkey:
         if row.valkey.sidecar:

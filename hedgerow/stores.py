@@ -31,7 +31,10 @@ class Stores:
     def postgres_databases(self) -> Rows:
         """Databases, each with the one role that owns what is in it."""
         owners = {
-            row.postgres.database: account(row) for row in self.table.services if row.postgres and row.postgres.owner
+            name: account(row)
+            for row in self.table.services
+            if row.postgres and row.postgres.owner
+            for name in row.postgres.databases
         }
         return [{"name": name, "owner": owner} for name, owner in owners.items()]
 
@@ -42,7 +45,7 @@ class Stores:
             {
                 "name": account(row),
                 "password": vault(f"postgres.{account(row)}"),
-                "databases": [row.postgres.database],
+                "databases": list(row.postgres.databases),
                 "connection_limit": row.postgres.connections,
             }
             | {

@@ -25,6 +25,8 @@ Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
 HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall")
+LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
+"""Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 TIER_ROLES = {
     "data": ("postgres", "valkey", "clickhouse", "eventlog", "objectstore", "containers", "sidecars", "posthog"),
     "app": ("containers", "sidecars", "posthog"),
@@ -114,9 +116,11 @@ def packages(host: Host) -> dict[str, list[str]]:
 
 
 def _postgres(site: Site, credentials: Credentials, stack: Stack) -> Values:
+    limits = [role["connection_limit"] for role in stack.stores.postgres_roles]
     return {
         "postgres_listen": ["127.0.0.1", data_host(site).private_address],
         "postgres_clients": stack.stores.data_clients(data_host(site)),
+        "postgres_max_connections": max(LEAST_CONNECTIONS, sum(limits) + SPARE_CONNECTIONS),
         "postgres_databases": stack.stores.postgres_databases,
         "postgres_roles": stack.stores.postgres_roles,
         "postgres_certificate": credentials.certificates["postgres"],
@@ -239,6 +243,7 @@ def _posthog_settings(declaration: Declaration) -> Values:
 
 def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack: Stack) -> Values:
     closed = CLOSED_PATHS if declaration.access.public_sharing else (*CLOSED_PATHS, *SHARING_PATHS)
+    browsers = stack.edge_browsers(edge_host(site))
     private = declaration.tls.certificate == "private"
     return {
         "edge_domain": declaration.domain,
@@ -246,7 +251,8 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_certificate": credentials.certificates["edge"],
         "edge_key": "{{ vault.tls.edge }}",
         "edge_interface_authorities": credentials.callers,
-        "edge_interface_from": list(resolve_sources(declaration.access.interface_from, site.controller)),
+        "edge_interface_from": [*resolve_sources(declaration.access.interface_from, site.controller), *browsers],
+        "edge_browsers": browsers,
         "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
         "edge_services": stack.edge_services(edge_host(site)),
         "edge_client_certificate": credentials.certificates.get(EDGE, ""),
@@ -299,13 +305,15 @@ def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values
 
 
 def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
-    if "app" not in host.roles or not stack.app_subnets:
+    """Return the ways out of the declaration: for the services that deliver outside, and for no other container."""
+    sources = stack.ways_out
+    if "app" not in host.roles or not sources:
         return []
     return [
         {
             "proto": "tcp",
             "ports": [allowed.port],
-            "from": stack.app_subnets,
+            "from": sources,
             "to": [allowed.to],
             "passed_on": False,
             "why": allowed.why or "declared in access.outbound_to",

@@ -35,6 +35,8 @@ access:
       ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8N jane@acme.example"]
   ingest_from: [any]
   interface_certificates: {{ca: staff-ca.pem}}
+  outbound_to: ["203.0.113.80:8443"]
+features: [session-replay, feature-flags, error-tracking, destinations, batch-exports, live-events, screenshots]
 mail: {{host: smtp.acme.example, address: 192.0.2.25, user: posthog, password_file: mail-password, from: a@b.example}}
 """
 # The order of the design: the virgin host first, then the flow, then what needs an installed host.

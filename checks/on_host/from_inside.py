@@ -1,5 +1,7 @@
 # Connections tried from inside every container's own network. Arguments, as JSON: a list of [address, port] that may
 # not be reached (to which this host's name servers and gateway are added), and for each container those it must reach.
+# A third one says what is declared outside: `places` to try, those `covered` among the forbidden, and the `containers`
+# that may go there; for all others both are forbidden.
 # The stores of other containers and whatever they themselves listen on may not be reached either: those are `others`.
 # Prints, for each container and place, "open", "refused", "silent", or "sent" where no answer came but the packet
 # left (only then the kernel tracks its connection), and what the stores answer to a client that speaks in the clear.
@@ -18,6 +20,9 @@ from pathlib import Path
 SECONDS = 0.7
 TRIES = 50
 forbidden = [tuple(place) for place in json.loads(sys.argv[1])]
+declared = json.loads(sys.argv[3])
+outside = [tuple(place) for place in declared["places"]]
+covered = {tuple(place) for place in declared["covered"]}
 allowed = {name: [tuple(place) for place in places] for name, places in json.loads(sys.argv[2]).items()}
 # A PostgreSQL start-up message without a request for TLS, and a question to a name server for ". NS".
 STARTUP = b"user\0hedgerow_nobody\0database\0postgres\0\0"
@@ -34,7 +39,7 @@ forbidden = list(dict.fromkeys(forbidden))
 running = subprocess.run(
     ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
 ).stdout.decode()
-seen, others, said, flows, waiting = {}, {}, {}, {}, selectors.DefaultSelector()
+seen, others, leaving, said, flows, waiting = {}, {}, {}, {}, {}, selectors.DefaultSelector()
 CONNECTIONS = Path("/proc/1/net/nf_conntrack")  # the host's, also while this process is in a container's network
 
 
@@ -135,7 +140,9 @@ for name, pid in pids.items():
     mine = allowed.get(name, [])
     strange = (stores | {place for other in pids if other != name for place in listening[other]}) - {*mine}
     others.update((f"{name}: tcp {place[0]}:{place[1]}", place) for place in strange)
-    for place in dict.fromkeys((*mine, *forbidden, *sorted(strange))):
+    if name in declared["containers"]:
+        leaving.update((f"{name}: tcp {place[0]}:{place[1]}", place) for place in (*outside, *covered))
+    for place in dict.fromkeys((*mine, *forbidden, *outside, *sorted(strange))):
         send(name, place, "tcp")
         if place[1] == 53:
             send(name, place, "udp")
@@ -147,4 +154,5 @@ for flow in tracked() & flows.keys():
     if seen[flows[flow]] == "silent":
         seen[flows[flow]] = "sent"
 between = {key: seen.pop(key) for key in others}
-print(json.dumps({"containers": len(pids), "seen": seen, "between": between, "said": said}))
+out = {key: seen.pop(key) for key in leaving if key in seen}
+print(json.dumps({"containers": len(pids), "seen": seen, "between": between, "outside": out, "said": said}))

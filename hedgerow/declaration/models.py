@@ -219,6 +219,12 @@ class Images(Model):
     personhog_replica: Image | None = _image("personhog-replica")
     personhog_router: Image | None = _image("personhog-router")
     property_defs: Image | None = _image("property-defs-rs")
+    cyclotron_janitor: Image | None = _image("cyclotron-janitor")
+    cymbal: Image | None = _image("cymbal")
+    temporal: Image | None = Field(
+        default=None, description="Temporal's auto-setup. Default: what upstream's compose names."
+    )
+    browserless: Image | None = Field(default=None, description="The browser. Default: what upstream's compose names.")
 
 
 class Registry(Model):

@@ -219,6 +219,14 @@ def waived_controls_exist(value: dict[str, Any], known: Collection[str]) -> Iter
             yield Wrong((*path, "control"), f"there is no control {shown(name)}", fix)
 
 
+def outbound_is_used(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A way out is for what delivers there; without that nothing would ever take it."""
+    delivering = {"destinations", "batch-exports"}
+    if _get(value, "access", "outbound_to") and not delivering & {*(_get(value, "features") or ())}:
+        fix = "Add destinations or batch-exports to features, or remove it. Mail has its own relay, under mail."
+        yield Wrong(("access", "outbound_to"), "nothing that is declared would connect there", fix)
+
+
 RULES: tuple[Rule, ...] = (
     release_is_carried,
     hosts_differ,
@@ -229,5 +237,6 @@ RULES: tuple[Rule, ...] = (
     mail_is_encrypted,
     images_are_real,
     outbound_differs,
+    outbound_is_used,
     waivers_differ,
 )

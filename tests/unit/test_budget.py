@@ -8,8 +8,7 @@ import pytest
 
 from hedgerow import budget
 from hedgerow.budget import GIB, MIB, Load
-from hedgerow.declaration import parse
-from hedgerow.declaration.models import Declaration
+from hedgerow.declaration import Declaration, parse
 from hedgerow.hosts import Host
 from hedgerow.preflight import load_of
 from hedgerow.services import NO_SERVICES, load_table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import shlex
 import socket
 import ssl
 from dataclasses import replace
@@ -179,9 +180,26 @@ def test_a_process_that_ends_meanwhile_is_left_out():
 def test_declared_ways_out_are_no_failure(outbound_to, left_out):
     sheet = sheet_of()
     sheet = replace(sheet, controller="192.0.2.9", declared=replace(sheet.declared, outbound_to=outbound_to))
-    asked = inside.trial(sheet)
-    assert ('["192.0.2.9", 443]' in asked) is not bool(left_out)
-    assert '["169.254.169.254", 80]' in asked
+    *_, forbidden, _, outside = shlex.split(inside.trial(sheet))
+    covered = [tuple(place) for place in json.loads(outside)["covered"]]
+    assert covered == ([left_out] if left_out else [])
+    assert ["169.254.169.254", 80] in json.loads(forbidden)
+
+
+@pytest.mark.parametrize(
+    ("declared", "place"),
+    [
+        ("198.51.100.7/32:443", ["198.51.100.7", 443]),
+        ("198.51.100.0/24:25", ["198.51.100.1", 25]),
+        ("2001:db8::9/128:443", None),
+    ],
+)
+def test_a_declared_destination_is_tried_and_only_by_those_that_deliver(declared, place):
+    sheet = sheet_of()
+    changed = replace(sheet.declared, outbound_to=(declared,), outbound_services=("plugins",))
+    outside = json.loads(shlex.split(inside.trial(replace(sheet, declared=changed)))[-1])
+    assert outside["places"] == ([place] if place else [])
+    assert outside["containers"] == ["hedgerow-plugins"]
 
 
 @pytest.mark.parametrize(

@@ -279,27 +279,46 @@ NETWORKS = {
     "nobody": lab("access: {ssh_from: []}\n", 4, "access.ssh_from", "nobody could log in", "controller"),
     "no list": lab("access: {ssh_from: 10.0.0.0/8}\n", 4, "access.ssh_from", "a list is wanted", '["10.0.0.0/8"]'),
     "outbound to a name": lab(
-        'access: {outbound_to: ["hooks.acme.example:443"]}\n', 4, "access.outbound_to[0].to", "neither", "not names"
+        'access: {outbound_to: ["hooks.acme.example:443"]}\nfeatures: [destinations]\n',
+        4,
+        "access.outbound_to[0].to",
+        "neither",
+        "not names",
     ),
     "outbound without port": lab(
-        "access: {outbound_to: [198.51.100.7]}\n",
+        "access: {outbound_to: [198.51.100.7]}\nfeatures: [destinations]\n",
         4,
         "access.outbound_to[0]",
         "no address with a port",
         "198.51.100.7:443",
     ),
     "outbound to everywhere": lab(
-        "access: {outbound_to: [{to: 0.0.0.0/0, port: 443}]}\n", 4, "access.outbound_to[0].to", "whole internet", "Name"
+        "access: {outbound_to: [{to: 0.0.0.0/0, port: 443}]}\nfeatures: [destinations]\n",
+        4,
+        "access.outbound_to[0].to",
+        "whole internet",
+        "Name",
     ),
     "outbound through no port": lab(
-        "access: {outbound_to: [{to: 198.51.100.7, port: 0}]}\n", 4, "access.outbound_to[0].port", "no port", "65535"
+        "access: {outbound_to: [{to: 198.51.100.7, port: 0}]}\nfeatures: [batch-exports]\n",
+        4,
+        "access.outbound_to[0].port",
+        "no port",
+        "65535",
     ),
     "outbound twice": lab(
-        'access: {outbound_to: ["198.51.100.7:443", {to: 198.51.100.7, port: 443}]}\n',
+        'access: {outbound_to: ["198.51.100.7:443", {to: 198.51.100.7, port: 443}]}\nfeatures: [destinations]\n',
         4,
         "access.outbound_to[1]",
         "twice",
         "Keep one",
+    ),
+    "outbound for nobody": lab(
+        'access: {outbound_to: ["198.51.100.7:443"]}\nfeatures: [screenshots]\n',
+        4,
+        "access.outbound_to",
+        "nothing that is declared would connect there",
+        "destinations or batch-exports",
     ),
 }
 
@@ -539,7 +558,7 @@ def test_values_come_in_one_spelling() -> None:
         LAB + "access:\n"
         '  ssh_from: [198.51.100.7, "2001:DB8:0::/48", controller]\n'
         '  outbound_to: ["198.51.100.7:443", "[2001:db8::9]:25", {to: 10.0.0.0/8, port: 5432, why: archive}]\n'
-        "updates: {reboot_time: 13:30}\n"
+        "updates: {reboot_time: 13:30}\nfeatures: [destinations]\n"
     )
     assert declaration.access.ssh_from == ("198.51.100.7/32", "2001:db8::/48", "controller")
     assert [(one.to, one.port, one.why) for one in declaration.access.outbound_to] == [

@@ -45,6 +45,7 @@ access:
   interface_from: [controller, 198.51.100.0/24]
   ingest_from: [any]
   outbound_to: [{{to: 203.0.113.80, port: 443, why: "a destination"}}]
+features: [session-replay, feature-flags, destinations]
 posthog:
   organization: "Acme {{{{ lookup('pipe', 'id') }}}}"
   images:

@@ -122,6 +122,18 @@ REFUSED = {
         worker(topics={"reads": ["x"]}),
         "services.worker.topics: who reads has a group, and nobody else",
     ),
+    "a database that it does not enter": (
+        web(secrets={"DATABASE_URL": "postgres.queue"}),
+        'services.web.secrets.DATABASE_URL: the row has no database "queue"',
+    ),
+    "a database that nobody owns": (
+        web(postgres={"database": "app", "connections": 5}),
+        'services.postgres: database "app" has 0 owners (nobody), not one',
+    ),
+    "a database with two owners": (
+        worker(postgres={"database": "jobs", "beside": ["app"], "connections": 5, "owner": True}),
+        'services.postgres: database "app" has 2 owners (web, worker), not one',
+    ),
     "a user without a way": (worker(clickhouse=True), "services.worker.clickhouse: a user without a way there"),
     "a user's password without a user": (
         worker(secrets={"CLICKHOUSE_PASSWORD": "clickhouse"}),
@@ -153,7 +165,7 @@ REFUSED = {
     ),
     "a secret from nowhere": (
         worker(secrets={"TOKEN": "posthog.gone"}),
-        'services.worker.secrets.TOKEN: "posthog.gone" is neither postgres, valkey, clickhouse, objects nor posthog.',
+        'services.worker.secrets.TOKEN: "posthog.gone" is neither postgres, ',
     ),
     "a key to object storage without a way there": (
         worker(uses=["clickhouse", "kafka"], objects={"posthog": ["Read"]}),

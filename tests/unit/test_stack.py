@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from hedgerow.hosts import Host
-from hedgerow.services import NO_SERVICES, load_table
+from hedgerow.services import NO_SERVICES, Table, load_table
 from hedgerow.stack import LockedImage, Stack
 
-TABLE = load_table()
+ALL = load_table()
+TABLE = ALL.only(("session-replay", "feature-flags", "live-events"))
 ONE = (Host("one", "203.0.113.10", "192.0.2.10", "debian"),)
 TWO = (
     Host("front", "203.0.113.10", "192.0.2.10", "debian", roles=("edge", "app")),
@@ -46,6 +47,60 @@ def test_addresses_are_of_the_network_and_nobody_s_twice() -> None:
     found = [ipaddress.ip_address(each["ip"]) for each in stack().posthog_services(ONE[0])]
     assert len(set(found)) == len(found)
     assert all(address in ipaddress.ip_network("10.90.0.0/16") for address in found)
+
+
+def changed(name: str, **values) -> Table:
+    """Return the table with one row changed."""
+    rows = tuple(replace(each, **values) if each.name == name else each for each in TABLE.services)
+    return replace(TABLE, services=rows)
+
+
+def test_a_service_may_have_more_than_one_database() -> None:
+    secrets = {"DATABASE_URL": "postgres", "QUEUE_URL": "postgres.cyclotron", "PASSWORD": "postgres_password"}
+    made = stack(table=changed("web", secrets=secrets))
+    owners = {each["name"]: each["owner"] for each in made.stores.postgres_databases}
+    assert owners == {"posthog": "posthog_web", "cyclotron": "posthog_web"}
+    roles = {each["name"]: each["databases"] for each in made.stores.postgres_roles}
+    assert roles["posthog_web"] == ["posthog", "cyclotron"]
+    assert roles["posthog_worker"] == ["posthog"]
+    held = made.posthog_secrets(ONE[0])
+    assert held["hedgerow-web-database-url"].startswith("postgres://posthog_web:")
+    assert "/posthog?sslmode=verify-full&" in held["hedgerow-web-database-url"]
+    assert "/cyclotron?sslmode=verify-full&" in held["hedgerow-web-queue-url"]
+    assert held["hedgerow-web-password"] == "{{ vault.postgres.posthog_web }}"
+
+
+def test_only_what_delivers_has_a_way_out() -> None:
+    assert stack().ways_out == []
+    assert stack(table=changed("capture", outbound=True)).ways_out == ["10.90.0.12/32"]
+    assert stack(table=ALL.only(("destinations", "batch-exports"))).ways_out == ["10.90.8.30/32", "10.90.0.35/32"]
+    assert stack(table=NO_SERVICES).ways_out == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "seen"), [(ONE, "10.90.11.36/32"), (TWO, "10.90.11.36/32"), (THREE, "192.0.2.11/32")]
+)
+def test_the_browser_reaches_the_edge_by_its_public_name_and_nobody_else_does(hosts, seen) -> None:
+    made = stack(hosts, ALL.only(("screenshots",)), {key: LockedImage(key + DIGEST) for key in ALL.images})
+    edge = next(host for host in hosts if "edge" in host.roles)
+    assert made.edge_browsers(edge) == [seen]
+    assert row("browserless", made)["hosts"]["analytics.acme.example"] == edge.private_address
+    opened = [rule for rule in made.needs(edge).inbound if 443 in rule["ports"]]
+    assert [(rule["from"], rule["interface"]) for rule in opened] == [
+        ([seen], "hedgerow-draw" if seen.startswith("10.") else "")
+    ]
+    assert stack(hosts).edge_browsers(edge) == []
+    assert "analytics.acme.example" not in row("web", made)["hosts"]
+
+
+def test_what_leads_to_a_service_that_is_off_is_left_out() -> None:
+    every = {key: LockedImage(key + DIGEST) for key in ALL.images}
+    off, on = row("worker", stack()), row("worker", stack(table=ALL, images=every))
+    assert not {"CDP_API_URL", "BROWSERLESS_CDP_URL", "HEATMAP_BROWSERLESS_URL"} & off["environment"].keys()
+    assert on["environment"]["CDP_API_URL"] == "http://plugins.hedgerow.internal:18030"
+    assert on["environment"]["BROWSERLESS_CDP_URL"] == "ws://browserless.hedgerow.internal:18036"
+    temporal = stack(table=ALL, images=every).table.service("temporal")
+    assert on["environment"]["TEMPORAL_PORT"] == str(temporal.door)
 
 
 def test_hardened_settings_reach_the_web_service() -> None:
@@ -98,7 +153,8 @@ def test_no_account_is_shared() -> None:
         assert len(set(names)) == len(names)
         assert set(names) <= {f"posthog_{name.replace('-', '_')}" for name in made.services}
     assert "posthog_capture" not in {each["name"] for each in made.stores.postgres_roles}
-    assert made.stores.postgres_databases == [{"name": "posthog", "owner": "posthog_web"}]
+    owners = {each["name"]: each["owner"] for each in made.stores.postgres_databases}
+    assert owners == {"posthog": "posthog_web", "cyclotron": "posthog_web"}
 
 
 FACING = ["posthog_capture", "posthog_replay_capture", "posthog_feature_flags", "posthog_hypercache_server"]

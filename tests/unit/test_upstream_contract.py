@@ -29,7 +29,7 @@ def facts_of(release: str) -> dict[str, Any]:
 
 
 FACTS = facts_of(releases.find().name)
-DJANGO = ("web", "worker")
+DJANGO = ("web", "worker", "temporal-django-worker")
 # Names that upstream's settings read and its compose file does not set: (services, where upstream reads it and why we
 # set it). Modules are upstream's, read on 2026-11-23 and 2026-11-25.
 BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
@@ -70,12 +70,12 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
         "nodejs/src/session-recording/config.ts; its default is the bucket of everything else",
     ),
     "NODE_EXTRA_CA_CERTS": (
-        ("ingestion-sessionreplay", "recording-api"),
+        ("ingestion-sessionreplay", "recording-api", "plugins", "ingestion-error-tracking"),
         "Node.js, doc/api/cli.md; the CA of the stores' certificates",
     ),
     "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),
-    "BIND_HOST": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; its default is IPv6's ::"),
-    "BIND_PORT": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; where its health is asked"),
+    "BIND_HOST": (("property-defs-rs", "cyclotron-janitor"), "rust/*/src/config.rs; its default is IPv6's ::"),
+    "BIND_PORT": (("property-defs-rs", "cyclotron-janitor"), "rust/*/src/config.rs; where its health is asked"),
     "CACHE_CAPACITY": (("property-defs-rs",), "rust/property-defs-rs/src/config.rs; a million takes too much memory"),
     "PERSONHOG_ADDR": (("property-defs-rs",), "rust/property-defs-rs/src/group_type_resolver.rs; else no groups"),
     "RUST_LOG": (("property-defs-rs",), "rust/property-defs-rs/src/main.rs, EnvFilter::from_default_env"),
@@ -83,6 +83,49 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
         ("hypercache-server",),
         "rust/common/hypercache/src/lib.rs, aws_config::defaults: its SDK's own name",
     ),
+    "NODEJS_CAPABILITY_GROUPS": (("plugins",), "nodejs/src/capabilities.ts; else it does what others do as well"),
+    "CYCLOTRON_DATABASE_URL": (
+        ("web",),
+        "rust/bin/migrate-entry, by bin/migrate; else jobs lie among PostHog's tables",
+    ),
+    "ERROR_TRACKING_CYMBAL_BASE_URL": (
+        ("ingestion-error-tracking",),
+        "nodejs/src/ingestion/error-tracking/config.ts; its default is its own loopback",
+    ),
+    "SSL_CERT_FILE": (("cymbal",), "rustls-native-certs, src/lib.rs; the CA of the object storage's certificate"),
+    "TEMPORAL_HOST": (("web", "worker"), "posthog/settings/temporal.py; its side-car's end on the own loopback"),
+    "TEMPORAL_PORT": (DJANGO, "posthog/settings/temporal.py; the door's number"),
+    "TEMPORAL_TASK_QUEUE": (
+        ("temporal-django-worker",),
+        "posthog/settings/temporal.py; the default queue has no exports",
+    ),
+    "TEMPORAL_HEALTH_PORT": (("temporal-django-worker",), "posthog/settings/temporal.py; its default is none"),
+    **dict.fromkeys(
+        ("POSTGRES_TLS_ENABLED", "POSTGRES_TLS_DISABLE_HOST_VERIFICATION", "POSTGRES_TLS_CA_FILE"),
+        (("temporal",), "temporalio/docker-builds docker/auto-setup.sh; TLS for the tool that makes the tables"),
+    ),
+    "POSTGRES_TLS_SERVER_NAME": (
+        ("temporal",),
+        "temporalio/docker-builds docker/auto-setup.sh; whose name is verified",
+    ),
+    "SKIP_DB_CREATE": (("temporal",), "temporalio/docker-builds docker/auto-setup.sh; its role makes no databases"),
+    **dict.fromkeys(
+        ("SQL_TLS_ENABLED", "SQL_CA", "SQL_HOST_VERIFICATION", "SQL_HOST_NAME"),
+        (("temporal",), "temporalio/temporal docker/config_template.yaml; TLS to PostgreSQL, its name verified"),
+    ),
+    **dict.fromkeys(
+        ("DBNAME", "VISIBILITY_DBNAME"),
+        (("temporal",), "temporalio/temporal docker/config_template.yaml; its databases"),
+    ),
+    **dict.fromkeys(
+        ("SQL_MAX_CONNS", "SQL_MAX_IDLE_CONNS", "SQL_VIS_MAX_CONNS", "SQL_VIS_MAX_IDLE_CONNS"),
+        (("temporal",), "temporalio/temporal docker/config_template.yaml; its role's sessions are counted"),
+    ),
+    "BIND_ON_IP": (("temporal",), "temporalio/docker-builds docker/entrypoint.sh; others come in by its door"),
+    "HOST": (("browserless",), "browserless/browserless src/config.ts; others come in by its door"),
+    "PORT": (("browserless",), "browserless/browserless src/config.ts; its default, said"),
+    "CONCURRENT": (("browserless",), "browserless/browserless src/config.ts; its default takes more than its memory"),
+    "HOME": (("browserless",), "man-pages/environ(7); what the browser keeps, it keeps where it can write"),
 }
 # Upstream's services that the distribution's packages stand in for.
 REPLACED = {
@@ -95,27 +138,24 @@ REPLACED = {
     ),
     "redis7": "Valkey of the distribution, for the same reason",
 }
-# Upstream's services that are not deployed yet: since when we know, and what is missing meanwhile.
-NOT_YET: dict[str, tuple[str, str]] = {
-    "plugins": ("2026-11-23", "destinations; comes with the egress rules for them"),
-    "ingestion-error-tracking": ("2026-11-23", "reads the event log"),
-    "ingestion-logs": ("2026-11-23", "reads the event log"),
-    "ingestion-traces": ("2026-11-23", "reads the event log"),
-    "browserless": ("2026-11-23", "pictures for exports"),
-    "asyncmigrationscheck": ("2026-11-23", "runs once, for clickhouse"),
-    "temporal": ("2026-11-23", "batch exports"),
-    "elasticsearch": ("2026-11-23", "temporal's own"),
-    "temporal-admin-tools": ("2026-11-23", "temporal's own"),
-    "temporal-ui": ("2026-11-23", "temporal's own; nothing that faces people without its own sign-in"),
-    "temporal-django-worker": ("2026-11-23", "batch exports"),
-    "cyclotron-janitor": ("2026-11-23", "destinations"),
-    "cymbal": ("2026-11-23", "error tracking; reads the event log"),
+# Upstream's services that nothing here needs.
+LEFT_OUT = {
+    "elasticsearch": "Temporal's index is in PostgreSQL (ENABLE_ES: false; upstream's compose runs it for nothing)",
+    "temporal-ui": "shows every workflow to whoever opens it: it has no sign-in of its own",
+    "temporal-admin-tools": "a shell to Temporal; the image of temporal has the same tools",
+    "ingestion-logs": "nothing feeds it: capture-logs is in none of upstream's compose files",
+    "ingestion-traces": "nothing feeds it, for the same reason",
+    "asyncmigrationscheck": "replicas: 0 upstream; web's own start (bin/migrate) runs the same check",
 }
+# Upstream's services that are not deployed yet: since when we know, and what is missing meanwhile.
+NOT_YET: dict[str, tuple[str, str]] = {}
 # A store of ours that answers for one in REPLACED.
 STORES = {"objectstorage": "seaweedfs"}
 SOURCE = "./posthog/"
+APART = NOT_YET.keys() | REPLACED.keys() | LEFT_OUT.keys()
 # Upstream's compose names this one by a variable; its installer sets it.
 IMAGES = {
+    "temporalio/auto-setup": "docker.io/temporalio/auto-setup",
     "$REGISTRY_URL": "docker.io/posthog/posthog",
     "${REGISTRY_URL}-node": "docker.io/posthog/posthog-node",
     "chrislusf/seaweedfs": "docker.io/chrislusf/seaweedfs",
@@ -129,10 +169,10 @@ def problems(table: Table, facts: dict[str, Any]) -> Iterator[str]:
     ours = {row.name for row in table.services}
     for name in sorted(ours - theirs.keys()):
         yield f"{name}: upstream has no such service"
-    for name in sorted(theirs.keys() - ours - NOT_YET.keys() - REPLACED.keys()):
-        yield f"{name}: upstream's, and neither ours nor in NOT_YET nor REPLACED"
-    for name in sorted((NOT_YET.keys() | REPLACED.keys()) & ours | (NOT_YET.keys() | REPLACED.keys()) - theirs.keys()):
-        yield f"{name}: in NOT_YET or REPLACED, and ours by now or gone from upstream"
+    for name in sorted(theirs.keys() - ours - APART):
+        yield f"{name}: upstream's, and neither ours nor in NOT_YET, REPLACED nor LEFT_OUT"
+    for name in sorted(APART & ours | APART - theirs.keys()):
+        yield f"{name}: in NOT_YET, REPLACED or LEFT_OUT, and ours by now or gone from upstream"
     for row in table.services:
         if row.name in theirs:
             yield from _settings(table, row.name, theirs)
@@ -195,6 +235,9 @@ def _ways(table: Table, facts: dict[str, Any]) -> Iterator[str]:
                 yield f"{probe} goes to {wanted} upstream, to {found} with us"
     ways = {route["to"].split(":")[0]: route for route in facts["routes"]}
     for route in table.routes:
+        # Exports are not kept at the edge, not even for a moment: nginx would write what it buffers to its disk.
+        if route.name == "objects":
+            continue
         for key, ours_says in (("strip_prefix", route.strip_prefix), ("streaming", route.streaming)):
             wanted = ways.get(route.to, {}).get(key, type(ours_says)())
             if wanted != ours_says:
@@ -318,7 +361,7 @@ THEIRS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda f: f["services"].update({"flags-writer": {"image": "x"}}),
         "flags-writer: upstream's, and neither ours",
     ),
-    "a service that is gone": (lambda f: f["services"].pop("zookeeper"), "zookeeper: in NOT_YET or REPLACED"),
+    "a service that is gone": (lambda f: f["services"].pop("zookeeper"), "zookeeper: in NOT_YET, REPLACED or LEFT_OUT"),
     "a renamed setting": (
         lambda f: f["services"]["feature-flags"]["environment"].pop("READ_DATABASE_URL"),
         "feature-flags: READ_DATABASE_URL is no name",
