@@ -64,7 +64,7 @@ MEMORY = {
 }
 LAB_MEMORY = {
     "edge": Fact(512 * MIB, "our estimate"),
-    "app": Fact(1 * GIB, "our estimate, for stand-ins"),
+    "app": Fact(1536 * MIB, "our estimate: twenty stand-ins with every feature, about 50 MB each as seen"),
     "data": Fact(1 * GIB, "our estimate, for stand-ins"),
 }
 FLOW = ("events_plugin_ingestion", "clickhouse_events_json")
