@@ -23,6 +23,8 @@ MAY = {
     "hedgerow-clickhouse": {"clickhouse_events_json"},
     "hedgerow-property-defs-rs": {"clickhouse_events_json"},
     "hedgerow-livestream": {"events_plugin_ingestion"},
+    "hedgerow-plugins": {"events_plugin_ingestion", "clickhouse_events_json"},
+    "hedgerow-ingestion-error-tracking": {"clickhouse_events_json"},
     "hedgerow-web": set(),
     "hedgerow-worker": set(),
 }
