@@ -3,7 +3,7 @@
     python -m bench.ingest demo
     python -m bench.ingest demo --requests 600 --clients 4 --runs 3
 
-Through the edge: from here, TLS to nginx by the deployment's name. Straight: from the host itself, plain HTTP to the
+Through the edge: from here, TLS to nginx by the deployment's name. Straight: from inside its container, plain HTTP to the
 container. The difference is what TLS, nginx and the way to the host cost. Once with one event a request, as browsers
 send them, and once with fifty, as servers do. nginx takes 200 requests a second of one address and 800 at once
 (edge_ingest_rate): the default of 600 stays below, with a pause in between, and what is refused is counted. The client
@@ -23,11 +23,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hedgerow import flow, hops, proof, ssh
+from hedgerow import flow, proof, ssh
 from hedgerow.services import load_table
 from hedgerow.smoke import steps
 from hedgerow.smoke.client import Client
-from hedgerow.variables import edge_host
 
 PROGRAM = Path(__file__).with_name("load.py").read_text(encoding="utf-8")
 BATCHES = {"one event a request": 1, "fifty events a request": 50}
@@ -50,7 +49,7 @@ def measure(deployment: str, requests: int, clients: int, runs: int) -> dict[str
     """Return the figures by kind and way: the median of the runs, after one run that does not count."""
     work = flow.open_work(deployment, judge_files=False)
     site = work.target.site()
-    edge, sheet = edge_host(site), proof.smoke_sheet(work, site)
+    sheet = proof.smoke_sheet(work, site)
     trip = steps.Journey(sheet, Client(sheet.domain, sheet.address, sheet.port, sheet.ca_file), "bench")
     session, _ = steps.sign_in(trip, True)  # type: ignore[arg-type]  # the page it needs is only a precondition
     project, _ = steps.project(trip, session)
@@ -58,14 +57,19 @@ def measure(deployment: str, requests: int, clients: int, runs: int) -> dict[str
     capture = load_table().service("capture")
     shared = {"token": project.token, "host": sheet.domain, "clients": clients}
     ca = sheet.ca_file.read_text(encoding="utf-8") if sheet.ca_file else ""
-    address = hops.address(load_table(), capture)
-    on_host = [*ssh.command(edge, work.deployment.known_hosts), "--", "sudo", "python3", "-"]
+    # In the network of the container: whoever comes from elsewhere comes by the side-car, which is what is compared.
+    app = next(host for host in site.hosts if "app" in host.roles)
+    inside = ["sudo", "nsenter", f"--net=/run/hedgerow/netns/{capture.name}", "python3", "-"]
+    on_host = [*ssh.command(app, work.deployment.known_hosts), "--", *inside]
     ways = {
         "through the edge": (
             [sys.executable, "-"],
             {**shared, "address": sheet.address, "port": sheet.port, "name": sheet.domain, "ca": ca},
         ),
-        "straight to capture": (on_host, {**shared, "address": address, "port": capture.port, "name": "", "ca": ""}),
+        "straight to capture": (
+            on_host,
+            {**shared, "address": "127.0.0.1", "port": capture.port, "name": "", "ca": ""},
+        ),
     }
     figures: dict[str, dict[str, Figures]] = {}
     for kind, batch in BATCHES.items():
