@@ -3,8 +3,8 @@
     python -m bench.ingest demo
     python -m bench.ingest demo --requests 600 --clients 4 --runs 3
 
-Through the edge: from here, TLS to nginx by the deployment's name. Straight: from inside its container, plain HTTP to the
-container. The difference is what TLS, nginx and the way to the host cost. Once with one event a request, as browsers
+Through the edge: from here, TLS to nginx by the deployment's name. Straight: plain HTTP from inside the container. The
+difference is what TLS, nginx, the side-car and the way to the host cost. Once with one event a request, as browsers
 send them, and once with fifty, as servers do. nginx takes 200 requests a second of one address and 800 at once
 (edge_ingest_rate): the default of 600 stays below, with a pause in between, and what is refused is counted. The client
 is Python and has its own limits, the same on both sides. Events stay in the project, called "hedgerow bench".
