@@ -14,8 +14,8 @@ import pytest
 
 from hedgerow.deployment import REPOSITORY
 from hedgerow.findings import STATUSES
+from hedgerow.images import table_of
 from hedgerow.secrets import Vault, leaves
-from hedgerow.services import load_table
 from tests.conftest import Lab
 
 pytestmark = pytest.mark.lab
@@ -118,7 +118,7 @@ def test_a_reboot_changes_nothing(lab: Lab) -> None:
     lab.work.target.reboot("hedge-1")
     deadline = time.monotonic() + 90
     # is-active is content with one of several; a unit counts as started once its service is well.
-    names = " ".join(row.name for row in load_table().services)
+    names = " ".join(row.name for row in table_of(lab.work.declaration).services)
     started = f"for name in {names}; do systemctl is-active hedgerow-$name || exit 1; done"
     while lab.run(lab.host, started).returncode:
         assert time.monotonic() < deadline, lab.run(lab.host, "systemctl --failed").stdout

@@ -1,6 +1,7 @@
 """What the lab decides from what it reads: the image's key, cgroups, the firewalls of others, the plan."""
 
 import os
+import subprocess
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -299,3 +300,15 @@ def test_a_host_is_not_handed_what_the_caller_left_open() -> None:
     finally:
         os.close(lock)
         os.close(own)
+
+
+def test_a_keeper_is_found_before_it_is_on_record(tmp_path: Path) -> None:
+    """As somebody leaves it who is killed while a host starts."""
+    place = HostPlace(tmp_path / "one")
+    with subprocess.Popen(["sh", "-c", "read word", "keeper", str(place.process)], stdin=subprocess.PIPE) as keeper:
+        try:
+            assert [each.pid for each in machine.keepers(place)] == [keeper.pid]
+            assert all(machine.is_alive(each) for each in machine.keepers(place))
+            assert machine.keepers(HostPlace(tmp_path / "two")) == []
+        finally:
+            keeper.kill()

@@ -115,6 +115,22 @@ def find(place: HostPlace) -> Process | None:
     return process if is_alive(process) else None
 
 
+def keepers(place: HostPlace) -> list[Process]:
+    """Return every process that keeps the host or is about to: the path of its record is a word of their commands.
+
+    Whoever was killed while starting a host leaves one that has not written the record yet.
+    """
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(place.process).encode() in (folder / "cmdline").read_bytes().split(b"\0"):
+                started = (folder / "stat").read_text().rpartition(")")[2].split()[19]
+                found.append(Process(int(folder.name), int(started)))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
 def is_alive(process: Process) -> bool:
     try:
         stat = Path(f"/proc/{process.pid}/stat").read_text()
@@ -183,8 +199,8 @@ def stop(machine: Machine, seconds: float = 30) -> None:
 
 def cut(machine: Machine) -> None:
     """End everything that runs in a host, at once. Nothing else can be hit: it is one cgroup."""
-    # The keeper first: it may be about to boot the host again, or not yet be in its group.
-    if (process := find(machine.place)) is not None:
+    # The keeper first: it may be about to boot the host again, or not yet be in its group, or not even on record.
+    for process in keepers(machine.place):
         signal_process(process, signal.SIGKILL)
     mode = cgroups.current_mode()
     cgroups.end(cgroups.host_group(machine.lab, machine.host, mode), mode)
