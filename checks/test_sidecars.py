@@ -35,7 +35,8 @@ def entrances(sheet: Sheet) -> str:
     """Return the question whom the doors of this host's services let in: who may, and a neighbour who may not."""
     asked = []
     own = {account(service): FILES.format(service) for service in sheet.declared.sidecars}
-    own[EDGE] = "/etc/hedgerow/tls/client.crt"
+    if "edge" in sheet.host.roles:
+        own[EDGE] = "/etc/hedgerow/tls/client.crt"
     for service, port, admitted in sheet.declared.doors:
         shown = {
             "known": next((own[name] for name in admitted if name in own), ""),
@@ -88,6 +89,9 @@ def test_a_service_hears_those_that_may_use_it(finding, doors):
     assert not let_in, "; ".join(let_in)
     if shut:
         raise CouldNotAsk(f"no answer even to those who may: {', '.join(shut)}")
+    untried = [name for name, each in doors.items() if "stranger" not in each]
+    if untried:
+        raise CouldNotAsk(f"no certificate of another service was there to be tried at {', '.join(untried)}")
     other = [ended["why"] for _, _, ended in tried if not any(word in ended["why"] for word in REFUSALS)]
     if other:
         raise CouldNotAsk(f"a question ended otherwise: {other[0]}")

@@ -36,6 +36,8 @@ def problems(table: Table) -> Iterator[str]:
             yield f'secrets.{key}: "{kind}" is no kind of secret; there are {", ".join(LENGTHS)}'
     for block, environment in table.environments.items():
         yield from _environment(environment, f"environments.{block}", {row.name for row in table.services})
+    for name in sorted(table.features.keys() - {name for row in table.services for name in row.features}):
+        yield f"features.{name}: no service has it, so that to declare it would do nothing"
     for row in table.services:
         yield from _row(table, row)
         yield from _features(table, row)

@@ -16,19 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from hedgerow.declaration import files, rules
-from hedgerow.declaration.models import (
-    Administrator,
-    Agreement,
-    Capacity,
-    Declaration,
-    Lab,
-    LabHost,
-    Mail,
-    OnPrem,
-    OnPremHost,
-    Outbound,
-    Waiver,
-)
+from hedgerow.declaration.machines import Lab, LabHost, OnPrem, OnPremHost
+from hedgerow.declaration.models import Administrator, Agreement, Capacity, Declaration, Mail, Outbound, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
 from hedgerow.declaration.problems import NO_VALUE, explain

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from hedgerow.declaration.models import Declaration, Lab, OnPrem
+from hedgerow.declaration.machines import Lab, OnPrem
+from hedgerow.declaration.models import Declaration
 from hedgerow.declaration.places import Document
 from hedgerow.declaration.vocabulary import LATER_KEYS, LATER_VALUES, Renamed
 from hedgerow.declaration.words import Path, RefusedError, Wrong, key_of, meant, shown

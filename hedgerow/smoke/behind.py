@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import urlencode
 
-from hedgerow.smoke.steps import SLOWEST_POLL, Journey, Key, Project, StepFailedError, read
+from hedgerow.smoke.steps import Journey, Key, Project, StepFailedError, patiently
 
 NOBODYS = "phc_hedgerow_smoke_nobody"
 
 
 def person(trip: Journey, key: Key, _ids: tuple[str, ...]) -> tuple[bool, str]:
     """Whoever the events were sent of is somebody: web asks the persons service, which asks PostgreSQL."""
-    began, pause, reader = time.monotonic(), 0.1, trip.alone()
     who = f"hedgerow-smoke-{trip.name}"
     asked = f"persons/?{urlencode({'distinct_id': who})}"
-    while True:
-        answer = read(reader, key, asked)
-        value = answer.json() if answer.status == 200 else None
-        if not isinstance(value, dict):
-            raise StepFailedError(f"GET /api/projects/{key.project}/persons/: {answer.words()}")
-        took = time.monotonic() - began
-        if any(who in row["distinct_ids"] for row in value["results"]):
-            return True, f"found after {took:.1f} s"
-        if took > trip.sheet.timeout:
-            raise StepFailedError(f"nobody after {took:.0f} s")
-        time.sleep(pause)
-        pause = min(pause * 2, SLOWEST_POLL)
+    took = patiently(trip, key, asked, lambda rows: "" if any(who in row["distinct_ids"] for row in rows) else "nobody")
+    return True, f"found after {took:.1f} s"
 
 
 def remote_config(trip: Journey, found: Project) -> tuple[bool, str]:

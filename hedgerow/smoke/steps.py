@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from hedgerow.smoke.client import Answer, Client, RefusedError
@@ -184,20 +185,32 @@ def read_back(trip: Journey, key: Key, ids: tuple[str, ...]) -> tuple[bool, str]
 
 def arrived(trip: Journey, key: Key, query: Mapping[str, object], ids: set[str]) -> float:
     """Wait until the API gives out just these events; return after how many seconds. Raises StepFailedError."""
-    began, pause, reader = time.monotonic(), 0.1, trip.alone()
     after = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     asked = f"events/?{urlencode({**query, 'after': after, 'limit': len(ids) + 1})}"
+
+    def missing(rows: list[dict[str, Any]]) -> str:
+        found = {row["id"] for row in rows}
+        return "" if found == ids else f"{len(found & ids)} of {len(ids)}"
+
+    return patiently(trip, key, asked, missing)
+
+
+def patiently(trip: Journey, key: Key, asked: str, missing: Callable[[list[dict[str, Any]]], str]) -> float:
+    """Ask the project's API until nothing is missing in what it lists; return after how many seconds.
+
+    `missing` says in words what is, "" for nothing. Raises StepFailedError after the time, or at another answer.
+    """
+    began, pause, reader = time.monotonic(), 0.1, trip.alone()
     while True:
         answer = read(reader, key, asked)
         value = answer.json() if answer.status == 200 else None
         if not isinstance(value, dict):
-            raise StepFailedError(f"GET /api/projects/{key.project}/events/: {answer.words()}")
-        found = {row["id"] for row in value["results"]}
-        took = time.monotonic() - began
-        if found == ids:
+            raise StepFailedError(f"GET /api/projects/{key.project}/{asked.partition('?')[0]}: {answer.words()}")
+        words, took = missing(value["results"]), time.monotonic() - began
+        if not words:
             return took
         if took > trip.sheet.timeout:
-            raise StepFailedError(f"{len(found & ids)} of {len(ids)} after {took:.0f} s")
+            raise StepFailedError(f"{words} after {took:.0f} s")
         time.sleep(pause)
         pause = min(pause * 2, SLOWEST_POLL)
 

@@ -77,11 +77,6 @@ def application(handle: Handler) -> Callable[..., Awaitable[None]]:
     """Return the ASGI application that answers with `handle`, a blocking function, in a thread each."""
 
     async def run(scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
-        if scope["type"] == "lifespan":
-            while (await receive())["type"] != "lifespan.shutdown":
-                await send({"type": "lifespan.startup.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
-            return
         if scope["type"] != "http":
             return
         body = await _read(receive)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import uvicorn
-
+from stand_in import serving
 from stand_in.reading import Reader
 from stand_in.settings import Settings
 from stand_in.stream import Stream
@@ -21,16 +20,4 @@ def run(settings: Settings) -> None:
     # Who looks sees what comes in from now on; what came in before is on other pages.
     reader = Reader(Settings(kafka_hosts=wanted.brokers), wanted.group, [wanted.topic], latest=True)
     threading.Thread(target=reader.run, args=(stream.put, lambda _error: False), daemon=True).start()
-    host, _, port = settings.address.rpartition(":")
-    server = application(stream, settings.secret_key, reader.alive)
-    uvicorn.run(
-        server,
-        host=host,
-        port=int(port),
-        log_level="warning",
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=1,
-        proxy_headers=False,
-        lifespan="off",
-    )
+    serving.run(application(stream, settings.secret_key, reader.alive), settings.address, grace=1)

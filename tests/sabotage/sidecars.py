@@ -12,7 +12,12 @@ def restart(service: str) -> str:
 
 SABOTAGE = {
     "sidecars.confined": f"sed -i 's/^DynamicUser=true/User=root/' {UNIT.format('capture')}; {restart('capture')}",
-    "sidecars.clients-proven": f"sed -i '/^requireCert/d' {DOOR}; {restart('feature-flags')}",
+    # Its own way out goes on verifying; the door asks nobody any more.
+    "sidecars.clients-proven": (
+        "sed -i '/^verifyChain/d; s/^client = yes/&\\nverifyChain = yes/; /^.door/,$ { /^requireCert/d;"
+        " /^checkHost/d }'"
+        f" {DOOR}; {restart('feature-flags')}"
+    ),
     # Something else at the door, which asks nobody and hides nothing.
     "sidecars.tls-only": (
         f"place=$(sed -n '/^.door/,$s/^accept = //p' {DOOR}); sed -i"

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from hedgerow.declaration import Around, Declaration, covers, load, parse, resolve_sources, schema
-from hedgerow.declaration.models import EVERY_ROLE, Images
+from hedgerow.declaration.machines import EVERY_ROLE
+from hedgerow.declaration.models import Images
 from hedgerow.declaration.vocabulary import Renamed
 from hedgerow.errors import EXIT_WRONG_CALL, DeclarationError, Problem
 from hedgerow.hosts import ROLES

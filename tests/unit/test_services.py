@@ -109,6 +109,10 @@ REFUSED = {
         worker(uses=["web"]),
         "services.worker.uses: web is on the same bridge; give what others ask a network of its own",
     ),
+    "a feature that nothing has": (
+        lambda table: table.update(features={"x": "nothing"}),
+        "features.x: no service has it, so that to declare it would do nothing",
+    ),
     "a feature that is none": (worker(features=["x"]), 'services.worker.features: there is no feature "x"'),
     "a store in the application tier": (
         worker(serves=[9000]),
