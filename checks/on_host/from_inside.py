@@ -19,6 +19,7 @@ from pathlib import Path
 
 SECONDS = 0.7
 TRIES = 50
+BEYOND = range(61000, 65536)  # ports that the kernel gives to nobody by itself: its own end at 60999
 forbidden = [tuple(place) for place in json.loads(sys.argv[1])]
 declared = json.loads(sys.argv[3])
 outside = [tuple(place) for place in declared["places"]]
@@ -69,12 +70,15 @@ def send(name, place, kind):
     key = f"{name}: {kind} {place[0]}:{place[1]}"
     # The kernel remembers a connection for minutes after its end, and a port comes round again: what was sent
     # while the way was open must not be taken for something sent now.
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
         sender.setblocking(False)
+        if attempt >= TRIES // 2:  # every port that the kernel would give was used lately
+            with contextlib.suppress(OSError):
+                sender.bind(("", BEYOND[(len(flows) + attempt) % len(BEYOND)]))
         code = sender.connect_ex(place)
         flow = (kind, *map(str, (*sender.getsockname(), *place)))
-        if flow not in before:
+        if flow not in before and code != errno.EADDRNOTAVAIL:
             break
         sender.close()
     else:
