@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from checks import confined
 from checks.door import GIGABYTE, Door, Request, refused, self_made, verifying
 from checks.nftables import within
 from checks.on_host import program
@@ -43,7 +44,12 @@ def rehearsal(sheet):
     return program("rehearsal", sheet.declared.domain, *KEPT, LOOKED_AT)
 
 
-ASK_AHEAD = (flood, rehearsal, WATCHING, ROOM)
+UNIT = "nginx.service"
+# What its first process needs to bind ports, to read the key and to become somebody else: CAP_CHOWN, CAP_DAC_OVERRIDE,
+# CAP_KILL, CAP_SETGID, CAP_SETUID and CAP_NET_BIND_SERVICE (capabilities(7)).
+CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10
+
+ASK_AHEAD = (flood, rehearsal, WATCHING, ROOM, confined.question(UNIT))
 
 
 @pytest.fixture(scope="session")
@@ -260,3 +266,8 @@ def test_other_names_get_no_page(finding, visits, door):
     assert handshake and "verify" not in handshake, "a handshake for a name that is not ours was accepted"
     assert hidden.status in (0, 400, 404, 421), f"a Host that is not ours gets {hidden}"
     assert plain.status in (0, 400, 404, 421), f"a Host that is not ours gets {plain} over plain HTTP"
+
+
+@pytest.mark.control("edge.confined")
+def test_whoever_breaks_in_is_held_in(finding, host):
+    confined.assert_confined(finding, host, UNIT, CAPABILITIES, first_as_root=True)

@@ -131,7 +131,9 @@ def held(module: AnsibleModule) -> list[str]:
 def there(module: AnsibleModule) -> bool:
     """Say whether the service has a container yet."""
     podman = module.get_bin_path("podman")
-    return podman is not None and module.run_command([podman, "container", "exists", module.params["container"]])[0] == 0
+    return (
+        podman is not None and module.run_command([podman, "container", "exists", module.params["container"]])[0] == 0
+    )
 
 
 def main() -> None:
