@@ -28,6 +28,7 @@ CONFINED = [
     (edge, ROOT + WORKER.replace("space=own", "space=host"), "fail", "the host's own mounts"),
     (edge, "", "error", "does not run"),
     (edge, "root= space=host\n", "error", "does not run"),
+    (postgres, SERVER + "pid=13 root= space=host\n", "pass", ""),
     (valkey, SERVER, "pass", ""),
     (valkey, SERVER.replace("NoNewPrivs=1", "NoNewPrivs=0"), "fail", "may gain privileges"),
     (valkey, SERVER.replace("Seccomp=2", "Seccomp=0"), "fail", "makes any system call"),
