@@ -72,7 +72,8 @@ REFUSED_ROW = (
     " printf \"set pgaudit.log = 'none'; create temporary table %s(word text unique);"
     " insert into %s values ('%s'); insert into %s values ('%s');\" $name $name $word $name $word"
     " | runuser -u postgres -- psql -XAtqw -f - >/dev/null 2>&1; journalctl --sync || exit 9;"
-    " for each in ${name}_word_key $word; do journalctl -q -t postgres -o cat --since=-2min -g $each | wc -l; done; true"
+    " for each in ${name}_word_key $word;"
+    " do journalctl -q -t postgres -o cat --since=-2min -g $each | wc -l; done; true"
 )
 LOGGED = sql(
     "select json_object_agg(name, setting) from pg_settings where name in ('log_statement',"
