@@ -172,7 +172,14 @@ class Settings:
         def note(found: dict[str, Any], changed: dict[str, Any]) -> None:
             self._note(f"project {project}", found, changed)
 
-        Dropping(self.web, self._pages, project, note, dry=self.dry).settle(self.given["drop_properties"])
+        paths = self.given["drop_properties"]
+        Dropping(self.web, self._pages, project, note, self._fetch_templates, dry=self.dry).settle(paths)
+
+    def _fetch_templates(self) -> str:
+        """Have web copy its templates by upstream's own command; return the end of what that said."""
+        line = ["podman", "exec", self.given["container"], "python3", "manage.py", "sync_hog_function_templates"]
+        _, said, complaint = self.module.run_command(line)
+        return (said + complaint).strip()[-300:] or "it said nothing"
 
     def _columns(self) -> bool:
         """Set what the API does not; say whether anything differed."""

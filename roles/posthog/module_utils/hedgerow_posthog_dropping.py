@@ -18,12 +18,12 @@ ABOUT = "Held to privacy.drop_properties in deploy.yml; changes that are made he
 TEMPLATE, INPUT, KIND = "template-filter-properties", "propertiesToFilter", "transformation"
 FILTERING = {"events", "actions", "properties", "filter_test_accounts"}  # that make it pass events over
 STOPPED = 3  # upstream's HogFunctionState: its watcher has taken it out, until it is saved again
-# web has its templates from the service of destinations by a task at its start, which is tried again each half minute.
-WAIT, PAUSE = 180.0, 5.0
+WAIT, PAUSE = 120.0, 5.0
 
 Row = dict[str, Any]
 Pages = Callable[[str], list[Row]]
 Note = Callable[[Row, Row], None]
+Fetch = Callable[[], str]
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -67,10 +67,14 @@ def by_parent(paths: Sequence[str]) -> dict[str, list[str]]:
 
 
 class Dropping:
-    """Those of one project. `pages` reads a whole list; `note` is told what was found and what is to be."""
+    """Those of one project. `pages` reads a whole list; `note` is told what was found and what is to be.
 
-    def __init__(self, web: Web, pages: Pages, project: object, note: Note, *, dry: bool) -> None:
-        self.web, self.pages, self.note, self.dry = web, pages, note, dry
+    `fetch` has web copy the templates out of the service of destinations, and returns what was said. web does so once
+    an hour at a start, without a second try where that service is not up yet (posthog/tasks/hog_functions.py).
+    """
+
+    def __init__(self, web: Web, pages: Pages, project: object, note: Note, fetch: Fetch, *, dry: bool) -> None:
+        self.web, self.pages, self.note, self.fetch, self.dry = web, pages, note, fetch, dry
         self.path = f"/api/projects/{project}/hog_functions/"
 
     def settle(self, paths: Sequence[str]) -> None:
@@ -106,12 +110,14 @@ class Dropping:
             return
         body = {"type": KIND, "template_id": TEMPLATE, "name": name, "description": ABOUT, **_settings(paths)}
         until = time.monotonic() + WAIT
-        answer = self.web.ask("POST", self.path, body)
+        answer, said = self.web.ask("POST", self.path, body), ""
         while _lacks_template(answer) and time.monotonic() < until:
-            time.sleep(PAUSE)
+            if said:
+                time.sleep(PAUSE)
+            said = self.fetch()
             answer = self.web.ask("POST", self.path, body)
         if not 200 <= answer.status < 300:
-            hint = "; web has it from hedgerow-plugins: does that run?" if _lacks_template(answer) else ""
+            hint = f"; web has it from hedgerow-plugins: does that run? {said}" if _lacks_template(answer) else ""
             raise RefusedError(f"POST {self.path} answered {answer.words()}{hint}")
 
     def _mend(self, row: Row, paths: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,19 +113,24 @@ def test_two_of_a_name_and_another_template_under_it_make_way(posthog: PostHog, 
     assert [row["id"] for row in on(posthog)] == ["f1"]
 
 
-def test_a_template_that_comes_late_is_waited_for(posthog: PostHog, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_web_has_not_yet_is_fetched(
+    posthog: PostHog, run: Run, columns: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By upstream's command in web's container, again until the service that has it is up."""
     held, posthog.templates = posthog.templates, []
     monkeypatch.setattr(dropping.time, "sleep", lambda _: posthog.templates.extend(held))
     assert run(drop_properties=["email"])["changed"] is True
     assert [row["name"] for row in on(posthog)] == [NAME]
+    assert columns.with_name("fetched").read_text() == "manage.py sync_hog_function_templates\n" * 2
 
 
 def test_a_template_that_never_comes_is_told(posthog: PostHog, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropping, "WAIT", 0.0)
+    monkeypatch.setattr(dropping, "WAIT", 0.5)
+    monkeypatch.setattr(dropping, "PAUSE", 0.1)
     posthog.templates = []
     told = run(drop_properties=["email"])["msg"]
     assert f"No template found for id '{TEMPLATE}'" in told
-    assert "hedgerow-plugins" in told
+    assert "hedgerow-plugins: does that run? Error fetching" in told
 
 
 def test_more_than_a_project_may_have_is_told_in_upstreams_words(posthog: PostHog, run: Run) -> None:
