@@ -27,8 +27,9 @@ NOT_CAPTURE = (
 )
 FLOOD_LIMIT = 60
 APPLICATION = "hedgerow-web.service"
-# Where events and recordings come in, and a page.
-KEPT = ("/e/", "/batch/", "/capture/", "/i/v0/e/", "/s/")
+# Where events come in, and recordings where they are taken, and a page.
+KEPT = ("/e/", "/batch/", "/capture/", "/i/v0/e/")
+RECORDINGS, RECORDER = "/s/", "replay-capture"
 LOOKED_AT = "/login"
 WATCHING = "systemctl show hedgerow-pressure.service -p ActiveState,UnitFileState; ls /run/hedgerow-pressure"
 ROOM = "df -B1 --output=avail /var/lib/containers /var/lib/postgresql /var/lib/valkey /var/log/journal 2>/dev/null"
@@ -41,7 +42,12 @@ def flood(sheet):
 
 def rehearsal(sheet):
     """Return the question what the edge says to events for which there is no room, and to who only looks."""
-    return program("rehearsal", sheet.declared.domain, *KEPT, LOOKED_AT)
+    return program("rehearsal", sheet.declared.domain, *kept(sheet.declared), LOOKED_AT)
+
+
+def kept(declared):
+    """Return the paths by which something comes in that is to be kept."""
+    return (*KEPT, RECORDINGS) if RECORDER in declared.all_services else KEPT
 
 
 UNIT = "nginx.service"
@@ -217,7 +223,7 @@ def test_what_cannot_be_kept_is_refused(finding, host, sheet, declared):
         + f"; measured: {'yes' if 'ActiveState=active' in watching else 'no'}; {free >> 20} MiB free,"
         f" events are {'refused' if refusing else 'accepted'}"
     )
-    taken = [path for path in KEPT if answers[path][0] != 503 or not answers[path][1]]
+    taken = [path for path in kept(declared) if answers[path][0] != 503 or not answers[path][1]]
     assert not taken, f"not refused when there is no room: {', '.join(taken)}"
     assert answers[LOOKED_AT][0] != 503, "pages close together with events"
     assert "ActiveState=active" in watching, "nobody measures whether there is room"
