@@ -43,5 +43,6 @@ COMPANIONS = {
         "clickhouse.no-default-user",
         "clickhouse.least-privilege",
         "clickhouse.queries-bounded",
+        "clickhouse.retention",
     },
 }
