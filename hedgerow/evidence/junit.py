@@ -53,6 +53,8 @@ def _case(suite: ElementTree.Element, finding: Finding) -> None:
         time=f"{finding.seconds:.3f}",
     )
     properties = ElementTree.SubElement(case, "properties")
+    for name, value in (("control", finding.control), ("host", finding.host), ("at", finding.at)):
+        ElementTree.SubElement(properties, "property", name=name, value=value)
     for paragraph in finding.hipaa:
         ElementTree.SubElement(properties, "property", name="hipaa", value=paragraph)
     tag = TAGS.get(finding.status)
