@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from hedgerow.evidence import STAND_IN_NOTICE, Evidence
+from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
 from hedgerow.findings import Finding
 
 # XML 1.0 has no place for these, not even escaped.
@@ -38,6 +38,7 @@ def _suite(root: ElementTree.Element, evidence: Evidence, host: str, findings: l
     properties = ElementTree.SubElement(suite, "properties")
     ElementTree.SubElement(properties, "property", name="deployment", value=evidence.deployment)
     ElementTree.SubElement(properties, "property", name="hedgerow", value=evidence.version)
+    ElementTree.SubElement(properties, "property", name="notice", value=NOT_A_CERTIFICATE)
     if evidence.stand_in:
         ElementTree.SubElement(properties, "property", name="stand-in", value=STAND_IN_NOTICE)
     for finding in findings:
