@@ -77,8 +77,9 @@ def parser() -> argparse.ArgumentParser:
     _add_yes(smoke)
     verb("status", verbs.status, "say which hosts there are and whether they can be reached")
     report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
-    report.add_argument("--format", choices=tuple(FORMATS), default="json")
-    report.add_argument(
+    what = report.add_mutually_exclusive_group()
+    what.add_argument("--format", choices=tuple(FORMATS), default="json")
+    what.add_argument(
         "--coverage", action="store_true", help="print what answers each paragraph of the Security Rule instead"
     )
     report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")

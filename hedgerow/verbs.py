@@ -134,6 +134,8 @@ def status(given: Given, report: Reporter) -> int:
 
 def report(given: Given, report: Reporter) -> int:
     """Print the last evidence again, or its matrix of the Security Rule."""
+    if given.coverage and given.output:
+        raise CallError("the matrix goes to standard output", "Leave out --output, and lead it into a file.")
     work = flow.open_work(given.reference, judge_files=False)
     last = proof.last_evidence(work.deployment, load_catalog())
     if given.coverage:

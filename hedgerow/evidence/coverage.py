@@ -15,6 +15,10 @@ STATUSES = ("fail", "error", "not-answered", "partly", "waived", "not-exercised"
 missing, a control's finding or the operator's word. Only `pass` counts as met by what was seen."""
 
 
+NAMED = 3
+"""How many controls without a finding a line names; as JSON the row has all of them."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One paragraph with everything that answers it.
@@ -83,11 +87,13 @@ def in_words(answer: Answer) -> str:
     """Say on one line what answers a paragraph and what is missing."""
     said = [", ".join(f"{count} {status}" for status, count in answer.counts.items())] if answer.findings else []
     said += [f"attested by {word.name} on {word.date}: {word.reference}" for word in answer.words]
-    said += [f"no finding of {', '.join(answer.silent)}"] if answer.silent else []
+    if answer.silent:
+        more = len(answer.silent) - NAMED
+        said.append(f"no finding of {', '.join(answer.silent[:NAMED])}{f' and {more} more' if more > 0 else ''}")
+    if "controls" in answer.missing and not answer.silent:
+        said.append("no control in this release")
     if "attestation" in answer.missing:
         said.append("not attested")
-    elif not answer.findings and "controls" in answer.missing:
-        said.append("no control in this release")
     return "; ".join(said)
 
 

@@ -71,7 +71,7 @@ def _line(page: Any, text: str, style: str = "", size: float = 8) -> None:
     page.set_font(BODY, style, size)
     columns = int(page.epw / (size * ADVANCE))
     for part in plain(text).splitlines():
-        for line in textwrap.wrap(part, columns) or [""]:
+        for line in textwrap.wrap(part, columns, break_on_hyphens=False) or [""]:
             page.cell(0, size / 2, line, new_x="LMARGIN", new_y="NEXT")
 
 

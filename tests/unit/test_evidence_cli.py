@@ -103,6 +103,13 @@ def test_what_there_is_not_is_refused(place, words) -> None:
     assert ended.value.code == 2
 
 
+def test_a_matrix_is_no_format_and_no_file(latest: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["report", "deploy.yml", "--coverage", "--format", "pdf"])
+    assert main(["report", "deploy.yml", "--coverage", "--output", "x"]) == 2
+    assert "standard output" in capsys.readouterr().err
+
+
 def test_a_look_at_few_controls_leaves_no_files(place, capsys) -> None:
     assert main(["verify", "deploy.yml", "--control", OF["high"], "--format", "sarif"]) == 2
     assert "leaves no files" in capsys.readouterr().err

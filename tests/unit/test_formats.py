@@ -288,6 +288,11 @@ def test_oscal_findings_lead_to_observations_that_are_there() -> None:
     assert result["attestations"][0]["parts"][0]["prose"].startswith("Jane Doe attests on 2026-02-01")
 
 
+def test_no_id_is_broken_over_two_lines_of_the_pdf() -> None:
+    text = whole("pdf", replace(TWO, findings=complete()))
+    assert {row.control for row in complete()} == {control for control, *_ in line_rows(text)}
+
+
 def test_letters_that_the_pdf_has_no_shape_for_are_told_by_number() -> None:
     row = replace(ROWS[1], observed="診 → \x1b[31m")
     assert r"\u8a3a \u2192 <1b>[31m" in whole("pdf", replace(TWO, findings=(row,)))
