@@ -22,7 +22,7 @@ METADATA = ("169.254.169.254", 80)
 """Where a cloud tells an instance its credentials."""
 
 MAIL_PORTS = (25, 465, 587)
-SENDERS = ("web", "worker")
+SENDERS = ("web", "worker", "temporal-django-worker")
 
 UNIT = "PODMAN_SYSTEMD_UNIT"
 OURS = "hedgerow-"

@@ -42,6 +42,8 @@ ASK_AHEAD = (
 
 
 NOTHING = "0000000000000000"
+OURS_ON_HOST = ("/etc/hedgerow/", "/var/lib/hedgerow/")
+JOURNAL = ("journald", "passthrough")  # systemd's own journal takes what is passed through
 
 
 @pytest.fixture
@@ -266,6 +268,37 @@ def test_nobody_commands_the_engine(finding, host, listed):
     assert not sockets, f"an engine listens at {sockets[0]}"
     assert not enabled, f"{enabled[0]} starts at boot"
     assert not mounted, mounted[0]
+
+
+@pytest.mark.control("containers.mounts-listed")
+def test_a_container_sees_what_is_made_for_it(finding, every):
+    """A volume of its own may be written; what is the host's is for reading, and lies where we put it."""
+    finding.expect(
+        f"a volume of the service's own, and of the host only what lies in {' or '.join(OURS_ON_HOST)}, read-only"
+    )
+    strange = [
+        f"{each.name}: {mount.get('Source') or mount.get('Name')} at {mount['Destination']}{' (rw)' * mount['RW']}"
+        for each in every
+        for mount in each.described["Mounts"]
+        if not (
+            mount.get("Name") == f"hedgerow-{each.service}"
+            if mount["Type"] == "volume"
+            else mount["Type"] == "bind" and mount["Source"].startswith(OURS_ON_HOST) and not mount["RW"]
+        )
+    ]
+    count = sum(len(each.described["Mounts"]) for each in every)
+    finding.observe(f"{count} mounts in {len(every)} containers, strange: {', '.join(strange) or 'none'}")
+    assert not strange, "; ".join(strange)
+
+
+@pytest.mark.control("containers.logs-kept")
+def test_what_they_say_is_kept(finding, every):
+    """In the journal it is kept as long as everything else, and out of the container's own reach."""
+    finding.expect("the journal as the log of every container")
+    drivers = {each.name: each.described["HostConfig"]["LogConfig"]["Type"] for each in every}
+    other = [f"{name}: {driver}" for name, driver in drivers.items() if driver not in JOURNAL]
+    finding.observe(f"{len(drivers)} containers, not in the journal: {', '.join(other) or 'none'}")
+    assert not other, f"not in the journal: {', '.join(other)}"
 
 
 @pytest.mark.control("containers.secrets-not-inspectable")

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from checks import confined
 from checks.door import GIGABYTE, Door, Request, refused, self_made, verifying
 from checks.nftables import within
 from checks.on_host import program
@@ -26,8 +27,9 @@ NOT_CAPTURE = (
 )
 FLOOD_LIMIT = 60
 APPLICATION = "hedgerow-web.service"
-# Where events and recordings come in, and a page.
-KEPT = ("/e/", "/batch/", "/capture/", "/i/v0/e/", "/s/")
+# Where events come in, and recordings where they are taken, and a page.
+KEPT = ("/e/", "/batch/", "/capture/", "/i/v0/e/")
+RECORDINGS, RECORDER = "/s/", "replay-capture"
 LOOKED_AT = "/login"
 WATCHING = "systemctl show hedgerow-pressure.service -p ActiveState,UnitFileState; ls /run/hedgerow-pressure"
 ROOM = "df -B1 --output=avail /var/lib/containers /var/lib/postgresql /var/lib/valkey /var/log/journal 2>/dev/null"
@@ -40,10 +42,20 @@ def flood(sheet):
 
 def rehearsal(sheet):
     """Return the question what the edge says to events for which there is no room, and to who only looks."""
-    return program("rehearsal", sheet.declared.domain, *KEPT, LOOKED_AT)
+    return program("rehearsal", sheet.declared.domain, *kept(sheet.declared), LOOKED_AT)
 
 
-ASK_AHEAD = (flood, rehearsal, WATCHING, ROOM)
+def kept(declared):
+    """Return the paths by which something comes in that is to be kept."""
+    return (*KEPT, RECORDINGS) if RECORDER in declared.all_services else KEPT
+
+
+UNIT = "nginx.service"
+# What its first process needs to bind ports, to read the key and to become somebody else: CAP_CHOWN, CAP_DAC_OVERRIDE,
+# CAP_KILL, CAP_SETGID, CAP_SETUID and CAP_NET_BIND_SERVICE (capabilities(7)).
+CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10
+
+ASK_AHEAD = (flood, rehearsal, WATCHING, ROOM, confined.question(UNIT))
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +223,7 @@ def test_what_cannot_be_kept_is_refused(finding, host, sheet, declared):
         + f"; measured: {'yes' if 'ActiveState=active' in watching else 'no'}; {free >> 20} MiB free,"
         f" events are {'refused' if refusing else 'accepted'}"
     )
-    taken = [path for path in KEPT if answers[path][0] != 503 or not answers[path][1]]
+    taken = [path for path in kept(declared) if answers[path][0] != 503 or not answers[path][1]]
     assert not taken, f"not refused when there is no room: {', '.join(taken)}"
     assert answers[LOOKED_AT][0] != 503, "pages close together with events"
     assert "ActiveState=active" in watching, "nobody measures whether there is room"
@@ -260,3 +272,8 @@ def test_other_names_get_no_page(finding, visits, door):
     assert handshake and "verify" not in handshake, "a handshake for a name that is not ours was accepted"
     assert hidden.status in (0, 400, 404, 421), f"a Host that is not ours gets {hidden}"
     assert plain.status in (0, 400, 404, 421), f"a Host that is not ours gets {plain} over plain HTTP"
+
+
+@pytest.mark.control("edge.confined")
+def test_whoever_breaks_in_is_held_in(finding, host):
+    confined.assert_confined(finding, host, UNIT, CAPABILITIES, first_as_root=True)

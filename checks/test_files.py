@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from checks.gathered import PRIVATE_KEYS, private_keys
+from hedgerow.checking import CouldNotAsk
 
 # A folder that others cannot enter hides all that lies in it; what is not a disk is not looked at.
 WORLD_WRITABLE = (
@@ -22,7 +23,27 @@ HOMES = (
 HASHES = "stat -c '%a %U %G %n' /etc/shadow /etc/gshadow /etc/sudoers"
 TEMPORARY = "findmnt -rno TARGET,OPTIONS /tmp"
 
-ASK_AHEAD = (WORLD_WRITABLE, PRIVATE_KEYS)
+# Where programs, and what tells systemd, sudo and shells what to run, lie. Some of it is not everywhere.
+PROGRAMS = (
+    "find -L /usr/bin /usr/sbin /usr/lib/systemd /usr/libexec /usr/local /etc/systemd/system /etc/sudoers.d /etc/pam.d"
+    " /etc/profile.d /etc/cron.d /etc/cron.daily /etc/ld.so.conf.d -xdev \\( -type f -o -type d \\)"
+    " \\( ! -user root -o -perm -0002 -o -perm -0020 ! -group root \\) -printf '%m %u:%g %p\\n' 2>/dev/null; true"
+)
+# What containers are made of is nobody's to start on the host: it lies below a folder of root's alone.
+SET_ID = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /var/lib/containers \\) -prune"
+    " -o -type f -perm /6000 -printf '%f %m %u:%g %p\\n'"
+)
+# By packages of Debian's and Ubuntu's own: passwd, login, util-linux, mount, sudo, dbus, openssh, pam, fuse3, cron,
+# polkit, uidmap, bsdutils, postfix, plocate, and snapd's on Ubuntu.
+KNOWN_SET_ID = {
+    *("chage", "chfn", "chsh", "expiry", "gpasswd", "newgrp", "passwd", "su", "sudo", "mount", "umount", "pkexec"),
+    *("dbus-daemon-launch-helper", "polkit-agent-helper-1", "ssh-keysign", "ssh-agent", "newuidmap", "newgidmap"),
+    *("unix_chkpwd", "pam_extrausers_chkpwd", "fusermount", "fusermount3", "crontab", "at", "wall", "write"),
+    *("bsd-write", "dotlockfile", "utempter", "snap-confine", "postdrop", "postqueue", "plocate", "lockfile-create"),
+}
+
+ASK_AHEAD = (WORLD_WRITABLE, PRIVATE_KEYS, PROGRAMS, SET_ID)
 
 
 @pytest.mark.control("files.homes-private")
@@ -68,3 +89,28 @@ def test_temporary_files_carry_no_rights(host, finding):
     assert mounts, "/tmp lies on the root file system"
     missing = {"nosuid", "nodev"} - set(mounts[-1].split(","))
     assert not missing, f"/tmp is mounted without {', '.join(sorted(missing))}"
+
+
+@pytest.mark.control("files.programs-protected")
+def test_only_root_changes_what_root_runs(host, finding):
+    """Links are followed: what they point at is what runs."""
+    finding.expect("programs, units and what log-ins run: root's, and nobody else's to change")
+    found = finding.ask(host, PROGRAMS, timeout=60).stdout.splitlines()
+    finding.observe(f"others could change: {', '.join(found[:5]) or 'nothing'}")
+    assert not found, f"others could change {len(found)}: {', '.join(found[:5])}"
+
+
+@pytest.mark.control("files.setuid-known")
+def test_only_known_programs_lend_rights(host, finding):
+    finding.expect("set-user-id and set-group-id on programs of the distribution that need it, and on no other")
+    rows = [line.split(" ", 3) for line in finding.ask(host, SET_ID, timeout=60).stdout.splitlines()]
+    if not rows:
+        raise CouldNotAsk("not even sudo was found")
+    strange = [f"{path} ({mode} {owner})" for name, mode, owner, path in rows if not known(name, path)]
+    finding.observe(f"{len(rows)} programs, strange: {', '.join(strange) or 'none'}")
+    assert not strange, f"lends rights: {', '.join(strange)}"
+
+
+def known(name, path):
+    """Tell whether a program is one of those, where the distribution puts it."""
+    return name in KNOWN_SET_ID and path.startswith("/usr/") and not path.startswith("/usr/local/")

@@ -22,6 +22,8 @@ ALL = {"Read", "Write", "List"}
 MAY: dict[str, dict[str, set[str]]] = {
     "hedgerow-web": {"posthog": ALL},
     "hedgerow-worker": {"posthog": ALL},
+    "hedgerow-temporal-django-worker": {"posthog": ALL},
+    "hedgerow-cymbal": {"posthog": {"Read", "Write"}},
     "hedgerow-ingestion-sessionreplay": {"recordings": {"Read", "Write"}},
     "hedgerow-recording-api": {"recordings": {"Read"}},
 }

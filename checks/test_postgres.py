@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from checks import access_rules
+from checks import access_rules, confined
 from checks.gathered import LISTENERS
 from checks.listening import addresses_of
 from checks.sql import sql
@@ -65,6 +65,32 @@ TRIAL = (
     " | PGAPPNAME=$name runuser -u postgres -- psql -XAtqw -f - && journalctl --sync || exit 9;"
     " journalctl -q -r -o cat --since=-2min -g $name"
 )
+# A row that is there already, as a statement of the application's; our own session is on record whole otherwise. The
+# name of the table shows that the refusal was written down, the other word whether the row was.
+REFUSED_ROW = (
+    "name=hedgerow_trial_$$ word=hedgerow_private_$$;"
+    " printf \"set pgaudit.log = 'none'; create temporary table %s(word text unique);"
+    " insert into %s values ('%s'); insert into %s values ('%s');\" $name $name $word $name $word"
+    " | runuser -u postgres -- psql -XAtqw -f - >/dev/null 2>&1; journalctl --sync || exit 9;"
+    " for each in ${name}_word_key $word;"
+    " do journalctl -q -t postgres -o cat --since=-2min -g $each | wc -l; done; true"
+)
+LOGGED = sql(
+    "select json_object_agg(name, setting) from pg_settings where name in ('log_statement',"
+    " 'log_min_duration_statement', 'log_min_error_statement', 'log_parameter_max_length',"
+    " 'log_parameter_max_length_on_error')"
+)
+QUIET = {
+    "log_statement": {"none", "ddl"},
+    "log_min_duration_statement": {"-1"},
+    "log_min_error_statement": {"fatal", "panic"},
+    "log_parameter_max_length": {"0"},
+    "log_parameter_max_length_on_error": {"0"},
+}
+# Whoever starts it becomes the user postgres: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID and
+# CAP_SETUID (capabilities(7)).
+CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7
+UNIT = "$(systemctl list-units --plain --no-legend 'postgresql@*.service' | cut -d' ' -f1)"
 LOCAL = "127.0.0.1:5432"
 PLAIN = "PGPASSWORD=none psql -Xwc '' 'hostaddr=127.0.0.1 sslmode=disable user=hedgerow_nobody dbname=postgres'"
 HANDSHAKE = handshake(LOCAL, "postgres.hedgerow.internal", "-starttls postgres")
@@ -72,6 +98,9 @@ HANDSHAKE = handshake(LOCAL, "postgres.hedgerow.internal", "-starttls postgres")
 MOST_MEGABYTES = 64 << 10
 ASK_AHEAD = (
     TRIAL,
+    REFUSED_ROW,
+    LOGGED,
+    confined.question(UNIT),
     SETTINGS,
     RULES,
     LOADED,
@@ -259,3 +288,26 @@ def test_rules_are_ours_and_loaded(host, finding, here, declared):
     finding.observe(f"{len(rules)} rules; beyond ours: {'; '.join(strange) or 'none'}; loaded: {loaded}")
     assert not strange, f"opens more than was declared: {strange[0]}"
     assert loaded == "t", "the file was changed after the server read it"
+
+
+@pytest.mark.control("postgres.log-without-phi")
+def test_its_record_holds_no_row(host, finding):
+    """A refused row is what errors like to quote; statements and parameters are the other ways into the record."""
+    finding.expect(
+        "a refused row on record without its content, and no setting that writes statements or parameters down"
+    )
+    settings = facts(finding, host, LOGGED)
+    logged, quoted = (int(count) for count in finding.ask(host, REFUSED_ROW).stdout.split())
+    loud = {name: value for name, value in settings.items() if value not in QUIET[name]}
+    finding.observe(
+        f"refused once: on record {logged} times, with its content {quoted} times; loud: {loud or 'nothing'}"
+    )
+    if settings.keys() != QUIET.keys() or not logged:
+        raise CouldNotAsk("the refusal of a row did not come to the journal")
+    assert not quoted, "a refused row stands in the journal"
+    assert not loud, ", ".join(f"{name} is {value}" for name, value in loud.items())
+
+
+@pytest.mark.control("postgres.confined")
+def test_whoever_breaks_in_is_held_in(finding, host):
+    confined.assert_confined(finding, host, UNIT, CAPABILITIES, first_as_root=False)

@@ -9,7 +9,7 @@ import pytest
 from checks import inside
 from checks.on_host import program
 from checks.sql import sql
-from checks.started import ENVIRONMENT, stored
+from checks.started import ENVIRONMENT, applications, stored
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 SESSIONS = sql(
@@ -51,14 +51,6 @@ def started_with(finding, host, services):
     finding.observe(f"{', '.join(found) or 'no container'} looked at")
     if not found:
         raise CouldNotAsk("no container runs")
-    return found
-
-
-def applications(started_with):
-    """Return the containers of PostHog's Django application, by the address of its site that each is told."""
-    found = {name: each["settings"] for name, each in started_with.items() if "SITE_URL" in each["settings"]}
-    if not found:
-        raise CouldNotAsk("no running container knows the site's address")
     return found
 
 

@@ -119,6 +119,30 @@ def test_guessing_is_slow(host, finding, declared):
     assert startups[-1] <= 60, f"{startups[-1]} unfinished connections at once"
 
 
+@pytest.mark.control("ssh.no-host-trust")
+def test_a_machine_vouches_for_nobody(host, finding, declared):
+    """Where a way of proof was not built in, sshd does not name it."""
+    finding.expect("no proof by the host one comes from, by rhosts files or by a ticket")
+    settings = sshd(host, finding, declared)
+    names = ("hostbasedauthentication", "gssapiauthentication", "kerberosauthentication")
+    ways = {name: setting(settings, name) for name in names if name in settings}
+    trusted = setting(settings, "ignorerhosts")
+    finding.observe(", ".join(f"{name} {value}" for name, value in {**ways, "ignorerhosts": trusted}.items()))
+    taken = [name for name, value in ways.items() if value != "no"]
+    assert not taken, f"taken as proof: {', '.join(taken)}"
+    assert trusted in ("yes", "shosts-only"), "a file in a home says which machines are trusted"
+
+
+@pytest.mark.control("ssh.strict-modes")
+def test_keys_that_others_could_write_do_not_count(host, finding, declared):
+    finding.expect("StrictModes yes, PermitUserRC no")
+    settings = sshd(host, finding, declared)
+    modes, commands = setting(settings, "strictmodes"), setting(settings, "permituserrc")
+    finding.observe(f"StrictModes {modes}, PermitUserRC {commands}")
+    assert modes == "yes", "a file of keys that somebody else may write is believed"
+    assert commands == "no", "a file in a home runs at each log-in"
+
+
 @pytest.mark.control("ssh.no-forwarding")
 def test_sessions_carry_no_tunnel(host, finding, declared):
     """DisableForwarding overrides every single switch; without it each must be off."""

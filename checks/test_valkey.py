@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from checks import confined
 from checks.gathered import LISTENERS
 from checks.listening import addresses_of
 from checks.tls import CA, ended_well, handshake
@@ -21,7 +22,25 @@ HANDSHAKE = handshake("127.0.0.1:6379", "valkey.hedgerow.internal")
 
 MEMORY = f"printf '%s\\n' 'CONFIG GET maxmemory' 'CONFIG GET maxmemory-policy' | {INSPECTOR}"
 
-ASK_AHEAD = (MEMORY, USERS, SETTINGS, PLAIN, NAMELESS, HANDSHAKE, LISTENERS)
+UNIT = "valkey-server.service"
+BOUNDS = f"printf '%s\\n' 'CONFIG GET maxclients' 'CONFIG GET tcp-keepalive' | {INSPECTOR}"
+RECORD = f"printf '%s\\n' 'CONFIG GET hide-user-data-from-log' 'CONFIG GET loglevel' | {INSPECTOR}"
+KEEPING = f"printf '%s\\n' 'CONFIG GET appendonly' 'CONFIG GET appendfsync' | {INSPECTOR}"
+MOST_CLIENTS = 10_000
+
+ASK_AHEAD = (
+    BOUNDS,
+    RECORD,
+    KEEPING,
+    confined.question(UNIT),
+    MEMORY,
+    USERS,
+    SETTINGS,
+    PLAIN,
+    NAMELESS,
+    HANDSHAKE,
+    LISTENERS,
+)
 
 # What empties, reconfigures, copies, stops or debugs the server, as an ACL dry run takes it.
 DANGEROUS = (
@@ -67,8 +86,15 @@ def users(finding, host):
 
 def settings(finding, host):
     """Return what CONFIG GET answered: names and values in turn."""
-    words = finding.ask(host, SETTINGS).stdout.split()
-    return dict(zip(words[::2], words[1::2], strict=False))
+    return told(finding, host, SETTINGS)
+
+
+def told(finding, host, question):
+    """Return the answers to several CONFIG GET by name. Raises CouldNotAsk where there is none."""
+    words = finding.ask(host, question).stdout.split()
+    if not words or len(words) % 2:
+        raise CouldNotAsk(f"{len(words)} words in answer to CONFIG GET")
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def allowed(finding, host, names, commands):
@@ -160,10 +186,46 @@ def test_it_listens_where_the_application_is(host, finding, here):
 def test_what_is_queued_is_not_dropped(host, finding):
     """What expires anyway may go early; a queue has no expiry, so at the limit writes to it are refused."""
     finding.expect("maxmemory of at most 16 GiB, and a policy that drops nothing without an expiry")
-    words = finding.ask(host, MEMORY).stdout.split()
-    answers = dict(zip(words[::2], words[1::2], strict=False))
+    answers = told(finding, host, MEMORY)
     most, policy = int(answers["maxmemory"]), answers["maxmemory-policy"]
     finding.observe(f"maxmemory {most >> 20} MiB, maxmemory-policy {policy}")
     assert most, "nothing limits its memory: the kernel would end it, or a neighbour"
     assert most <= MOST_MEMORY, f"it may take {most >> 20} MiB"
     assert policy == "noeviction" or policy.startswith("volatile-"), f"{policy} drops what is queued"
+
+
+@pytest.mark.control("valkey.clients-bounded")
+def test_connections_end_somewhere(host, finding):
+    """A client that is gone without a word is found out by the kernel's own question, and makes room."""
+    finding.expect(f"maxclients of at most {MOST_CLIENTS}, and tcp-keepalive on")
+    answers = told(finding, host, BOUNDS)
+    most, alive = int(answers["maxclients"]), int(answers["tcp-keepalive"])
+    finding.observe(f"maxclients {most}, tcp-keepalive {alive}")
+    assert 0 < most <= MOST_CLIENTS, f"{most} clients may connect at once"
+    assert alive > 0, "clients that are gone hold their place for ever"
+
+
+@pytest.mark.control("valkey.log-without-phi")
+def test_its_record_holds_no_data(host, finding):
+    """With its debug level the server writes commands of clients down, arguments and all."""
+    finding.expect("hide-user-data-from-log yes, loglevel notice or warning")
+    answers = told(finding, host, RECORD)
+    hidden, level = answers["hide-user-data-from-log"], answers["loglevel"]
+    finding.observe(f"hide-user-data-from-log {hidden}, loglevel {level}")
+    assert hidden == "yes", "keys and values of clients may be written to the journal"
+    assert level in ("notice", "warning"), f"at level {level} it writes down what clients do"
+
+
+@pytest.mark.control("valkey.outlives-restart")
+def test_what_is_queued_is_on_disk(host, finding):
+    finding.expect("appendonly yes, on disk every second or always")
+    answers = told(finding, host, KEEPING)
+    kept, often = answers["appendonly"], answers["appendfsync"]
+    finding.observe(f"appendonly {kept}, appendfsync {often}")
+    assert kept == "yes", "what waits in its queues is gone with the next restart"
+    assert often in ("always", "everysec"), "the operating system says when what is queued reaches the disk"
+
+
+@pytest.mark.control("valkey.confined")
+def test_whoever_breaks_in_is_held_in(finding, host):
+    confined.assert_confined(finding, host, UNIT, 0, first_as_root=False)

@@ -34,7 +34,7 @@ class Fact:
 FACTS = {
     "system": Fact(3 * GIB, "our estimate: a lab host has 1.7 GiB with its stand-ins; the rest for updates"),
     "journal": Fact(4 * GIB, "roles/journal, journal_max_use; containers and the edge write their logs there as well"),
-    "image": Fact(3 * GIB, "our estimate: 1.5 GiB unpacked, and as much again while an upgrade keeps the one before"),
+    "images_kept": Fact(2, "our choice: an upgrade keeps the image before, to go back to"),
     "postgres": Fact(1 * GIB, "our estimate: PostHog's own tables without persons, and the catalogues"),
     "postgres_wal": Fact(1 * GIB, "roles/postgres, max_wal_size"),
     "postgres_slots": Fact(2 * GIB, "roles/postgres, max_slot_wal_keep_size"),
@@ -99,7 +99,7 @@ def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str
     kept = load.events_a_day * load.keep_days if table.services else 0
     rows = {"system": _fact("system"), "journal": _fact("journal")}
     if images:
-        rows["images"] = len(images) * _fact("image")
+        rows["images"] = _fact("images_kept") * sum(size_of(table.images[image].size) for image in images)
     if "data" in host.roles:
         rows["postgresql"] = _fact("postgres") + kept * _fact("postgres_event")
         rows["postgresql's journal"] = _fact("postgres_wal") + _fact("postgres_slots") + _fact("postgres_temporary")

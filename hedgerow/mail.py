@@ -16,8 +16,9 @@ from hedgerow.stores import vault
 Row = dict[str, Any]
 Rows = list[Row]
 
-SENDERS = ("web", "worker")
-"""Who sends: posthog/tasks/email.py is run by the worker, and a few messages by whoever answers the request."""
+SENDERS = ("web", "worker", "temporal-django-worker")
+"""Who sends: posthog/tasks/email.py is run by the worker, a few messages by whoever answers the request, and that a
+batch export failed by whoever ran it (posthog/temporal/batch_exports/batch_exports.py)."""
 PASSWORD = "mail_password"  # noqa: S105 (the name of a place in the vault)
 VARIABLE = "EMAIL_HOST_PASSWORD"
 
@@ -45,7 +46,7 @@ def forward(services: Sequence[Row], mail: Mail | None) -> Rows:
             "from": sources,
             "to": [f"{mail.address}/32"],
             "passed_on": False,
-            "why": "web and worker send mail by the declared relay",
+            "why": "the application sends mail by the declared relay",
         }
     ]
 

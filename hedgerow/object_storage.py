@@ -15,7 +15,7 @@ from hedgerow.service_rows import Service, Table
 OURS = "seaweedfs"
 SECRET = "object_storage_key"  # noqa: S105 - its name among the secrets that the operator brought
 GENERAL, RECORDINGS = "OBJECT_STORAGE", "SESSION_RECORDING_V2_S3"
-OWN_CA = "AWS_CA_BUNDLE"
+OWN_CAS = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,13 @@ def with_outside_store(table: Table, store: OutsideStore | None) -> Table:
     """Return the table with an outside store in the place of ours; as it is where none is declared."""
     if store is None:
         return table
-    # Its certificate is a public authority's: boto3 is not told of ours alone any more.
-    blocks = {
-        key: {name: value for name, value in block.items() if name != OWN_CA}
-        for key, block in table.environments.items()
-    }
+    # Its certificate is a public authority's: boto3 and cymbal are not told of ours alone any more.
+    blocks = {key: _without_ours(block) for key, block in table.environments.items()}
     rows = tuple(
         replace(
             row,
             uses=tuple(name for name in row.uses if name != OURS),
-            environment={**row.environment, **(store.told(row, table) if row.objects else {})},
+            environment={**_without_ours(row.environment), **(store.told(row, table) if row.objects else {})},
         )
         for row in table.services
         if row.name != OURS
@@ -78,6 +75,10 @@ def with_outside_store(table: Table, store: OutsideStore | None) -> Table:
         services=rows,
         routes=tuple(route for route in table.routes if route.to != OURS),
     )
+
+
+def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in OWN_CAS}
 
 
 def _way(name: str) -> str:

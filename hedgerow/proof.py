@@ -116,6 +116,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         discard_ip=declaration.privacy.discard_ip,
         mask_inputs=declaration.privacy.mask_inputs,
         mask_text=declaration.privacy.mask_text,
+        drop_properties=declaration.privacy.drop_properties,
         keep_days=declaration.capacity.keep_days,
         mail=_relay(declaration),
         reserve=load.reserve,

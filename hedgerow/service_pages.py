@@ -84,6 +84,8 @@ def _service(table: Table, row: Service, ways: list[Hop]) -> Iterator[str]:
     if row.door:
         admitted = ", ".join(Stores(table, HOST).admitted(row)) or "nobody"
         yield f"- **lets in**: by certificate, at its side-car's door ({row.door}): {admitted}"
+    if row.secrets:
+        yield f"- **secrets in its environment**: {', '.join(f'`{name}`' for name in row.secrets)}"
     if row.outbound:
         yield "- **delivers to**: what `access.outbound_to` names, and nothing else outside"
     if row.opens_pages:

@@ -25,12 +25,14 @@ class Image:
 
     `tag` is what `images lock` resolves where the declaration names nothing; it is never run.
     `idempotent` says that its producers ask the event log for an id first, which is a right of its own there.
-    `user` is "uid:gid". Containers share the host's user ids, so it is one that no account of a host should have.
+    `size` is our estimate of what it takes on disk unpacked. `user` is "uid:gid": containers share the host's user ids,
+    so it is one that no account of a host should have.
     """
 
     repository: str
     stand_in: str
     tag: str = "latest"
+    size: str = "512m"
     user: str = "10001:10001"
     idempotent: bool = False
 

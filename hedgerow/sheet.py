@@ -76,6 +76,7 @@ class Declared:
     discard_ip: bool = True
     mask_inputs: bool = True
     mask_text: bool = True
+    drop_properties: tuple[str, ...] = ()
     reserve: int = 0
     edge_address: str = ""
     eventlog_rights: tuple[str, ...] = ()

@@ -234,11 +234,17 @@ def _posthog_settings(declaration: Declaration) -> Values:
             "anonymize_ips": privacy.discard_ip,
             "session_recording_masking_config": {"maskAllInputs": privacy.mask_inputs, **hidden},
         },
+        "drop_properties": _dropped(privacy.drop_properties),
         "columns": {"plugins_access_level": 0, "session_cookie_age": 8 * 3600},
         "key_days": 90,
         "keep_days": declaration.capacity.keep_days,
         "delete_older": declaration.capacity.delete_older,
     }
+
+
+def _dropped(names: Sequence[str]) -> list[str]:
+    """Return where a property may lie: in the event, and in what the event sets of its person."""
+    return [place for name in names for place in (name, f"$set.{name}", f"$set_once.{name}")]
 
 
 def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack: Stack) -> Values:

@@ -37,6 +37,7 @@ access:
   interface_certificates: {{ca: staff-ca.pem}}
   outbound_to: ["203.0.113.80:8443"]
 features: [session-replay, feature-flags, error-tracking, destinations, batch-exports, live-events, screenshots]
+privacy: {{drop_properties: [diagnosis, form.birthday]}}
 mail: {{host: smtp.acme.example, address: 192.0.2.25, user: posthog, password_file: mail-password, from: a@b.example}}
 """
 # The order of the design: the virgin host first, then the flow, then what needs an installed host.

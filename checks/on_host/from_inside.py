@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import resource
 import selectors
 import socket
 import struct
@@ -17,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+# Every place from every container at once is more than the thousand open files that a shell begins with.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 SECONDS = 0.7
 TRIES = 50
 BEYOND = range(61000, 65536)  # ports that the kernel gives to nobody by itself: its own end at 60999

@@ -13,6 +13,7 @@ from hedgerow.declaration.words import RefusedError, meant, shown
 from hedgerow.oci.references import REFERENCE
 
 LONGEST_NAME = 20
+LONGEST_PROPERTY = 200
 INSIDE = "hedgerow.internal"
 """Names that the hosts give their own services."""
 
@@ -236,6 +237,38 @@ def sentence(text: str) -> str:
     if not re.search(r"\w", text):
         raise RefusedError(f"{shown(text)} says nothing", "Write a few words that an auditor will understand.")
     return text.strip()
+
+
+def property_name(text: str) -> str:
+    """Read the name of an event's property, as upstream's template finds it: names between commas, parts between dots.
+
+    Upstream fills in braces in whatever it is given, and its GeoIP adds properties once ours has run.
+    """
+    if text != text.strip() or not text or not text.isprintable() or len(text) > LONGEST_PROPERTY:
+        raise RefusedError(
+            f"{shown(text)} cannot be a property's name", f"Write it as it is sent, {LONGEST_PROPERTY} letters at most."
+        )
+    if found := sorted(set(text) & set(",{}\\")):
+        raise RefusedError(
+            f"{shown(text)} holds {' '.join(found)}, with which PostHog's list of properties cannot name it",
+            "Do not send it (before_send in PostHog's SDKs), or send it under another name.",
+        )
+    if not all(part.strip() for part in text.split(".")):
+        raise RefusedError(
+            f"{shown(text)} has a dot that leads nowhere",
+            "A dot leads into an object: write form.birthday for birthday inside form.",
+        )
+    if text.partition(".")[0] in ("$set", "$set_once"):
+        raise RefusedError(
+            f"{shown(text)} is what an event sets of its person, where declared properties are taken out as well",
+            "Write the property's own name: email for $set.email.",
+        )
+    if text.startswith("$geoip_"):
+        raise RefusedError(
+            f"{shown(text)} is added by PostHog itself, after the declared ones are taken out",
+            "Switch the transformation GeoIP off on PostHog's pages, and remove it here.",
+        )
+    return text
 
 
 def port(number: int) -> int:

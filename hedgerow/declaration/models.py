@@ -206,6 +206,12 @@ class Privacy(Model):
     mask_text: Yes = Field(
         default=True, description="Whether session recordings hide every text and picture too, and show layout alone."
     )
+    drop_properties: tuple[Annotated[str, AfterValidator(fields.property_name)], ...] = Field(
+        default=(),
+        description="Properties whose values are taken out of every event, and out of what it sets of its person,"
+        " before it is stored; a dot leads into an object. Needs the feature destinations.",
+        examples=[["email", "$current_url", "form.birthday"]],
+    )
 
 
 class Mail(Model):

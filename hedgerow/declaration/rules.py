@@ -15,6 +15,7 @@ from hedgerow.declaration.words import Path, Wrong, meant, shown
 from hedgerow.hosts import ROLES
 
 STAND_IN = "hedgerow-stand-in"
+MOST_OBJECTS = 5
 Rule = Callable[[dict[str, Any]], Iterator[Wrong]]
 
 
@@ -241,6 +242,29 @@ def outbound_is_used(value: dict[str, Any]) -> Iterator[Wrong]:
         yield Wrong(("access", "outbound_to"), "nothing that is declared would connect there", fix)
 
 
+def dropping_can_be_done(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Upstream's API makes a transformation from a template alone, which it has from the service of destinations."""
+    place, names = ("privacy", "drop_properties"), _texts(_get(value, "privacy", "drop_properties"))
+    if names and "destinations" not in _texts(_get(value, "features")):
+        yield Wrong(
+            place,
+            "PostHog takes properties out by a transformation, whose template only its service of destinations has",
+            "Add destinations to features, or do not send them (before_send in PostHog's SDKs) and remove this key.",
+        )
+    for index, name in enumerate(names):
+        if above := [other for other in names if other != name and name.startswith(f"{other}.")]:
+            yield Wrong(
+                (*place, index), f"{shown(name)} lies in {shown(above[0])}, which is taken out whole", "Remove it."
+            )
+        elif name in names[:index]:
+            yield Wrong((*place, index), f"{shown(name)} is taken out above already", "Each is named once: remove one.")
+    # Each object takes a transformation, and one each in $set and $set_once; a project may have twenty that are on.
+    if len({name.rpartition(".")[0] for name in names}) > MOST_OBJECTS:
+        yield Wrong(
+            place, f"they lie in more than {MOST_OBJECTS} objects", "Take out whole objects: form for form.name."
+        )
+
+
 RULES: tuple[Rule, ...] = (
     release_is_carried,
     hosts_differ,
@@ -252,6 +276,7 @@ RULES: tuple[Rule, ...] = (
     images_are_real,
     outbound_differs,
     outbound_is_used,
+    dropping_can_be_done,
     waivers_differ,
     attestations_differ,
 )

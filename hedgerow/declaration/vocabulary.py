@@ -20,10 +20,6 @@ RENAMED: Mapping[str, Renamed] = {}
 LATER_KEYS: Mapping[str, str] = {
     "backup": "Back up /var/lib/postgresql by your own means until then, and remove this key.",
     "tls.contact": "Only certificate: acme needs it; remove this key.",
-    # Upstream's API makes a transformation from a template alone (posthog/api/hog_function.py), here its
-    # template-filter-properties, and has its templates from the service of destinations (CDP_API_URL).
-    "privacy.drop_properties": "PostHog drops properties by a transformation, whose templates come from its service of"
-    " destinations: do not send them (before_send in its SDKs), and remove this key.",
     **dict.fromkeys(
         ("sign_on", "access.sign_on"),
         "PostHog's open version has no OpenID Connect, and SAML needs a licence and is set up on its pages; write"

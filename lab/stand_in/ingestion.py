@@ -13,8 +13,10 @@ import psycopg
 from stand_in.definitions import people_in
 from stand_in.event_log import GROUP, INCOMING, MOST, ROWS, LogError, Outgoing, client, outgoing
 from stand_in.health import beat
+from stand_in.records import Row
 from stand_in.settings import Settings
 from stand_in.store import Store
+from stand_in.transformations import transformed
 
 TEAMS_EVERY = 5.0
 PAUSE = 1.0
@@ -41,19 +43,21 @@ def run(settings: Settings) -> None:
     )
     reader.subscribe([INCOMING])
     teams: dict[str, int] = {}
+    functions: list[Row] = []
     waiting: list[Any] = []
     asked = 0.0
     try:
         while True:
             try:
                 if time.monotonic() - asked > TEAMS_EVERY:
-                    teams, asked = store.teams(), time.monotonic()
+                    teams, functions, asked = store.teams(), store.transformations(), time.monotonic()
                 waiting = waiting or reader.consume(MOST, timeout=PAUSE)
                 if fault := next((message.error() for message in waiting if message.error()), None):
                     waiting = [message for message in waiting if not message.error()]
                     raise LogError(fault.name())
                 if waiting:
-                    rows = outgoing([message.value() for message in waiting], teams)
+                    # Before anything is made of an event, its person included.
+                    rows = transformed(outgoing([message.value() for message in waiting], teams), functions)
                     store.meet(people_in(rows))
                     log.put(ROWS, rows)
                     reader.commit(asynchronous=False)

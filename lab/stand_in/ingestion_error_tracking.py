@@ -16,6 +16,7 @@ from stand_in.listening import listen
 from stand_in.optional_settings import OptionalSettings
 from stand_in.reading import Reader
 from stand_in.store import Store
+from stand_in.transformations import transformed
 
 GROUP = "ingestion-errortracking"  # upstream's ERROR_TRACKING_CONSUMER_GROUP_ID
 TEAMS_EVERY = 5.0
@@ -32,14 +33,16 @@ def run(settings: OptionalSettings) -> None:
     reader = Reader(settings.base, GROUP, [EXCEPTIONS])
     listen("127.0.0.1", 6738, lambda: reader.alive() and store.alive())
     signal.signal(signal.SIGTERM, lambda *_: reader.stop())
-    known: dict[str, Any] = {"teams": {}, "at": 0.0}
+    known: dict[str, Any] = {"teams": {}, "functions": [], "at": 0.0}
 
     def deal(values: list[bytes | None]) -> None:
         if time.monotonic() - known["at"] > TEAMS_EVERY:
-            known.update(teams=store.teams(), at=time.monotonic())
+            known.update(teams=store.teams(), functions=store.transformations(), at=time.monotonic())
         rows = [row for _, row in outgoing(values, known["teams"])]
         if rows:
-            log.put(ROWS, [(row["uuid"], row) for row in resolved(ask(settings.cymbal_url, rows))])
+            # Upstream's order: cymbal has seen the whole exception before a transformation runs.
+            seen = [(row["uuid"], row) for row in resolved(ask(settings.cymbal_url, rows))]
+            log.put(ROWS, transformed(seen, known["functions"]))
 
     reader.run(deal, lambda error: isinstance(error, psycopg.Error | CymbalError))
     store.close()

@@ -31,6 +31,7 @@ NEEDS = {
     "temporal-django-worker": ("DATABASE_URL", "TEMPORAL_HOST", "TEMPORAL_PORT", "TEMPORAL_TASK_QUEUE"),
     "browserless": ("TOKEN",),
 }
+CACHES = ("REDIS_URL", "ISSUE_BUCKETS_REDIS_URL")
 DATABASES = ("DATABASE_URL", "CYCLOTRON_DATABASE_URL")
 SHORTEST_TOKEN = 20
 # What makes Temporal, and the tool that makes its tables, speak TLS to PostgreSQL and verify the other side's name.
@@ -63,10 +64,10 @@ def read_optional(service: str, environment: Mapping[str, str]) -> OptionalSetti
     wrong = [f"{name} is not set" for name in NEEDS[service] if not environment.get(name)]
     for name in DATABASES:
         wrong += [f"{name}: {fault}" for fault in database_faults(environment.get(name, ""))]
-    wrong += [f"REDIS_URL: {fault}" for fault in cache_faults(environment.get("REDIS_URL", ""))]
-    # Its client of Redis verifies against public CAs alone, as those of upstream's other Rust services.
-    buckets = plain_cache_faults(environment.get("ISSUE_BUCKETS_REDIS_URL", ""))
-    wrong += [f"ISSUE_BUCKETS_REDIS_URL: {fault}" for fault in buckets]
+    # Cymbal's client of Redis verifies against public CAs alone, as those of upstream's other Rust services.
+    faults_of = plain_cache_faults if service == "cymbal" else cache_faults
+    for name in CACHES:
+        wrong += [f"{name}: {fault}" for fault in faults_of(environment.get(name, ""))]
     wrong += log_faults(environment)
     wrong += way_faults(environment) + _temporal_faults(environment)
     if service == "temporal":

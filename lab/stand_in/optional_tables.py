@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from psycopg import Connection, sql
 from psycopg.types.json import Json
 from psycopg_pool import ConnectionPool
 
@@ -15,6 +16,9 @@ CREATE TABLE IF NOT EXISTS posthog_hogfunction (
     id uuid PRIMARY KEY, team_id integer NOT NULL REFERENCES posthog_team, name text NOT NULL, type text NOT NULL,
     enabled boolean NOT NULL DEFAULT false, deleted boolean NOT NULL DEFAULT false, inputs jsonb, filters jsonb,
     created_at timestamptz NOT NULL DEFAULT now());
+ALTER TABLE posthog_hogfunction
+    ADD COLUMN IF NOT EXISTS template_id text, ADD COLUMN IF NOT EXISTS hog text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS description text NOT NULL DEFAULT '', ADD COLUMN IF NOT EXISTS execution_order smallint;
 CREATE TABLE IF NOT EXISTS posthog_errortrackingissue (
     id uuid PRIMARY KEY, team_id integer NOT NULL REFERENCES posthog_team, name text, description text,
     status text NOT NULL DEFAULT 'active', created_at timestamptz NOT NULL DEFAULT now());
@@ -26,6 +30,23 @@ CREATE TABLE IF NOT EXISTS posthog_errortrackingsymbolset (
     id uuid PRIMARY KEY, team_id integer NOT NULL REFERENCES posthog_team, ref text NOT NULL, storage_ptr text,
     created_at timestamptz NOT NULL DEFAULT now(), UNIQUE (team_id, ref));
 """
+# What a person may set of a function; the API has chosen which.
+COLUMNS = (
+    "name",
+    "description",
+    "type",
+    "template_id",
+    "hog",
+    "enabled",
+    "deleted",
+    "inputs",
+    "filters",
+    "execution_order",
+)
+FUNCTION = (
+    "SELECT id, team_id, created_at, name, description, type, template_id, hog, enabled, deleted, inputs, filters,"
+    " execution_order FROM posthog_hogfunction"
+)
 
 
 class Tables:
@@ -50,30 +71,43 @@ class Tables:
                 " WHERE enabled AND NOT deleted AND type = 'destination'"
             ).fetchall()
 
-    def destination(self, team: int, which: str) -> Row | None:
-        """Return one of a project's destinations, whether it is on or off."""
+    def functions(self, team: int) -> list[Row]:
+        """Return a project's functions of all kinds, on or off."""
+        with self.pool.connection() as db:
+            return db.execute(f"{FUNCTION} WHERE team_id = %s AND NOT deleted", (team,)).fetchall()
+
+    def function(self, team: int, which: str) -> Row | None:
+        """Return one of a project's functions, whether it is on or off."""
         return self._one(
-            "SELECT id, team_id, name, type, enabled, inputs, filters FROM posthog_hogfunction"
-            " WHERE team_id = %(team)s AND id::text = %(which)s AND NOT deleted",
+            f"{FUNCTION} WHERE team_id = %(team)s AND id::text = %(which)s AND NOT deleted",
             {"team": team, "which": which},
         )
 
-    def add_destination(self, team: int, values: Mapping[str, Any]) -> str:
-        """Keep a destination; return its id."""
-        row = {
-            "id": uuid.uuid4(),
-            "team": team,
-            "name": values["name"],
-            "enabled": values["enabled"],
-            "inputs": Json(values["inputs"]),
-            "filters": Json(values["filters"]),
-        }
-        self._one(
-            "INSERT INTO posthog_hogfunction (id, team_id, name, type, enabled, inputs, filters)"
-            " VALUES (%(id)s, %(team)s, %(name)s, 'destination', %(enabled)s, %(inputs)s, %(filters)s) RETURNING id",
-            row,
-        )
-        return str(row["id"])
+    def add_function(self, team: int, values: Mapping[str, Any]) -> str:
+        """Keep a function; return its id."""
+        made = uuid.uuid4()
+        with self.pool.connection() as db:
+            db.execute(
+                "INSERT INTO posthog_hogfunction (id, team_id, name, type) VALUES (%s, %s, '', '')", (made, team)
+            )
+            self._set(db, team, str(made), values)
+        return str(made)
+
+    def change_function(self, team: int, which: str, values: Mapping[str, Any]) -> None:
+        """Set columns of a function."""
+        with self.pool.connection() as db:
+            self._set(db, team, which, values)
+
+    @staticmethod
+    def _set(db: Connection[Any], team: int, which: str, values: Mapping[str, Any]) -> None:
+        pairs = [
+            sql.SQL("{} = {}").format(sql.Identifier(name), Json(value) if name in ("inputs", "filters") else value)
+            for name, value in values.items()
+            if name in COLUMNS
+        ]
+        query = sql.SQL("UPDATE posthog_hogfunction SET {} WHERE team_id = %s AND id::text = %s")
+        if pairs:
+            db.execute(query.format(sql.SQL(", ").join(pairs)), (team, which))
 
     def issue(self, team: int, fingerprint: str, name: str, description: str) -> str:
         """Return the issue of a fingerprint, made where it is new; two at once make one."""

@@ -156,6 +156,13 @@ class Store:
         """Return the number of every project by its token."""
         return {row["api_token"]: row["id"] for row in self._all("SELECT api_token, id FROM posthog_team")}
 
+    def transformations(self) -> list[Row]:
+        """Return every transformation that is on, of all projects."""
+        return self._all(
+            "SELECT team_id, template_id, hog, inputs, filters, execution_order, created_at FROM posthog_hogfunction"
+            " WHERE enabled AND NOT deleted AND type = 'transformation'"
+        )
+
     def sign_up(self, who: Newcomer) -> None:
         """Make the first organisation, its project and its owner. Raises TakenError when there is one."""
         organization = uuid.uuid4()

@@ -67,7 +67,7 @@ class Web:
             else None
         )
         tables = Tables(store.pool)
-        self.hog_functions = HogFunctions(self.api, tables if settings.destinations else None, settings.destinations)
+        self.hog_functions = HogFunctions(self.api, tables, settings.destinations)
         self.symbol_sets = SymbolSets(self.api, tables, self.objects)
         self.people = People(self.api, Persons(settings.persons) if settings.persons else None)
 
@@ -142,7 +142,11 @@ class Web:
             ("PATCH", project): administration.change_project,
             ("GET", f"{project}/events"): api.events,
             ("POST", f"{project}/error_tracking/symbol_sets"): self.symbol_sets.create,
+            ("GET", f"{project}/hog_functions"): self.hog_functions.rows,
             ("POST", f"{project}/hog_functions"): self.hog_functions.create,
+            ("PATCH", f"{project}/hog_functions/rearrange"): self.hog_functions.rearrange,
+            ("GET", f"{project}/hog_functions/((?!rearrange)[^/]+)"): self.hog_functions.one,
+            ("PATCH", f"{project}/hog_functions/((?!rearrange)[^/]+)"): self.hog_functions.change,
             ("POST", f"{project}/hog_functions/([^/]+)/invocations"): self.hog_functions.invoke,
             ("GET", f"{project}/session_recordings/([^/]+)"): self.recording,
             ("GET", f"{project}/session_recordings/([^/]+)/snapshots"): self.snapshots,

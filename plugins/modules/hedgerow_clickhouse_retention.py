@@ -128,6 +128,14 @@ def held(module: AnsibleModule) -> list[str]:
     return names
 
 
+def there(module: AnsibleModule) -> bool:
+    """Say whether the service has a container yet."""
+    podman = module.get_bin_path("podman")
+    return (
+        podman is not None and module.run_command([podman, "container", "exists", module.params["container"]])[0] == 0
+    )
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -137,9 +145,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    running, _, _ = module.run_command(["podman", "container", "exists", module.params["container"]])
-    if running != 0 and module.check_mode:
-        # Before a first converge the service is only promised.
+    if module.check_mode and not there(module):
+        # Before a first converge the service is only promised, and so is Podman.
         module.exit_json(changed=True, tables=["those that PostHog makes"])
     try:
         names = held(module)

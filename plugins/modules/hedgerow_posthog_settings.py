@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hedgerow_posthog_dropping import Dropping
 from ansible.module_utils.hedgerow_posthog_web import Owner, RefusedError, Web
 
 DOCUMENTATION = r"""
@@ -23,6 +24,7 @@ description:
     running process remembers what it has read of them (C(stale)).
   - Deletes the owner's personal API keys that may do everything or are too old. Nobody's key but one's own can be
     deleted over the API.
+  - Keeps transformations of ours in every project, which take C(drop_properties) out of each event before others run.
 options:
   url: {description: The web service as this host reaches it., type: str, required: true}
   domain: {description: The public name., type: str, required: true}
@@ -36,6 +38,11 @@ options:
     default: {}
   projects: {description: Settings of PATCH /api/projects/ID/ for every project., type: dict, default: {}}
   columns: {description: Columns of posthog_organization that the API does not write., type: dict, default: {}}
+  drop_properties:
+    description: Paths of properties to take out of every event. None leaves no transformation of ours.
+    type: list
+    elements: str
+    default: []
   key_days: {description: How old the owner's keys may be., type: int, default: 90}
 author: Hedgerow
 """
@@ -52,6 +59,7 @@ EXAMPLES = r"""
     organization: {enforce_2fa: true, allow_publicly_shared_resources: false}
     projects: {anonymize_ips: true}
     columns: {plugins_access_level: 0}
+    drop_properties: [email, $set.email]
   no_log: true
 """
 
@@ -152,10 +160,26 @@ class Settings:
                 self._note(f"project {project['id']}", found, changed)
                 if not self.dry:
                     self.web.want("PATCH", path, changed)
+            self._drop(project["id"])
         for key in too_wide_or_old(self._pages(KEYS), self.given["key_days"], datetime.now(UTC)):
             self._note(f"key {key['label']!r}", key, {"scopes": None})
             if not self.dry:
                 self.web.want("DELETE", f"{KEYS}{key['id']}/")
+
+    def _drop(self, project: object) -> None:
+        """Have the transformations of a project that are ours."""
+
+        def note(found: dict[str, Any], changed: dict[str, Any]) -> None:
+            self._note(f"project {project}", found, changed)
+
+        paths = self.given["drop_properties"]
+        Dropping(self.web, self._pages, project, note, self._fetch_templates, dry=self.dry).settle(paths)
+
+    def _fetch_templates(self) -> str:
+        """Have web copy its templates by upstream's own command; return the end of what that said."""
+        line = ["podman", "exec", self.given["container"], "python3", "manage.py", "sync_hog_function_templates"]
+        _, said, complaint = self.module.run_command(line)
+        return (said + complaint).strip()[-300:] or "it said nothing"
 
     def _columns(self) -> bool:
         """Set what the API does not; say whether anything differed."""
@@ -203,6 +227,7 @@ def main() -> None:
             "organization": {"type": "dict", "default": {}},
             "projects": {"type": "dict", "default": {}},
             "columns": {"type": "dict", "default": {}},
+            "drop_properties": {"type": "list", "elements": "str", "default": []},
             "key_days": {"type": "int", "default": 90, "no_log": False},
         },
         supports_check_mode=True,

@@ -77,6 +77,8 @@ SERVER = """
 <clickhouse>
   <http_port remove="remove"/><tcp_port remove="remove"/><mysql_port remove="remove"/>
   <postgresql_port remove="remove"/><interserver_http_port remove="remove"/>
+  <user_scripts_path>/code/posthog/user_scripts/</user_scripts_path>
+  <user_defined_executable_functions_config>/tls/functions.xml</user_defined_executable_functions_config>
   <https_port>{store}</https_port><listen_host>127.0.0.1</listen_host><path>/data/store</path>
   <openSSL><server>
     <certificateFile>/tls/crt</certificateFile><privateKeyFile>/tls/key</privateKeyFile>
@@ -338,6 +340,7 @@ def blob(digest: str) -> str:
 
 def configure(stack: Stack) -> None:
     root, now = stack.root, datetime.now(UTC)
+    carried = (root / "code/posthog/user_scripts/latest_user_defined_function.xml").read_text()
     authority = pki.new_authority("the test", now)
     pair = pki.issue(authority, ("localhost",), now)
     files = {
@@ -345,6 +348,7 @@ def configure(stack: Stack) -> None:
         "tls/crt": pair.certificate,
         "tls/key": pair.key,
         "tls/identities": json.dumps(KEYS),
+        "tls/functions.xml": carried.replace("_v1</name>", "</name>"),
         "tls/security": '[tls]\nmin_version = "TLS 1.2"\n',
         "etc/hosts": "127.0.0.1 localhost\n",
         "etc/redpanda/redpanda.yaml": REDPANDA.format(**stack.ports),

@@ -58,7 +58,7 @@ def test_each_host_is_asked_only_what_concerns_it(three: Lab) -> None:
     # What a store lets its clients do is asked where those are, its doors where it is.
     assert {"containers", "posthog", "sidecars"} <= concerns["app-1"]
     assert not concerns["app-1"] & {"postgres", "valkey"}
-    assert {"postgres", "valkey", "clickhouse", "eventlog", "objectstore"} <= concerns["data-1"]
+    assert {"postgres", "valkey", "clickhouse", "eventlog", "objects"} <= concerns["data-1"]
     assert {"containers", "sidecars"} <= concerns["data-1"]
     assert "edge" not in concerns["data-1"]
     assert "edge" in concerns["edge-1"]
@@ -67,7 +67,7 @@ def test_each_host_is_asked_only_what_concerns_it(three: Lab) -> None:
         "valkey",
         "clickhouse",
         "eventlog",
-        "objectstore",
+        "objects",
         "containers",
         "posthog",
     }

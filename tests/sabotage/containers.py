@@ -35,6 +35,8 @@ SABOTAGE = {
     "containers.not-root": unit("s/^User=.*/User=0/"),
     "containers.no-published-ports": add("PublishPort=3001:3000"),
     "containers.own-namespaces": unit("s/--ipc=private/--ipc=host/"),
+    "containers.mounts-listed": add("Volume=/var/log:/srv:ro"),
+    "containers.logs-kept": unit("s/^LogDriver=.*/LogDriver=none/"),
     "containers.no-egress": "nft insert rule inet hedgerow forward ip saddr 10.90.0.0/24 accept",
     # Where br_netfilter is loaded the other table still sees what passes a bridge, so both have to give way.
     "containers.kept-apart": (

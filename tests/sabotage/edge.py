@@ -37,6 +37,10 @@ SABOTAGE = {
         "s/X-Forwarded-For $remote_addr;/X-Forwarded-For $proxy_add_x_forwarded_for;/"
     ),
     "edge.back-pressure": "systemctl disable -q --now hedgerow-pressure.service",
+    "edge.confined": (
+        "sed -i 's/^ProtectSystem=.*/ProtectSystem=no/' /etc/systemd/system/nginx.service.d/hedgerow.conf;"
+        " systemctl daemon-reload; systemctl restart nginx.service"
+    ),
     "edge.unknown-names-refused": edit("s/return 444;/return 200 hello;/"),
 }
 

@@ -45,6 +45,12 @@ SABOTAGE = {
     "postgres.public-schema-closed": sql("grant create on schema public to public", "posthog"),
     "postgres.sessions-bounded": sql("alter role posthog_worker connection limit -1"),
     "postgres.disk-bounded": setting("temp_file_limit", "-1"),
+    # "The log does not say which row it was."
+    "postgres.log-without-phi": setting("log_error_verbosity", "default"),
+    "postgres.confined": (
+        "sed -i 's/^NoNewPrivileges=.*/NoNewPrivileges=no/'"
+        " /etc/systemd/system/postgresql@*-main.service.d/hedgerow.conf; systemctl daemon-reload; " + RESTART
+    ),
     "postgres.own-rows-of-hba": rule("hostssl posthog posthog_web 0.0.0.0/0 scram-sha-256"),
 }
 

@@ -45,6 +45,8 @@ SETTINGS = {
     "posthog.ai-off": sql("update posthog_organization set is_ai_data_processing_approved = true"),
     "posthog.ip-discarded": sql("update posthog_team set anonymize_ips = false"),
     "posthog.recordings-masked": sql("update posthog_team set session_recording_masking_config = null"),
+    # The switch beside a transformation on PostHog's pages.
+    "posthog.properties-dropped": sql("update posthog_hogfunction set enabled = false where type = 'transformation'"),
     # What the page for an instance's settings does: it wins over what the services were started with.
     "posthog.mail-relay": sql(
         "insert into posthog_instancesetting (key, raw_value) values ('constance:posthog:EMAIL_ENABLED', 'true'),"

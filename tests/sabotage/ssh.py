@@ -21,6 +21,8 @@ SABOTAGE = {
     "ssh.strong-host-keys": "ssh-keygen -q -t rsa -b 2048 -N '' -f /etc/ssh/ssh_host_weak_key; "
     + setting("weak", "HostKey /etc/ssh/ssh_host_weak_key"),
     "ssh.no-environment": setting("environment", "PermitUserEnvironment yes"),
+    "ssh.no-host-trust": setting("trust", "HostbasedAuthentication yes"),
+    "ssh.strict-modes": setting("careless", "StrictModes no"),
 }
 
 # The settings are converge's to remove; the key that nobody names any more does no harm, and goes too.

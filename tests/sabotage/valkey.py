@@ -26,6 +26,13 @@ SABOTAGE = {
     "valkey.dangerous-commands-off": line("users.acl", "/^user posthog_web /s/$/ +flushall/"),
     # The policy of a cache, for a queue.
     "valkey.memory-bounded": line("valkey.conf", "s/^maxmemory-policy .*/maxmemory-policy allkeys-lru/"),
+    "valkey.clients-bounded": line("valkey.conf", "s/^maxclients .*/maxclients 60000/"),
+    "valkey.log-without-phi": line("valkey.conf", "s/^hide-user-data-from-log yes/hide-user-data-from-log no/"),
+    "valkey.outlives-restart": line("valkey.conf", "s/^appendfsync .*/appendfsync no/"),
+    "valkey.confined": (
+        "sed -i 's/^ProtectSystem=.*/ProtectSystem=no/' /etc/systemd/system/valkey-server.service.d/hedgerow.conf;"
+        f" systemctl daemon-reload; {RESTART}"
+    ),
     "valkey.listens-privately": line("valkey.conf", "s/^bind .*/bind 0.0.0.0/"),
 }
 

@@ -72,8 +72,8 @@ def test_a_lab_fits_a_small_machine() -> None:
 
 
 def test_the_whole_stack_fits_the_machine_that_upstream_names() -> None:
-    """About 16 GB, says upstream's documentation (compose-facts); recordings are beyond that at their limits."""
-    usual = TABLE.only({*Declaration.model_fields["features"].default} - {"session-replay"})
+    """About 16 GB, says upstream's documentation (compose-facts)."""
+    usual = TABLE.only({*Declaration.model_fields["features"].default})
     assert budget.machine(sum(budget.memory(ALL, usual).values())) == 16
     assert budget.memory(ALL, TABLE)["clickhouse"] == 4 * GIB
 

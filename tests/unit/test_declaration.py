@@ -71,6 +71,12 @@ def lab(added: str, line: int, key: str, says: str, fix: str) -> Case:
     return Case(LAB + added, line, key, says, fix)
 
 
+def dropped(names: str, which: str, says: str, fix: str) -> Case:
+    """Declare properties to take out, in a lab that has who does it."""
+    added = f"features: [destinations]\nprivacy:\n  drop_properties: {names}\n"
+    return lab(added, 6, f"privacy.drop_properties{which}", says, fix)
+
+
 def images(missing: str) -> str:
     """Return the line that names every image but one."""
     return (
@@ -131,9 +137,6 @@ KEYS = {
     "single sign-on elsewhere": lab(
         "access: {sign_on: {kind: saml}}\n", 4, "access.sign_on", "not in this release", "interface_certificates"
     ),
-    "properties are for later": lab(
-        "privacy: {drop_properties: [name]}\n", 4, "privacy.drop_properties", "not in this release", "before_send"
-    ),
     "plugins are for later": lab("access: {plugins: [geoip]}\n", 4, "access.plugins", "not in this release", "[]"),
 }
 
@@ -143,6 +146,22 @@ VALUES = {
     "a version as name": Case(LAB.replace("acme\n", "1.10\n", 1), 1, "name", "1.10 is no text", 'quotes: "1.10"'),
     "a long name": Case(LAB.replace("acme", "a" * 21, 1), 1, "name", "cannot be a name", "20"),
     "an underscore in a name": Case(LAB.replace("acme", "ac_me", 1), 1, "name", "cannot be a name", "hyphens"),
+    "properties without who takes them out": lab(
+        "privacy: {drop_properties: [email]}\n", 4, "privacy.drop_properties", "service of destinations", "before_send"
+    ),
+    "a property twice": dropped("[email, email]", "[1]", "taken out above already", "remove one"),
+    "a property inside another": dropped("[form, form.name]", "[1]", '"form.name" lies in "form"', "Remove it"),
+    "properties in too many objects": dropped("[a, b.a, c.a, d.a, e.a, f.a]", "", "more than 5 objects", "whole"),
+    "a property with a comma": dropped('["a,b"]', "[0]", "holds ,", "under another name"),
+    "a property with a brace": dropped('["{a}"]', "[0]", "holds { }", "under another name"),
+    "a property with a blank before": dropped('[" a"]', "[0]", "cannot be a property's name", "as it is sent"),
+    "a property without a name": dropped('[""]', "[0]", "cannot be a property's name", "as it is sent"),
+    "a property with a tab inside": dropped('["a\\tb"]', "[0]", "cannot be a property's name", "as it is sent"),
+    "a long property": dropped(f"[{'a' * 201}]", "[0]", "cannot be a property's name", "200"),
+    "a property behind nothing": dropped("[form..name]", "[0]", "a dot that leads nowhere", "form.birthday"),
+    "a person's property": dropped("[$set.email]", "[0]", "sets of its person", "email for $set.email"),
+    "a property that is added later": dropped("[$geoip_city_name]", "[0]", "added by PostHog itself", "GeoIP"),
+    "a property that is a number": dropped("[12]", "[0]", "12 is no text", "quotes"),
     "a URL as domain": Case(
         LAB.replace("analytics", "https://Analytics"), 2, "domain", "more than a host name", '"analytics.acme.example"'
     ),
@@ -588,10 +607,18 @@ def test_four_values_are_enough_and_everything_else_is_closed() -> None:
     assert declaration.access.ssh_from == ("controller",)
     assert (declaration.access.outbound_to, declaration.access.public_sharing) == ((), False)
     assert (declaration.tls.certificate, declaration.updates.reboot) == ("private", False)
-    assert set(declaration.privacy.model_dump().values()) == {True}
+    kept = declaration.privacy.model_dump()
+    assert kept.pop("drop_properties") == (), "it needs a feature that is off by default"
+    assert set(kept.values()) == {True}
     assert declaration.target.hosts[0].roles == EVERY_ROLE == ROLES
     assert declaration.owner == "admin@analytics.acme.example"
     assert declaration.organization == "acme"
+
+
+def test_properties_to_take_out_are_named_as_they_are_sent() -> None:
+    names = ("email", "$current_url", "First name", "form.birthday", "prénom")
+    added = f"features: [destinations]\nprivacy: {{drop_properties: [{', '.join(names)}]}}\n"
+    assert parse(LAB + added).privacy.drop_properties == names
 
 
 def test_a_lab_has_one_host_unless_told() -> None:

@@ -111,7 +111,10 @@ OUT = "hedgerow-web: tcp 192.0.2.25:587"
 def test_the_check_passes_and_fails(relay, environment, own, seen, between, status, reason) -> None:
     facts = replace(DECLARED, mail=relay, services=("web", "worker"))
     sheet = replace(SHEET, declared=facts)
-    started = {"hedgerow-web": {"settings": {"SITE_URL": "https://x", **environment}}, "hedgerow-log": {"settings": {}}}
+    started = {
+        "hedgerow-web": {"settings": {"ALLOWED_HOSTS": "https://x", **environment}},
+        "hedgerow-log": {"settings": {}},
+    }
     answers = {
         checks.ENVIRONMENT: json.dumps(started),
         inside.trial(sheet): json.dumps({"seen": seen, "between": between, "said": {}}),

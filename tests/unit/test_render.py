@@ -46,6 +46,7 @@ access:
   ingest_from: [any]
   outbound_to: [{{to: 203.0.113.80, port: 443, why: "a destination"}}]
 features: [session-replay, feature-flags, destinations]
+privacy: {{drop_properties: [email, form.birthday]}}
 posthog:
   organization: "Acme {{{{ lookup('pipe', 'id') }}}}"
   images:

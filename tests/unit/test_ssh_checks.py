@@ -21,7 +21,8 @@ SETTINGS = (
     "permitrootlogin no\nallowgroups hedgerow-ssh\nmaxauthtries 3\nlogingracetime 30\nmaxstartups 10:30:60\n"
     "disableforwarding yes\nallowtcpforwarding yes\nallowagentforwarding yes\nallowstreamlocalforwarding yes\n"
     "x11forwarding yes\npermittunnel no\nclientaliveinterval 300\nclientalivecountmax 2\nloglevel VERBOSE\n"
-    "syslogfacility AUTH\nhostkey /k\npermituserenvironment no\npermituserrc no\nacceptenv LANG\nacceptenv LC_*\n"
+    "syslogfacility AUTH\nhostkey /k\npermituserenvironment no\npermituserrc no\nstrictmodes yes\n"
+    "hostbasedauthentication no\ngssapiauthentication no\nignorerhosts yes\nacceptenv LANG\nacceptenv LC_*\n"
 )
 SSH = {
     "getent group hedgerow-ssh": "hedgerow-ssh:x:901:jane,debian\n",
@@ -65,6 +66,33 @@ SSH_CHECKS = [
     (ssh.test_root_gets_no_session, settings("permitrootlogin no\n", ""), "error", "does not know"),
     (ssh.test_root_gets_no_session, {"sshd_config": "2000.0 /etc/ssh/x.conf\n"}, "error", "changed after"),
     (ssh.test_root_gets_no_session, {"systemctl show ssh": "StateChangeTimestamp=\n"}, "error", "not running"),
+    (ssh.test_a_machine_vouches_for_nobody, {}, "pass", ""),
+    (
+        ssh.test_a_machine_vouches_for_nobody,
+        settings("hostbasedauthentication no", "hostbasedauthentication yes"),
+        "fail",
+        "proof",
+    ),
+    (
+        ssh.test_a_machine_vouches_for_nobody,
+        settings("gssapiauthentication no", "gssapiauthentication yes"),
+        "fail",
+        "proof",
+    ),
+    (ssh.test_a_machine_vouches_for_nobody, settings("ignorerhosts yes", "ignorerhosts no"), "fail", "trusted"),
+    (ssh.test_keys_that_others_could_write_do_not_count, {}, "pass", ""),
+    (
+        ssh.test_keys_that_others_could_write_do_not_count,
+        settings("strictmodes yes", "strictmodes no"),
+        "fail",
+        "believed",
+    ),
+    (
+        ssh.test_keys_that_others_could_write_do_not_count,
+        settings("permituserrc no", "permituserrc yes"),
+        "fail",
+        "log-in",
+    ),
     (ssh.test_guessing_is_slow, {}, "pass", ""),
     (ssh.test_guessing_is_slow, settings("maxauthtries 3", "maxauthtries 6"), "fail", "6 guesses"),
     (ssh.test_guessing_is_slow, settings("logingracetime 30", "logingracetime 0"), "fail", "for ever"),

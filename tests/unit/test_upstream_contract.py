@@ -70,7 +70,7 @@ BEYOND_COMPOSE: dict[str, tuple[tuple[str, ...], str]] = {
         "nodejs/src/session-recording/config.ts; its default is the bucket of everything else",
     ),
     "NODE_EXTRA_CA_CERTS": (
-        ("ingestion-sessionreplay", "recording-api", "plugins", "ingestion-error-tracking"),
+        ("ingestion-general", "ingestion-sessionreplay", "recording-api", "plugins", "ingestion-error-tracking"),
         "Node.js, doc/api/cli.md; the CA of the stores' certificates",
     ),
     "REDIS_URL": (DJANGO, "posthog/settings/data_stores.py; its default is in the clear"),

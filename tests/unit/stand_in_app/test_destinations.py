@@ -19,6 +19,7 @@ from stand_in.destinations import is_for, jobs, metric, url_fault
 from stand_in.hog_functions import HogFunctions
 
 from hedgerow import pki
+from tests.unit.stand_in_app.functions import Functions
 
 URL = "https://hooks.acme.example/in"
 ROW = {"uuid": "u1", "event": "visit", "team_id": 7, "distinct_id": "jane", "timestamp": "2026-11-25 10:00:00"}
@@ -117,22 +118,15 @@ def test_what_is_not_taken_is_told_and_no_redirect_followed(receiver: tuple[int,
     assert len(Receiver.taken) == 1
 
 
-class Tables:
-    """Destinations that are just there."""
-
-    def __init__(self) -> None:
-        self.kept: list[dict[str, Any]] = []
-
-    def destination(self, team: int, which: str) -> dict[str, Any] | None:
-        return destination() if (team, which) == (7, "f1") else None
-
-    def add_destination(self, team: int, values: dict[str, Any]) -> str:
-        self.kept.append({"team": team, **values})
-        return "f3"
+def tables() -> Functions:
+    """Return a table with one destination, f1 of project 7."""
+    made = Functions()
+    made.add_function(7, {"type": "destination", "enabled": True, "inputs": {"url": {"value": URL}}})
+    return made
 
 
 def asked(path: str, body: Any = None, method: str = "POST", *, alive: bool = True, ca: str = "") -> tuple[int, Any]:
-    answer = handler(Api(Tables(), ca), lambda: alive)  # type: ignore[arg-type]
+    answer = handler(Api(tables(), ca), lambda: alive)  # type: ignore[arg-type]
     reply = answer(Request(method, path, body=json.dumps(body).encode()))
     return reply.status, json.loads(reply.body) if reply.kind == "application/json" else reply.body
 
@@ -175,7 +169,7 @@ class OfWeb:
     """The part of web's API that is asked who somebody is."""
 
     def caller(self, _request: Request, scope: str) -> Caller:
-        assert scope == "hog_function:write"
+        assert scope in ("hog_function:read", "hog_function:write")
         return Caller()
 
     def team_fault(self, _caller: Caller, which: str) -> bool:
@@ -183,14 +177,14 @@ class OfWeb:
 
 
 def test_a_destination_is_made_with_a_url_that_is_one() -> None:
-    tables = Tables()
-    functions = HogFunctions(OfWeb(), tables, "http://127.0.0.1:1")  # type: ignore[arg-type]
+    kept = Functions()
+    functions = HogFunctions(OfWeb(), kept, "http://127.0.0.1:1")  # type: ignore[arg-type]
 
     def create(which: str = "7", url: str = URL) -> int:
         body = {"name": "Hook", "enabled": True, "inputs": {"url": {"value": url}}}
         return functions.create(Request("POST", "/", body=json.dumps(body).encode()), which).status
 
     assert [create(), create(url="http://a.example/"), create("8")] == [201, 400, 404]
-    assert [(each["team"], each["enabled"]) for each in tables.kept] == [(7, True)]
+    assert [(row["team_id"], row["type"], row["enabled"]) for row in kept.kept.values()] == [(7, "destination", True)]
     assert functions.invoke(Request("POST", "/"), "7", "f1").status == 503, "nobody delivers there"
-    assert HogFunctions(OfWeb(), None, "").create(Request("POST", "/"), "7").status == 404  # type: ignore[arg-type]
+    assert HogFunctions(OfWeb(), kept, "").create(Request("POST", "/"), "7").status == 404  # type: ignore[arg-type]

@@ -162,7 +162,7 @@ class Place:
             "key": str(self.folder / f"{who}.key"),
             "topics": TOPICS,
             "clients": CLIENTS,
-            "timeout": 0,
+            "timeout": 5,
             "_ansible_check_mode": check,
             **others,
         }
@@ -231,7 +231,7 @@ def test_who_is_no_superuser_is_refused_at_once(place: Place) -> None:
 
 
 def test_a_log_with_another_name_is_told_nothing(place: Place) -> None:
-    told = place.call(name="other.hedgerow.internal")
+    told = place.call(name="other.hedgerow.internal", timeout=0)
     assert "certificate verify failed" in told["msg"]
 
 

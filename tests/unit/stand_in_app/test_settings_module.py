@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -22,8 +23,11 @@ from stand_in import accounts
 from stand_in.administration import Administration
 from stand_in.api import Api
 from stand_in.asgi import Request, as_json
+from stand_in.hog_functions import HogFunctions
+from stand_in.transformations import TEMPLATES
 
 from hedgerow.smoke.code import code
+from tests.unit.stand_in_app.functions import Functions
 from tests.unit.stand_in_app.test_api import HOST, JANE, SETTINGS, Counts, Tables
 
 REPOSITORY = Path(__file__).parents[3]
@@ -33,6 +37,10 @@ PODMAN = f"""#!{sys.executable}
 import json, re, sys
 from pathlib import Path
 row, mail = (Path(__file__).with_name(name) for name in ("row", "mail"))
+if sys.argv[1:4] == ["exec", "hedgerow-web", "python3"]:
+    with Path(__file__).with_name("fetched").open("a") as fetched:
+        print(*sys.argv[4:], file=fetched)
+    sys.exit("Error fetching Node.js templates")
 assert sys.argv[1:] == ["exec", "--interactive", "hedgerow-web", "python3", "-"], sys.argv
 wanted, write = json.loads(re.search("json.loads\\\\('(.*)'\\\\)", sys.stdin.read())[1])
 found = json.loads(row.read_text())
@@ -54,6 +62,9 @@ def load(name: str, path: str) -> ModuleType:
 
 
 web = load("ansible.module_utils.hedgerow_posthog_web", "roles/posthog/module_utils/hedgerow_posthog_web.py")
+dropping = load(
+    "ansible.module_utils.hedgerow_posthog_dropping", "roles/posthog/module_utils/hedgerow_posthog_dropping.py"
+)
 module = load("hedgerow_posthog_settings", "plugins/modules/hedgerow_posthog_settings.py")
 
 
@@ -64,6 +75,9 @@ class PostHog:
     api: Api
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    functions: Functions = field(default_factory=Functions)
+    delivers: bool = True
+    templates: list[dict[str, Any]] = field(default_factory=lambda: list(TEMPLATES))
 
     @property
     def row(self) -> dict[str, Any]:
@@ -76,10 +90,12 @@ class PostHog:
     @property
     def changed(self) -> list[str]:
         """What was asked that changes settings."""
-        return [line for line in self.asked if line.startswith(("PATCH", "DELETE"))]
+        return [line for line in self.asked if line.startswith(("PATCH", "DELETE", "POST /api/projects"))]
 
     def answer(self, request: Request) -> Any:
         administration = Administration(self.api)
+        plugins = self.url if self.delivers else ""
+        functions = HogFunctions(self.api, self.functions, plugins)  # type: ignore[arg-type]  # in memory as well
         routes: dict[str, Callable[..., Any]] = {
             "GET /_preflight": lambda _: as_json(200, {"initiated": self.api.store.initiated()}),
             "POST /api/login/": self.api.sign_in,
@@ -92,6 +108,12 @@ class PostHog:
             "PATCH /api/projects/([^/]+)/": administration.change_project,
             "GET /api/personal_api_keys/": self.api.keys,
             "DELETE /api/personal_api_keys/([^/]+)/": self.api.drop_key,
+            "GET /api/projects/([^/]+)/hog_functions/": functions.rows,
+            "POST /api/projects/([^/]+)/hog_functions/": functions.create,
+            "PATCH /api/projects/([^/]+)/hog_functions/rearrange/": functions.rearrange,
+            "GET /api/projects/([^/]+)/hog_functions/(f[0-9]+)/": functions.one,
+            "PATCH /api/projects/([^/]+)/hog_functions/(f[0-9]+)/": functions.change,
+            "GET /api/hog_function_templates": lambda _: as_json(200, self.templates),  # plugins answers that
         }
         line = f"{request.method} {request.path}"
         self.asked.append(line)
@@ -111,7 +133,8 @@ def posthog(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostHog]:
         def handle_one(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             named = {name.lower(): value for name, value in self.headers.items()}
-            reply = running.answer(Request(self.command, self.path, {}, named, body))
+            path, _, query = self.path.partition("?")
+            reply = running.answer(Request(self.command, path, dict(parse_qsl(query)), named, body))
             self.send_response(reply.status)
             for name, value in (*reply.headers, ("content-length", str(len(reply.body)))):
                 self.send_header(name, value)
