@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from hedgerow import standards
 from hedgerow.errors import DeclarationError, Problem
 
 CHECKS = Path(__file__).resolve().parent.parent / "checks"
 CONTROLS = CHECKS / "controls.yml"
+REMEDIES = CHECKS / "remedies.yml"
+
+SEVERITIES = ("low", "medium", "high", "critical")
+"""What the failure of a control means, the least first; controls.yml says when each is meant."""
+
+BENCHMARKS = {
+    "debian12_v1_1_0": "CIS Debian Linux 12 Benchmark v1.1.0",
+    "docker_v1_6_0": "CIS Docker Benchmark v1.6.0",
+    "postgresql17": "CIS PostgreSQL 17 Benchmark",
+    "controls_v8_1": "CIS Critical Security Controls v8.1",
+}
+"""The editions of CIS whose numbers a control may name."""
 
 EVERY_HOST = ("edge", "app", "data")
 CONCERNS = {
@@ -37,13 +51,18 @@ CONCERNS = {
 """Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it."""
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
-PARAGRAPH = re.compile(r"164\.3\d\d(\([a-zA-Z0-9]+\))+")
-KEYS = {"id", "role", "hipaa", "promise", "source", "hosts"}
+NIST = re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?")
+NO_REMEDIES: Mapping[str, str] = MappingProxyType({})
+KEYS = {"id", "severity", "role", "hipaa", "nist_800_53r5", "cis", "promise", "source", "hosts"}
 
 
 @dataclass(frozen=True)
 class Control:
-    """One requirement. `role` makes it true, `promise` says what holds, `source` where the value comes from."""
+    """One requirement. `role` makes it true, `promise` says what holds, `source` where the value comes from.
+
+    `severity` is one of SEVERITIES. `fix` says what to do when it fails. `nist_800_53r5` are ids of SP 800-53r5,
+    `cis` pairs of an edition (a key of BENCHMARKS) and its numbers.
+    """
 
     id: str
     role: str
@@ -51,6 +70,24 @@ class Control:
     promise: str
     source: str
     hosts: tuple[str, ...]
+    severity: str = "high"
+    fix: str = ""
+    nist_800_53r5: tuple[str, ...] = ()
+    cis: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What else asks for the same, in words: NIST SP 800-53r5, SP 800-66r2 (by paragraph), CIS."""
+        activities = {
+            f"NIST SP 800-66r2 {each.nist_800_66r2}": None
+            for each in standards.standards()
+            if each.paragraph in self.hipaa and each.nist_800_66r2
+        }
+        return (
+            *(f"NIST SP 800-53r5 {each}" for each in self.nist_800_53r5),
+            *activities,
+            *(f"{BENCHMARKS[edition]} {number}" for edition, numbers in self.cis for number in numbers),
+        )
 
     @property
     def concern(self) -> str:
@@ -92,11 +129,15 @@ def _unknown(control_id: str) -> Control:
 
 def load_catalog(path: Path = CONTROLS) -> Catalog:
     """Read and validate the catalog. Raises DeclarationError, with every problem and its line."""
-    return read_catalog(path.read_text(encoding="utf-8"), str(path))
+    remedies = yaml.safe_load(REMEDIES.read_text(encoding="utf-8"))
+    return read_catalog(path.read_text(encoding="utf-8"), str(path), remedies)
 
 
-def read_catalog(text: str, name: str = "controls.yml") -> Catalog:
-    """Return the catalog that a text states. Raises DeclarationError."""
+def read_catalog(text: str, name: str = "controls.yml", remedies: Mapping[str, str] = NO_REMEDIES) -> Catalog:
+    """Return the catalog that a text states. Raises DeclarationError.
+
+    `remedies` are texts by control, or by concern for all its controls that have none of their own.
+    """
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     root = yaml.compose(text, Loader=loader)
     if not isinstance(root, yaml.SequenceNode):
@@ -114,13 +155,14 @@ def read_catalog(text: str, name: str = "controls.yml") -> Catalog:
             problems += found
             continue
         seen[row["id"]] = line
-        controls.append(_control(row))
+        controls.append(_control(row, remedies))
     if problems:
         raise DeclarationError(tuple(problems))
     return Catalog(tuple(controls))
 
 
-def _control(row: dict[str, Any]) -> Control:
+def _control(row: dict[str, Any], remedies: Mapping[str, str]) -> Control:
+    concern = row["id"].partition(".")[0]
     return Control(
         id=row["id"],
         role=row["role"],
@@ -128,6 +170,10 @@ def _control(row: dict[str, Any]) -> Control:
         promise=row["promise"],
         source=row["source"],
         hosts=tuple(row.get("hosts", CONCERNS[row["role"]])),
+        severity=row["severity"],
+        fix=remedies.get(row["id"], remedies.get(concern, "")),
+        nist_800_53r5=tuple(row.get("nist_800_53r5", ())),
+        cis=tuple((edition, tuple(numbers)) for edition, numbers in row.get("cis", {}).items()),
     )
 
 
@@ -136,23 +182,42 @@ def _wrong(row: object) -> list[tuple[str, str, str]]:
     if not isinstance(row, dict):
         return [("", "not a control", "Begin it with `- id: concern.promise`.")]
     wrong = [(str(key), "unknown key", f"Known are {', '.join(sorted(KEYS))}.") for key in row if key not in KEYS]
-    for key in ("id", "role", "promise", "source"):
+    for key in ("id", "severity", "role", "promise", "source"):
         if not isinstance(row.get(key), str) or not row[key].strip():
             wrong.append((key, "missing or not a text", "Every control states it."))
     if isinstance(row.get("id"), str) and not ID.fullmatch(row["id"]):
         wrong.append(("id", f'"{row["id"]}" is not of the form concern.promise', "For example ssh.no-passwords."))
     if isinstance(row.get("role"), str) and row["role"] not in CONCERNS:
         wrong.append(("role", f'there is no role "{row["role"]}"', f"Roles are {', '.join(CONCERNS)}."))
-    paragraphs = row.get("hipaa")
-    if not isinstance(paragraphs, list) or not paragraphs:
-        wrong.append(("hipaa", "no paragraph", "List at least one, for example 164.312(d)."))
-    else:
-        wrong += [
-            ("hipaa", f'"{each}" is no paragraph of the Security Rule', "Write it as in 164.312(a)(2)(iii).")
-            for each in paragraphs
-            if not isinstance(each, str) or not PARAGRAPH.fullmatch(each)
-        ]
+    if isinstance(row.get("severity"), str) and row["severity"] not in SEVERITIES:
+        wrong.append(("severity", f'"{row["severity"]}" is no severity', f"It is one of {', '.join(SEVERITIES)}."))
     hosts = row.get("hosts", ["edge"])
     if not isinstance(hosts, list) or not hosts or not set(hosts) <= set(EVERY_HOST):
         wrong.append(("hosts", f"not a list out of {', '.join(EVERY_HOST)}", "Leave it out where the role decides."))
+    return wrong + _wrong_references(row)
+
+
+def _wrong_references(row: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what is wrong with the paragraphs and numbers that one entry names."""
+    wrong: list[tuple[str, str, str]] = []
+    named = row.get("hipaa")
+    if not isinstance(named, list) or not named:
+        wrong.append(("hipaa", "no paragraph", "List at least one, for example 164.312(d)."))
+    else:
+        # One that standards.yml does not list would show in no matrix: a gap that nobody sees.
+        wrong += [
+            ("hipaa", f'"{each}" is no paragraph of the Security Rule', "Write it as checks/standards.yml lists it.")
+            for each in named
+            if each not in standards.paragraphs()
+        ]
+    wrong += [
+        ("nist_800_53r5", f'"{each}" is no control of SP 800-53', "Write it as in AC-6(2).")
+        for each in row.get("nist_800_53r5", ())
+        if not isinstance(each, str) or not NIST.fullmatch(each)
+    ]
+    wrong += [
+        ("cis", f'there is no edition "{edition}" here', f"Known are {', '.join(BENCHMARKS)}.")
+        for edition in row.get("cis", {})
+        if edition not in BENCHMARKS
+    ]
     return wrong

@@ -12,11 +12,14 @@ from typing import Any
 import argcomplete
 
 from hedgerow import __version__, printing, verbs
+from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
+from hedgerow.evidence.formats import FORMATS
 
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
+       (verify --fail-on SEVERITY: none of that severity or worse fails)
   1    a control fails, or the smoke test does, or status finds something not well
   2    the declaration or the call is wrong; nothing was touched
   3    a host or a registry refused or could not be reached, or a control could not be asked
@@ -60,12 +63,25 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--control", action="append", default=[], metavar="ID", help="only this control; may be given several times"
     )
+    check.add_argument(
+        "--format", type=_formats, default=(), metavar="FORMAT,...", help=f"also write these: {', '.join(FORMATS)}"
+    )
+    check.add_argument(
+        "--fail-on",
+        choices=SEVERITIES,
+        default=SEVERITIES[0],
+        help="exit 1 only for failures of this severity or worse; what could not be asked is exit 3 all the same",
+    )
     smoke = verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
     smoke.add_argument("--browser", action="store_true", help="also with the browser SDK, in a headless Chromium")
     _add_yes(smoke)
     verb("status", verbs.status, "say which hosts there are and whether they can be reached")
     report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
-    report.add_argument("--format", choices=("json", "html", "junit"), default="json")
+    what = report.add_mutually_exclusive_group()
+    what.add_argument("--format", choices=tuple(FORMATS), default="json")
+    what.add_argument(
+        "--coverage", action="store_true", help="print what answers each paragraph of the Security Rule instead"
+    )
     report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")
     ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
     ssh.add_argument("host", metavar="HOST")
@@ -126,6 +142,15 @@ def _add_images(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
 
 def _add_yes(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--yes", action="store_true", help="do not ask: install system packages, destroy")
+
+
+def _formats(words: str) -> tuple[str, ...]:
+    """Read a list of formats parted by commas. Raises ArgumentTypeError for one that there is not."""
+    names = tuple(dict.fromkeys(name.strip() for name in words.split(",") if name.strip()))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"no format {', '.join(unknown)} (there are {', '.join(FORMATS)})")
+    return names
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

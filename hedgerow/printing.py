@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from hedgerow.budget import GIB
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
 from hedgerow.errors import DeclarationError, HedgerowError
+from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
+from hedgerow.evidence import coverage as matrix
 from hedgerow.findings import STATUSES, Finding, summary
 from hedgerow.flow import Work
 from hedgerow.hosts import Change, Site
@@ -78,20 +82,51 @@ def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
         report.out.print(f"\n{name}: {recap.changed} of {recap.ok} tasks would change something. Nothing was touched.")
 
 
-def verified(report: Reporter, run: Verified, folder: Path | None, *, as_json_: bool) -> None:
-    """Print the findings: every one as JSON, those that need a person in a table."""
+def verified(
+    report: Reporter, run: Verified, folder: Path | None, files: Mapping[str, Path], *, as_json_: bool
+) -> None:
+    """Print the findings: every one as JSON, those that need a person in a table; and where which file was written."""
     if as_json_:
         as_json(
             {
                 "summary": summary(run.findings),
                 "findings": [finding.as_json() for finding in run.findings],
                 "seconds": run.seconds,
+                "files": {name: str(path) for name, path in files.items()},
             }
         )
         return
     findings(report, run.findings)
     if folder is not None:
         report.out.print(f"Evidence: {folder / 'report.html'}", markup=False)
+    for name, path in files.items():
+        report.out.print(f"Written: {name}: {path}", markup=False)
+
+
+def coverage(report: Reporter, evidence: Evidence, *, as_json_: bool) -> None:
+    """Print what answers each paragraph of the Security Rule."""
+    answers = matrix.matrix(evidence)
+    counts = matrix.summary(answers)
+    if as_json_:
+        as_json(
+            {
+                "deployment": evidence.deployment,
+                "started": evidence.started,
+                "stand_in": evidence.stand_in,
+                "summary": counts,
+                "paragraphs": [answer.as_json() for answer in answers],
+            }
+        )
+        return
+    table = Table("paragraph", "kind", "what", "stands", "answered by", box=None, pad_edge=False)
+    for answer in answers:
+        standard = answer.standard
+        table.add_row(standard.paragraph, standard.kind, standard.title, answer.status, Text(matrix.in_words(answer)))
+    report.out.print(table)
+    report.out.print("Paragraphs: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    report.out.print(NOT_A_CERTIFICATE)
+    if evidence.stand_in:
+        report.out.print(STAND_IN_NOTICE)
 
 
 def findings(report: Reporter, found: tuple[Finding, ...]) -> None:

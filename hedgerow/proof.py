@@ -14,7 +14,8 @@ from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
 from hedgerow.errors import CallError
-from hedgerow.evidence import Evidence, html, json_, junit
+from hedgerow.evidence import Attested, Evidence, json_
+from hedgerow.evidence.formats import ALWAYS, FORMATS
 from hedgerow.findings import Finding
 from hedgerow.flow import Reporter, Work
 from hedgerow.hops import hops
@@ -31,7 +32,6 @@ from hedgerow.verify import verify
 
 OWNER_SEED = "/var/lib/hedgerow/posthog/second-factor"
 NO_LOCK = ImageLock({})
-FORMATS = {"json": (json_, "findings.json"), "html": (html, "report.html"), "junit": (junit, "junit.xml")}
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,17 @@ def owner_seed(deployment: Deployment, host: Host) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def write_evidence(work: Work, site: Site, verified: Verified, smoked: smoke.SmokeReport | None = None) -> Path:
-    """Write one verify run as documents and return their folder; `latest` names it too."""
+def write_evidence(
+    work: Work,
+    site: Site,
+    verified: Verified,
+    smoked: smoke.SmokeReport | None = None,
+    also: Sequence[str] = (),
+) -> Path:
+    """Write one verify run as documents and return their folder; `latest` names it too.
+
+    `also` names formats beyond those that are always written.
+    """
     evidence = Evidence(
         deployment=work.declaration.name,
         domain=work.declaration.domain,
@@ -198,10 +207,14 @@ def write_evidence(work: Work, site: Site, verified: Verified, smoked: smoke.Smo
             (agreement.party, agreement.signed.isoformat(), agreement.reference)
             for agreement in work.declaration.agreements
         ),
+        attestations=tuple(
+            Attested(word.paragraph, word.name, word.date.isoformat(), word.reference)
+            for word in work.declaration.attestations
+        ),
     )
     folder = _new_folder(work.deployment.evidence, verified.started)
-    for module, name in FORMATS.values():
-        write_file(folder / name, module.render(evidence))
+    for name in dict.fromkeys((*ALWAYS, *also)):
+        write_file(folder / FORMATS[name].file, FORMATS[name].render(evidence))
     latest = work.deployment.evidence / "latest"
     beside = latest.with_name(".latest")
     beside.unlink(missing_ok=True)

@@ -14,11 +14,12 @@ import argcomplete
 from hedgerow import flow, looking, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
-from hedgerow.catalog import load_catalog
+from hedgerow.catalog import SEVERITIES, Catalog, load_catalog
 from hedgerow.console import Reporter
 from hedgerow.declaration.schema import text as schema_text
 from hedgerow.deployment import REPOSITORY, Deployment, write_file
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, CallError, HedgerowError
+from hedgerow.evidence.formats import FORMATS
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
@@ -87,15 +88,23 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
 
 def verify(given: Given, report: Reporter) -> int:
     """Run the checks and write the evidence."""
+    if given.control and given.format:
+        raise CallError("a run over a few controls is a look and leaves no files", "Leave out --control or --format.")
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("verify"):
         site = work.target.site()
         verified = proof.verify_hosts(work, site, report, given.control)
         # A run over a few controls is a look, not evidence of the whole.
-        folder = None if given.control else proof.write_evidence(work, site, verified)
-        code = exit_code(verified.findings)
+        folder = None if given.control else proof.write_evidence(work, site, verified, also=given.format)
+        counted = at_least(verified.findings, given.fail_on, load_catalog())
+        code = exit_code(counted)
         work.deployment.record("verify", "done" if code == EXIT_DONE else f"exit {code}", seconds=verified.seconds)
-    printing.verified(report, verified, folder, as_json_=given.json)
+    files = {name: folder / FORMATS[name].file for name in given.format} if folder else {}
+    printing.verified(report, verified, folder, files, as_json_=given.json)
+    if len(counted) < len(verified.findings):
+        report.note(
+            f"Below --fail-on {given.fail_on}, and not counted: {len(verified.findings) - len(counted)} failed."
+        )
     return code
 
 
@@ -124,15 +133,23 @@ def status(given: Given, report: Reporter) -> int:
 
 
 def report(given: Given, report: Reporter) -> int:
-    """Print the last evidence again."""
+    """Print the last evidence again, or its matrix of the Security Rule."""
+    if given.coverage and given.output:
+        raise CallError("the matrix goes to standard output", "Leave out --output, and lead it into a file.")
     work = flow.open_work(given.reference, judge_files=False)
-    module, _ = proof.FORMATS[given.format]
-    text = module.render(proof.last_evidence(work.deployment, load_catalog()))
-    if given.output is None:
-        sys.stdout.write(text)
-    else:
-        write_file(given.output, text)
+    last = proof.last_evidence(work.deployment, load_catalog())
+    if given.coverage:
+        printing.coverage(report, last, as_json_=given.json)
+        return EXIT_DONE
+    chosen = FORMATS[given.format]
+    if given.output is not None:
+        write_file(given.output, chosen.render(last))
         report.note(f"Written: {given.output}")
+    elif chosen.is_text or not sys.stdout.isatty():
+        said = chosen.render(last)
+        sys.stdout.buffer.write(said.encode() if isinstance(said, str) else said)
+    else:
+        raise CallError(f"{given.format} is not for a terminal", f"Say --output {chosen.file}.")
     return EXIT_DONE
 
 
@@ -222,6 +239,16 @@ def schema(given: Given, report: Reporter) -> int:
     """Print the JSON Schema of deploy.yml."""
     sys.stdout.write(schema_text())
     return EXIT_DONE
+
+
+def at_least(findings: tuple[Finding, ...], severity: str, catalog: Catalog) -> tuple[Finding, ...]:
+    """Leave out failures of controls that are less severe; what could not be asked stays, however severe it is."""
+    wanted = SEVERITIES[SEVERITIES.index(severity) :]
+    return tuple(
+        finding
+        for finding in findings
+        if finding.status != "fail" or catalog.control(finding.control).severity in wanted
+    )
 
 
 def exit_code(findings: tuple[Finding, ...], smoke_ok: bool = True) -> int:

@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from hedgerow.declaration import files, rules
 from hedgerow.declaration.machines import Lab, LabHost, OnPrem, OnPremHost
-from hedgerow.declaration.models import Administrator, Agreement, Capacity, Declaration, Mail, Outbound, Waiver
+from hedgerow.declaration.models import Administrator, Capacity, Declaration, Mail, Outbound, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
 from hedgerow.declaration.problems import NO_VALUE, explain
+from hedgerow.declaration.statements import Agreement, Attestation
 from hedgerow.declaration.vocabulary import RENAMED, Renamed
 from hedgerow.declaration.words import Wrong, key_of
 from hedgerow.errors import DeclarationError, Problem
@@ -31,6 +32,7 @@ __all__ = [
     "Administrator",
     "Agreement",
     "Around",
+    "Attestation",
     "Capacity",
     "Declaration",
     "Lab",

@@ -7,8 +7,9 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from hedgerow import standards
 from hedgerow.declaration.networks import ipv4
-from hedgerow.declaration.words import RefusedError, shown
+from hedgerow.declaration.words import RefusedError, meant, shown
 from hedgerow.oci.references import REFERENCE
 
 LONGEST_NAME = 20
@@ -215,6 +216,18 @@ def control(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", text):
         raise RefusedError(
             f"{shown(text)} is no id of a control", "Write concern.promise, for example ssh.idle-sessions-end."
+        )
+    return text
+
+
+def paragraph(text: str) -> str:
+    """Read a paragraph of the Security Rule, one that the matrix has a row for."""
+    known = standards.paragraphs()
+    if text not in known:
+        guess = meant(text.replace(" ", ""), known)
+        raise RefusedError(
+            f"{shown(text)} is no standard or specification of the Security Rule",
+            f"Did you mean {guess}?" if guess else "Write for example 164.308(a)(2); checks/standards.yml lists them.",
         )
     return text
 

@@ -28,6 +28,7 @@ from hedgerow.declaration.kinds import (
     form,
 )
 from hedgerow.declaration.machines import Lab, OnPrem
+from hedgerow.declaration.statements import Agreement, Attestation
 
 Feature = Literal[
     "session-replay",
@@ -285,14 +286,6 @@ class Updates(Model):
     reboot_time: Annotated[str, AfterValidator(fields.clock)] = Field(default="03:30", description="When, UTC.")
 
 
-class Agreement(Model):
-    """A business associate agreement (45 CFR 164.308(b)); its evidence is your word, with this reference."""
-
-    party: Text = Field(alias="with", description="With whom.", examples=["aws"])
-    signed: Day = Field(description="When it was signed, year-month-day.", examples=["2026-02-01"])
-    reference: Text = Field(description="Where an auditor finds it.", examples=["Legal archive, BAA 1234"])
-
-
 class Waiver(Model):
     """An accepted exception from one control. After `until` the control fails again."""
 
@@ -343,6 +336,9 @@ class Declaration(Model):
         default=(), description="Servers that tell the time. Default: the distribution's."
     )
     agreements: tuple[Agreement, ...] = Field(default=(), description="Business associate agreements, for the report.")
+    attestations: tuple[Attestation, ...] = Field(
+        default=(), description="Your word for paragraphs of the Security Rule, for the matrix of the report."
+    )
     waivers: tuple[Waiver, ...] = Field(
         default=(), description="Accepted exceptions, each with reason, person and end."
     )

@@ -82,7 +82,7 @@ def _unknown_key(loc: tuple[int | str, ...], path: Path, renamed: Mapping[str, R
         return Wrong(path, "is not in this release", LATER_KEYS[pattern])
     known = _keys_at(loc[:-1])
     guess = meant(str(path[-1]), known)
-    elsewhere = [key for key in _all_keys(Declaration) if key.rpartition(".")[2] == path[-1]]
+    elsewhere = [key for key in all_keys(Declaration) if key.rpartition(".")[2] == path[-1]]
     if guess:
         fix = f"Did you mean {guess}?"
     elif elsewhere:
@@ -190,11 +190,11 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(inner)
 
 
-def _all_keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
+def all_keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
     """Name every key of a declaration, lists written as []."""
     for name, field in model.model_fields.items():
         key = f"{before}{field.alias or name}"
         yield key
         many = "[]." if str(field.annotation).startswith("tuple") else "."
         for inner in _models_in(field.annotation):
-            yield from _all_keys(inner, key + many)
+            yield from all_keys(inner, key + many)

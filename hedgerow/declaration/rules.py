@@ -23,7 +23,7 @@ def check(value: dict[str, Any], today: datetime.date | None, known_controls: Co
     """Apply every rule. Without `today` or `known_controls`, what depends on them is not asked."""
     wrong = [found for rule in RULES for found in rule(value)]
     if today is not None:
-        wrong += signed_in_the_past(value, today)
+        wrong += [*signed_in_the_past(value, today), *attested_in_the_past(value, today)]
     if known_controls is not None:
         wrong += waived_controls_exist(value, known_controls)
     return wrong
@@ -202,12 +202,26 @@ def waivers_differ(value: dict[str, Any]) -> Iterator[Wrong]:
     yield from _twice(_rows(value, "waivers"), "control", "waived above")
 
 
+def attestations_differ(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A paragraph is attested once, so that one name and one date count."""
+    yield from _twice(_rows(value, "attestations"), "paragraph", "attested above")
+
+
 def signed_in_the_past(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
     """An agreement is one that was signed."""
-    for path, row in _rows(value, "agreements"):
-        signed = row.get("signed")  # ISO dates sort as text; what is no date is reported by its own field
-        if isinstance(signed, str) and signed > today.isoformat():
-            yield Wrong((*path, "signed"), f"{signed} has not come yet", "Write the day on which it was signed.")
+    yield from _in_the_past(value, "agreements", "signed", today, "Write the day on which it was signed.")
+
+
+def attested_in_the_past(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
+    """Nobody's word is good for a day that has not come."""
+    yield from _in_the_past(value, "attestations", "date", today, "Write the day on which the person said so.")
+
+
+def _in_the_past(value: dict[str, Any], rows: str, key: str, today: datetime.date, fix: str) -> Iterator[Wrong]:
+    for path, row in _rows(value, rows):
+        day = row.get(key)  # ISO dates sort as text; what is no date is reported by its own field
+        if isinstance(day, str) and day > today.isoformat():
+            yield Wrong((*path, key), f"{day} has not come yet", fix)
 
 
 def waived_controls_exist(value: dict[str, Any], known: Collection[str]) -> Iterator[Wrong]:
@@ -264,4 +278,5 @@ RULES: tuple[Rule, ...] = (
     outbound_is_used,
     dropping_can_be_done,
     waivers_differ,
+    attestations_differ,
 )

@@ -9,12 +9,23 @@ from hedgerow.findings import Finding
 
 
 @dataclass(frozen=True)
+class Attested:
+    """The operator's word for one paragraph of the rule: who said so, when (a date in ISO 8601), found where."""
+
+    paragraph: str
+    name: str
+    date: str
+    reference: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One verify run, whole. `started` is UTC in ISO 8601, `seconds` the time the run took.
 
     `stand_in` is true where stand-in images ran in place of PostHog's own; every document says so.
     `smoke` holds the steps of the smoke test that went with the run, if one did. `agreements` are the business
-    associate agreements of the declaration (with whom, signed when, where it is found): the operator's word.
+    associate agreements of the declaration (with whom, signed when, where it is found): the operator's word, as the
+    `attestations` are.
     """
 
     deployment: str
@@ -30,6 +41,7 @@ class Evidence:
     catalog: Catalog
     smoke: tuple[dict[str, object], ...] = ()
     agreements: tuple[tuple[str, str, str], ...] = ()
+    attestations: tuple[Attested, ...] = ()
     profile: str = "hipaa"
 
 

@@ -1,4 +1,4 @@
-"""Evidence as JSON: the source that every other document is made from."""
+"""Evidence as JSON: the source that every other document is made from. docs/evidence.schema.json is its schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from hedgerow.catalog import Catalog
 from hedgerow.errors import CallError
-from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
+from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Attested, Evidence, coverage
 from hedgerow.findings import Finding, summary
 
 FORMAT = "hedgerow-evidence-1"
@@ -15,6 +15,7 @@ FORMAT = "hedgerow-evidence-1"
 
 def document(evidence: Evidence) -> dict[str, Any]:
     """Return the whole run as plain values."""
+    answers = coverage.matrix(evidence)
     return {
         "format": FORMAT,
         "deployment": evidence.deployment,
@@ -34,6 +35,25 @@ def document(evidence: Evidence) -> dict[str, Any]:
             {"with": party, "signed": signed, "reference": reference}
             for party, signed, reference in evidence.agreements
         ],
+        "attestations": [vars(word) for word in evidence.attestations],
+        "controls": _controls(evidence),
+        "coverage": {"summary": coverage.summary(answers), "paragraphs": [answer.as_json() for answer in answers]},
+    }
+
+
+def _controls(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """Return what the catalog says of each control that was asked, so that the document can be read without it."""
+    asked = {finding.control for finding in evidence.findings}
+    return {
+        control.id: {
+            "severity": control.severity,
+            "promise": control.promise,
+            "source": control.source,
+            "fix": control.fix,
+            "references": list(control.references),
+        }
+        for control in evidence.catalog.controls
+        if control.id in asked
     }
 
 
@@ -62,6 +82,8 @@ def read(text: str, catalog: Catalog) -> Evidence:
             catalog=catalog,
             smoke=tuple(said["smoke"]),
             agreements=tuple((row["with"], row["signed"], row["reference"]) for row in said["agreements"]),
+            # Evidence of a release before there were any has none.
+            attestations=tuple(Attested(**row) for row in said.get("attestations", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CallError(f"this is not evidence of Hedgerow's ({error})", "Run verify again.") from error

@@ -245,6 +245,50 @@ VALUES = {
     "an agreement without reference": lab(
         "agreements: [{with: aws, signed: 2026-02-01}]\n", 4, "agreements[0].reference", "is missing", "BAA 1234"
     ),
+    "an attestation of a paragraph that is not there": lab(
+        "attestations:\n  - {paragraph: 164.308(a)(2)(i), name: Jane, date: 2026-02-01, reference: r}\n",
+        5,
+        "attestations[0].paragraph",
+        "no standard or specification",
+        "Did you mean 164.",
+    ),
+    "an attestation of something else": lab(
+        "attestations: [{paragraph: everything, name: Jane, date: 2026-02-01, reference: r}]\n",
+        4,
+        "attestations[0].paragraph",
+        "no standard or specification",
+        "164.308(a)(2)",
+    ),
+    "a paragraph attested twice": lab(
+        "attestations:\n"
+        "  - {paragraph: 164.308(a)(2), name: Jane, date: 2026-02-01, reference: r}\n"
+        "  - {paragraph: 164.308(a)(2), name: Joan, date: 2026-02-01, reference: r}\n",
+        6,
+        "attestations[1].paragraph",
+        "attested above already",
+        "remove one",
+    ),
+    "an attestation to come": lab(
+        "attestations: [{paragraph: 164.308(a)(2), name: Jane, date: 2027-01-01, reference: r}]\n",
+        4,
+        "attestations[0].date",
+        "not come yet",
+        "said so",
+    ),
+    "an attestation of nobody": lab(
+        "attestations: [{paragraph: 164.308(a)(2), date: 2026-01-01, reference: r}]\n",
+        4,
+        "attestations[0].name",
+        "is missing",
+        "Jane Doe",
+    ),
+    "an attestation that nothing shows": lab(
+        'attestations: [{paragraph: 164.308(a)(2), name: Jane, date: 2026-01-01, reference: " "}]\n',
+        4,
+        "attestations[0].reference",
+        "says nothing",
+        "auditor",
+    ),
     "no such control": lab(
         "waivers:\n  - {control: ssh.no-password, reason: r, who: w, until: 2026-12-31}\n",
         5,
