@@ -38,12 +38,15 @@ CONCERNS = {
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
 PARAGRAPH = re.compile(r"164\.3\d\d(\([a-zA-Z0-9]+\))+")
-KEYS = {"id", "role", "hipaa", "promise", "source", "hosts"}
+KEYS = {"id", "role", "hipaa", "promise", "source", "hosts", "never_waived"}
 
 
 @dataclass(frozen=True)
 class Control:
-    """One requirement. `role` makes it true, `promise` says what holds, `source` where the value comes from."""
+    """One requirement. `role` makes it true, `promise` says what holds, `source` where the value comes from.
+
+    `never_waived` is why no waiver excuses it, "" where one may.
+    """
 
     id: str
     role: str
@@ -51,6 +54,7 @@ class Control:
     promise: str
     source: str
     hosts: tuple[str, ...]
+    never_waived: str = ""
 
     @property
     def concern(self) -> str:
@@ -72,6 +76,11 @@ class Catalog:
     def ids(self) -> frozenset[str]:
         """Every control's id."""
         return frozenset(control.id for control in self.controls)
+
+    @cached_property
+    def never_waived(self) -> dict[str, str]:
+        """The controls that no waiver excuses, each with the reason."""
+        return {control.id: control.never_waived for control in self.controls if control.never_waived}
 
     def control(self, control_id: str) -> Control:
         """Return one control. Raises KeyError."""
@@ -128,6 +137,7 @@ def _control(row: dict[str, Any]) -> Control:
         promise=row["promise"],
         source=row["source"],
         hosts=tuple(row.get("hosts", CONCERNS[row["role"]])),
+        never_waived=row.get("never_waived", ""),
     )
 
 
@@ -139,6 +149,8 @@ def _wrong(row: object) -> list[tuple[str, str, str]]:
     for key in ("id", "role", "promise", "source"):
         if not isinstance(row.get(key), str) or not row[key].strip():
             wrong.append((key, "missing or not a text", "Every control states it."))
+    if "never_waived" in row and (not isinstance(row["never_waived"], str) or not row["never_waived"].strip()):
+        wrong.append(("never_waived", "not a text", "Say why no reason excuses it, or leave it out."))
     if isinstance(row.get("id"), str) and not ID.fullmatch(row["id"]):
         wrong.append(("id", f'"{row["id"]}" is not of the form concern.promise', "For example ssh.no-passwords."))
     if isinstance(row.get("role"), str) and row["role"] not in CONCERNS:

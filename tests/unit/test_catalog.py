@@ -36,6 +36,7 @@ REFUSED = [
     ("hipaa: [164.312(d)]", "hipaa: [164.512(d)]", 2, "hipaa", "no paragraph of the Security Rule"),
     ("promise: A password opens no session.", "promise: ''", 2, "promise", "missing"),
     ("source: sshd_config(5)", "sauce: sshd_config(5)", 2, "sauce", "unknown key"),
+    ("source: sshd_config(5)", "source: s\n  never_waived: ' '", 2, "never_waived", "not a text"),
     ("hosts: [data]", "hosts: [database]", 12, "hosts", "not a list out of"),
     ("hosts: [data]", "on: [data]", 12, "True", "unknown key"),
     ("id: postgres.tls-only", "id: ssh.no-passwords", 7, "id", "already at line 2"),
@@ -108,3 +109,9 @@ def test_every_concern_has_a_module_of_its_own_name():
             line.split('"')[1] for line in path.read_text().splitlines() if line.startswith("@pytest.mark.control(")
         }
         assert {mark.partition(".")[0] for mark in marks} == {path.stem.removeprefix("test_").partition("_")[0]}
+
+
+def test_what_cannot_be_waived_says_why_and_leaves_room_for_judgement():
+    catalog = load_catalog()
+    assert {"sudo.logged", "postgres.tls-only", "ca.key-absent"} <= catalog.never_waived.keys() < catalog.ids
+    assert all(len(why) > 30 and why.endswith(".") for why in catalog.never_waived.values())

@@ -250,6 +250,18 @@ class Word:
     reference: str = "archive 7"
 
 
+def test_a_waiver_excuses_only_what_the_catalog_lets_be_waived_and_only_until_its_end(place):
+    (place / "test_way.py").write_text(CHECK)
+    once = catalog_of("way.fail", "way.fail-without-words")
+    row = replace(once.controls[0], never_waived="It would hide everything else.")
+    catalog = Catalog((row, once.controls[1]))
+    words = [Word("way.fail"), Word("way.fail-without-words")]
+    for today, expected in ((date(2026, 12, 31), ["fail", "waived"]), (date(2027, 1, 1), ["fail", "fail"])):
+        found = verify([sheet_of()], words, catalog=catalog, checks=place, today=today)
+        assert [finding.status for finding in found] == expected
+    assert "expired on 2026-12-31" in found[1].reason
+
+
 FINDING = Finding("way.fail", (), "one", "fail", reason="it is red")
 SETTLED = [
     ("nothing said", FINDING, [], [], "fail", "it is red"),
