@@ -11,9 +11,10 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, printing, verbs
+from hedgerow import __version__, auditing, printing, verbs
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
+from hedgerow.history import SHOWN
 
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--control", action="append", default=[], metavar="ID", help="only this control; may be given several times"
     )
+    check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
     smoke = verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
     smoke.add_argument("--browser", action="store_true", help="also with the browser SDK, in a headless Chromium")
     _add_yes(smoke)
@@ -67,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
     report.add_argument("--format", choices=("json", "html", "junit"), default="json")
     report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")
+    history = verb("history", auditing.history, "show what each control was, run by run")
+    history.add_argument("--runs", type=_whole, default=SHOWN, metavar="N", help=f"the newest N runs (default {SHOWN})")
+    history.add_argument(
+        "--control", action="append", default=[], metavar="ID", help="this control, whatever it was; may be repeated"
+    )
     ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
     ssh.add_argument("host", metavar="HOST")
     ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
@@ -122,6 +129,14 @@ def _add_images(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
     ):
         action = verb(name, verbs.images, words, among=actions)
         action.add_argument("--archive", required=True, type=Path, metavar="FILE", help="the archive")
+
+
+def _whole(text: str) -> int:
+    """Return a number of at least one. Raises ValueError, which argparse reports."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _add_yes(sub: argparse.ArgumentParser) -> None:

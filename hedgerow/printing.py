@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from hedgerow import printing_audit as audit
 from hedgerow.budget import GIB
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
+from hedgerow.declaration import Waiver
 from hedgerow.errors import DeclarationError, HedgerowError
 from hedgerow.findings import STATUSES, Finding, summary
 from hedgerow.flow import Work
@@ -78,18 +81,24 @@ def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
         report.out.print(f"\n{name}: {recap.changed} of {recap.ok} tasks would change something. Nothing was touched.")
 
 
-def verified(report: Reporter, run: Verified, folder: Path | None, *, as_json_: bool) -> None:
-    """Print the findings: every one as JSON, those that need a person in a table."""
+def verified(
+    report: Reporter, run: Verified, folder: Path | None, waivers: Sequence[Waiver], *, as_json_: bool
+) -> None:
+    """Print the findings: every one as JSON, those that need a person in a table, and what is different."""
     if as_json_:
         as_json(
             {
                 "summary": summary(run.findings),
                 "findings": [finding.as_json() for finding in run.findings],
                 "seconds": run.seconds,
+                "drift": run.drift.as_json() if run.drift else None,
+                "waivers": [{"control": each.control, "until": each.until.isoformat()} for each in waivers],
             }
         )
         return
     findings(report, run.findings)
+    for line in [*audit.waivers(waivers, run.findings), *audit.drift(run.drift)]:
+        report.out.print(line, markup=False)
     if folder is not None:
         report.out.print(f"Evidence: {folder / 'report.html'}", markup=False)
 
@@ -180,6 +189,7 @@ def recap(
                 "hosts": {name: host.as_json() for name, host in converged.hosts.items()},
                 "seconds": report.seconds,
                 "summary": summary(run.findings),
+                "drift": run.drift.as_json() if run.drift else None,
                 "smoke": smoke.as_json() if smoke else None,
                 "public": _public(page),
                 "evidence": str(folder),
@@ -191,6 +201,8 @@ def recap(
     for name, host in converged.hosts.items():
         report.out.print(f"{name}: {host.ok} tasks, changed={host.changed}, failed={host.failed}")
     findings(report, run.findings)
+    for line in [*audit.waivers(work.declaration.waivers, run.findings), *audit.drift(run.drift)]:
+        report.out.print(line, markup=False)
     if smoke is None:
         report.out.print(
             "Smoke: not run, because posthog.deploy is false; the hosts are prepared, PostHog is not there."

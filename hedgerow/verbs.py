@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import argcomplete
@@ -76,7 +77,7 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
-    verified = proof.verify_hosts(work, site, report)
+    verified = proof.compared(work, proof.verify_hosts(work, site, report))
     smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
@@ -86,16 +87,36 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
 
 
 def verify(given: Given, report: Reporter) -> int:
-    """Run the checks and write the evidence."""
+    """Run the checks and write the evidence; with `given.watch` again and again, until somebody ends it."""
+    if given.watch is None:
+        return _verify(given, report)
+    return watch(lambda: _verify(given, report), given.watch, report)
+
+
+def watch(once: Callable[[], int], seconds: int, report: Reporter, pause: Callable[[float], None] = time.sleep) -> int:
+    """Do it now and then every so many seconds, and never return. What stops the first round stops the watch; a later
+    one is reported, and the next is tried: a deployment may be worked on just then."""
+    once()
+    while True:
+        pause(seconds)
+        try:
+            once()
+        except HedgerowError as error:
+            report.problem(error)
+
+
+def _verify(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("verify"):
         site = work.target.site()
         verified = proof.verify_hosts(work, site, report, given.control)
-        # A run over a few controls is a look, not evidence of the whole.
-        folder = None if given.control else proof.write_evidence(work, site, verified)
+        folder = None
+        if not given.control:  # a run over a few controls is a look, not evidence of the whole
+            verified = proof.compared(work, verified)
+            folder = proof.write_evidence(work, site, verified)
         code = exit_code(verified.findings)
         work.deployment.record("verify", "done" if code == EXIT_DONE else f"exit {code}", seconds=verified.seconds)
-    printing.verified(report, verified, folder, as_json_=given.json)
+    printing.verified(report, verified, folder, work.declaration.waivers, as_json_=given.json)
     return code
 
 

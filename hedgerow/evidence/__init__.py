@@ -5,7 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hedgerow.catalog import Catalog
+from hedgerow.drift import Drift
 from hedgerow.findings import Finding
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A waiver as it was declared when the run began; `until` is its last day, year-month-day."""
+
+    control: str
+    reason: str
+    who: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """An earlier run: when it started, and how many findings it had of each status."""
+
+    started: str
+    summary: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -15,6 +34,8 @@ class Evidence:
     `stand_in` is true where stand-in images ran in place of PostHog's own; every document says so.
     `smoke` holds the steps of the smoke test that went with the run, if one did. `agreements` are the business
     associate agreements of the declaration (with whom, signed when, where it is found): the operator's word.
+    `waivers` are all that were declared, in use or not. `drift` is what differs from the run before, None for the
+    first; `past` are earlier runs, the oldest first.
     """
 
     deployment: str
@@ -31,6 +52,13 @@ class Evidence:
     smoke: tuple[dict[str, object], ...] = ()
     agreements: tuple[tuple[str, str, str], ...] = ()
     profile: str = "hipaa"
+    waivers: tuple[Accepted, ...] = ()
+    drift: Drift | None = None
+    past: tuple[Past, ...] = ()
+
+    def waived(self, waiver: Accepted) -> int:
+        """Return how many findings a waiver excuses."""
+        return sum(finding.status == "waived" and finding.control == waiver.control for finding in self.findings)
 
 
 STAND_IN_NOTICE = (
