@@ -18,7 +18,7 @@ from hedgerow.history import SHOWN
 
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
-  1    a control fails, or the smoke test does, or status finds something not well
+  1    a control fails, or the smoke test does, status finds something not well, or a bundle is not as it was signed
   2    the declaration or the call is wrong; nothing was touched
   3    a host or a registry refused or could not be reached, or a control could not be asked
   4    converge failed
@@ -66,7 +66,9 @@ def parser() -> argparse.ArgumentParser:
     smoke.add_argument("--browser", action="store_true", help="also with the browser SDK, in a headless Chromium")
     _add_yes(smoke)
     verb("status", verbs.status, "say which hosts there are and whether they can be reached")
-    report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
+    text = "print the last evidence again, in a chosen format, or make or prove a bundle of it"
+    report = verb("report", verbs.report, text, reference=False)
+    _add_bundle(report)
     report.add_argument("--format", choices=("json", "html", "junit"), default="json")
     report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")
     history = verb("history", auditing.history, "show what each control was, run by run")
@@ -74,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     history.add_argument(
         "--control", action="append", default=[], metavar="ID", help="this control, whatever it was; may be repeated"
     )
+    explain = verb("explain", auditing.explain, "print everything that is known about a control", reference=False)
+    explain.add_argument("id", metavar="CONTROL", help="for example ssh.no-root")
     ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
     ssh.add_argument("host", metavar="HOST")
     ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
@@ -137,6 +141,24 @@ def _whole(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def _add_bundle(report: argparse.ArgumentParser) -> None:
+    report.add_argument("reference", nargs="?", metavar="NAME|deploy.yml", help=REFERENCE)
+    what = report.add_mutually_exclusive_group()
+    what.add_argument("--bundle", type=Path, metavar="FILE", help="write everything an auditor needs there, signed")
+    what.add_argument(
+        "--verify-bundle", type=Path, metavar="FILE", help="prove a bundle; exit 1 unless it is as signed"
+    )
+    report.add_argument(
+        "--after", type=Path, metavar="PREVIOUS", help="with --verify-bundle: the bundle it must follow"
+    )
+    report.add_argument(
+        "--key",
+        type=Path,
+        metavar="KEY",
+        help="with --bundle: your private key (default: one of the deployment's); with --verify-bundle: the public key",
+    )
 
 
 def _add_yes(sub: argparse.ArgumentParser) -> None:

@@ -1,4 +1,7 @@
-"""How what an auditor asks for looks on a terminal: drift, waivers, history. Values in, lines and tables out."""
+"""How what an auditor asks for looks on a terminal: drift, waivers, history, a control.
+
+Values in, lines and tables out.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from rich.table import Table
 from hedgerow.declaration import Waiver
 from hedgerow.drift import KINDS, Change, Drift
 from hedgerow.evidence import Evidence
+from hedgerow.explaining import Explained
 from hedgerow.findings import STATUSES, Finding, summary
 
 SIGNS = {"pass": ".", "fail": "F", "error": "E", "waived": "w", "not-exercised": "-", "attested": "a", "": " "}
@@ -92,3 +96,45 @@ def history_controls(rows: dict[tuple[str, str], list[str]]) -> Table:
     for (control, host), row in rows.items():
         table.add_row(control, host, "".join(SIGNS[status] for status in row))
     return table
+
+
+def explained(found: Explained) -> Iterator[str]:
+    """Tell everything about a control, section by section."""
+    control = found.control
+    yield f"{control.id}: {control.promise}"
+    facts = {
+        "HIPAA": f"45 CFR {', '.join(control.hipaa)}",
+        "Source": control.source,
+        "Hosts": f"those that play {', '.join(control.hosts)}",
+        "Waiver": f"never: {control.never_waived}" if control.never_waived else "possible, in deploy.yml under waivers",
+    }
+    yield from (f"  {name:<8} {text}" for name, text in facts.items())
+    yield from ("", "How it is checked, on the running system")
+    if found.check is None:
+        yield "  no check answers it"
+    else:
+        yield f"  {found.check.place}"
+        yield from _indented(found.check.words)
+        yield from ("", *_indented(found.check.code))
+    yield from ("", f"How it is made true: by `install` (role {control.role}), or in the deployment's folder by")
+    yield f"  ansible-playbook site.yml --tags {control.id}"
+    yield from (f"  {task.place}: {task.name}" for task in found.tasks)
+    yield from ("", "How the tests break it, to see the check fail")
+    yield from _sabotage(found)
+
+
+def _sabotage(found: Explained) -> Iterator[str]:
+    broken = found.sabotage
+    if not broken.command:
+        yield f"  {broken.note}{f' ({broken.place})' if broken.place else ''}"
+        return
+    yield f"  {broken.place}"
+    yield from _indented(broken.command)
+    if broken.companions:
+        yield f"  These may fail with it: {', '.join(broken.companions)}"
+    if broken.mend:
+        yield f"  Mended by: {broken.mend}"
+
+
+def _indented(text: str) -> Iterator[str]:
+    return (f"  {line}".rstrip() for line in text.splitlines())

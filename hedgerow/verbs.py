@@ -12,7 +12,7 @@ from pathlib import Path
 
 import argcomplete
 
-from hedgerow import flow, looking, planning, prerequisites, printing, proof
+from hedgerow import auditing, flow, looking, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
 from hedgerow.catalog import load_catalog
@@ -145,7 +145,13 @@ def status(given: Given, report: Reporter) -> int:
 
 
 def report(given: Given, report: Reporter) -> int:
-    """Print the last evidence again."""
+    """Print the last evidence again, or make or prove a bundle of it."""
+    if given.verify_bundle:
+        return auditing.verify_bundle(given, report)
+    if given.reference is None:
+        raise CallError("which deployment?", "Name it, or its deploy.yml.")
+    if given.bundle:
+        return auditing.bundle(given, report)
     work = flow.open_work(given.reference, judge_files=False)
     module, _ = proof.FORMATS[given.format]
     text = module.render(proof.last_evidence(work.deployment, load_catalog()))
