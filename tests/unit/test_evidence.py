@@ -12,6 +12,7 @@ import pytest
 from hedgerow.catalog import load_catalog
 from hedgerow.errors import CallError
 from hedgerow.evidence import Evidence, html, json_, junit
+from hedgerow.evidence.cards import cards
 from hedgerow.findings import STATUSES, Finding
 
 CATALOG = load_catalog()
@@ -131,4 +132,5 @@ def test_a_page_needs_nothing_from_elsewhere() -> None:
 def test_each_paragraph_shows_its_worst_finding() -> None:
     rows = (finding("pass", CATALOG.controls[0].id), finding("fail", CATALOG.controls[1].id))
     same = tuple(replace(row, hipaa=("164.312(d)",)) for row in rows)
-    assert [(name, worst) for name, worst, _ in html.paragraphs(same)] == [("164.312(d)", "fail")]
+    found = html.paragraphs(cards(replace(EVIDENCE, findings=same)))
+    assert [(name, worst, len(rows)) for name, worst, rows in found] == [("164.312(d)", "fail", 2)]
