@@ -25,7 +25,8 @@ class Answer:
     @property
     def when(self) -> str:
         """When it was asked: one time, or from the first host to the last."""
-        return self.first if self.first == self.last else f"{self.first} to {self.last}"
+        first, last = self.first.replace("+00:00", "Z"), self.last.replace("+00:00", "Z")
+        return first if first == last else f"{first} to {last}"
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def render(evidence: Evidence) -> str:
 def verdict(counts: dict[str, int]) -> tuple[str, str]:
     """Return the status that decides, and one sentence a security lead can act on."""
     if counts["fail"]:
-        return "fail", f"{counts['fail']} control{'s' * (counts['fail'] != 1)} failed. Read these first."
+        return "fail", f"{counts['fail']} finding{'s' * (counts['fail'] != 1)} failed. Read these first."
     if counts["error"]:
         return (
             "error",

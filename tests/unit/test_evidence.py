@@ -109,10 +109,11 @@ def test_hostile_words_stay_words() -> None:
 @pytest.mark.parametrize(
     ("counts", "status", "words"),
     [
-        ({"fail": 2, "error": 1, "pass": 50}, "fail", "2 controls failed"),
-        ({"fail": 1, "pass": 50}, "fail", "1 control failed"),
+        ({"fail": 2, "error": 1, "pass": 50}, "fail", "2 findings failed"),
+        ({"fail": 1, "pass": 50}, "fail", "1 finding failed"),
         ({"error": 3, "pass": 50}, "error", "could not be asked"),
         ({"pass": 50, "not-exercised": 4}, "pass", "holds"),
+        ({"pass": 50, "waived": 2}, "waived", "but for 2 waived"),
         ({"not-exercised": 4}, "error", "No control was seen to hold"),
         ({}, "error", "No control was seen to hold"),
     ],
