@@ -56,6 +56,7 @@ def render(evidence: Evidence) -> str:
         sections=[(status, _by_status(every, (status,))) for status in ORDER],
         paragraphs=paragraphs(every),
         waivers=[_standing(evidence, waiver) for waiver in evidence.waivers],
+        known={card.control for card in every},
         kinds=KINDS,
         most=MOST_CHANGES,
         chart=chart([*evidence.past, now]),

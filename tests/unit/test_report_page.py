@@ -36,9 +36,8 @@ class Page(HTMLParser):
 
 
 def test_hosts_that_answer_alike_stand_side_by_side() -> None:
-    rows = tuple(finding("pass", ID, host=name) for name in ("a", "b")) + (
-        finding("fail", ID, host="c", observed="permitrootlogin yes"),
-    )
+    alike = [finding("pass", ID, host=name) for name in ("a", "b")]
+    rows = (*alike, finding("fail", ID, host="c", observed="permitrootlogin yes"))
     (card,) = cards(replace(EVIDENCE, findings=rows))
     assert (card.status, card.hosts) == ("fail", 3)
     assert [(answer.finding.status, answer.hosts) for answer in card.answers] == [
@@ -67,7 +66,15 @@ def test_a_page_of_many_hosts_is_small_and_shows_each_finding() -> None:
     assert len(hosts) == len(run.findings) == 20 * len(CATALOG.controls)
 
 
-@pytest.mark.parametrize("run", [EVIDENCE, report.evidence(2)], ids=["small", "whole"])
+GONE = replace(
+    EVIDENCE,
+    drift=Drift("2026-02-28T10:00:00Z", other=(Change("ssh.of-old", "a", "pass", ""),)),
+    waivers=(Accepted("posthog.ai-off", "r", "Jane", "2027-01-01"),),
+)
+"""A control that is asked no more, and a waiver for one that does not concern these hosts."""
+
+
+@pytest.mark.parametrize("run", [EVIDENCE, GONE, report.evidence(2)], ids=["small", "gone", "whole"])
 def test_every_link_leads_somewhere_and_no_id_is_there_twice(run) -> None:
     page = Page(html.render(run))
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
