@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import checks_channel, ingest
+from bench import checks_channel, ingest, report
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAME = "t-bench"
@@ -45,6 +45,7 @@ def main() -> None:
             os.environ.update(bench.environment)
             figures |= checks_channel.compare(NAME, given.runs)
             figures |= ingest.compare(NAME, given.runs)
+            figures |= report.compare(20, given.runs)
             json.dump(figures, sys.stdout, indent=1)
             print()
         finally:

@@ -53,7 +53,7 @@ CONCERNS = {
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
 NIST = re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?")
 NO_REMEDIES: Mapping[str, str] = MappingProxyType({})
-KEYS = {"id", "severity", "role", "hipaa", "nist_800_53r5", "cis", "promise", "source", "hosts"}
+KEYS = {"id", "severity", "role", "hipaa", "nist_800_53r5", "cis", "promise", "source", "hosts", "never_waived"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Control:
 
     `severity` is one of SEVERITIES. `fix` says what to do when it fails. `nist_800_53r5` are ids of SP 800-53r5,
     `cis` pairs of an edition (a key of BENCHMARKS) and its numbers.
+    `never_waived` is why no waiver excuses it, "" where one may.
     """
 
     id: str
@@ -89,6 +90,8 @@ class Control:
             *(f"{BENCHMARKS[edition]} {number}" for edition, numbers in self.cis for number in numbers),
         )
 
+    never_waived: str = ""
+
     @property
     def concern(self) -> str:
         """The first half of the id: what the control is about."""
@@ -109,6 +112,11 @@ class Catalog:
     def ids(self) -> frozenset[str]:
         """Every control's id."""
         return frozenset(control.id for control in self.controls)
+
+    @cached_property
+    def never_waived(self) -> dict[str, str]:
+        """The controls that no waiver excuses, each with the reason."""
+        return {control.id: control.never_waived for control in self.controls if control.never_waived}
 
     def control(self, control_id: str) -> Control:
         """Return one control. Raises KeyError."""
@@ -174,6 +182,7 @@ def _control(row: dict[str, Any], remedies: Mapping[str, str]) -> Control:
         fix=remedies.get(row["id"], remedies.get(concern, "")),
         nist_800_53r5=tuple(row.get("nist_800_53r5", ())),
         cis=tuple((edition, tuple(numbers)) for edition, numbers in row.get("cis", {}).items()),
+        never_waived=row.get("never_waived", ""),
     )
 
 
@@ -185,6 +194,8 @@ def _wrong(row: object) -> list[tuple[str, str, str]]:
     for key in ("id", "severity", "role", "promise", "source"):
         if not isinstance(row.get(key), str) or not row[key].strip():
             wrong.append((key, "missing or not a text", "Every control states it."))
+    if "never_waived" in row and (not isinstance(row["never_waived"], str) or not row["never_waived"].strip()):
+        wrong.append(("never_waived", "not a text", "Say why no reason excuses it, or leave it out."))
     if isinstance(row.get("id"), str) and not ID.fullmatch(row["id"]):
         wrong.append(("id", f'"{row["id"]}" is not of the form concern.promise', "For example ssh.no-passwords."))
     if isinstance(row.get("role"), str) and row["role"] not in CONCERNS:

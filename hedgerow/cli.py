@@ -11,16 +11,17 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, printing, verbs
+from hedgerow import __version__, auditing, printing, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
 from hedgerow.evidence.formats import FORMATS
+from hedgerow.history import SHOWN
 
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
        (verify --fail-on SEVERITY: none of that severity or worse fails)
-  1    a control fails, or the smoke test does, or status finds something not well
+  1    a control fails, or the smoke test does, status finds something not well, or a bundle is not as it was signed
   2    the declaration or the call is wrong; nothing was touched
   3    a host or a registry refused or could not be reached, or a control could not be asked
   4    converge failed
@@ -72,17 +73,27 @@ def parser() -> argparse.ArgumentParser:
         default=SEVERITIES[0],
         help="exit 1 only for failures of this severity or worse; what could not be asked is exit 3 all the same",
     )
+    check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
     smoke = verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
     smoke.add_argument("--browser", action="store_true", help="also with the browser SDK, in a headless Chromium")
     _add_yes(smoke)
     verb("status", verbs.status, "say which hosts there are and whether they can be reached")
-    report = verb("report", verbs.report, "print the last evidence again, in a chosen format")
+    text = "print the last evidence again, in a chosen format, or make or prove a bundle of it"
+    report = verb("report", verbs.report, text, reference=False)
+    _add_bundle(report)
     what = report.add_mutually_exclusive_group()
     what.add_argument("--format", choices=tuple(FORMATS), default="json")
     what.add_argument(
         "--coverage", action="store_true", help="print what answers each paragraph of the Security Rule instead"
     )
     report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")
+    history = verb("history", auditing.history, "show what each control was, run by run")
+    history.add_argument("--runs", type=_whole, default=SHOWN, metavar="N", help=f"the newest N runs (default {SHOWN})")
+    history.add_argument(
+        "--control", action="append", default=[], metavar="ID", help="this control, whatever it was; may be repeated"
+    )
+    explain = verb("explain", auditing.explain, "print everything that is known about a control", reference=False)
+    explain.add_argument("id", metavar="CONTROL", help="for example ssh.no-root")
     ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
     ssh.add_argument("host", metavar="HOST")
     ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
@@ -138,6 +149,32 @@ def _add_images(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
     ):
         action = verb(name, verbs.images, words, among=actions)
         action.add_argument("--archive", required=True, type=Path, metavar="FILE", help="the archive")
+
+
+def _whole(text: str) -> int:
+    """Return a number of at least one. Raises ValueError, which argparse reports."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _add_bundle(report: argparse.ArgumentParser) -> None:
+    report.add_argument("reference", nargs="?", metavar="NAME|deploy.yml", help=REFERENCE)
+    what = report.add_mutually_exclusive_group()
+    what.add_argument("--bundle", type=Path, metavar="FILE", help="write everything an auditor needs there, signed")
+    what.add_argument(
+        "--verify-bundle", type=Path, metavar="FILE", help="prove a bundle; exit 1 unless it is as signed"
+    )
+    report.add_argument(
+        "--after", type=Path, metavar="PREVIOUS", help="with --verify-bundle: the bundle it must follow"
+    )
+    report.add_argument(
+        "--key",
+        type=Path,
+        metavar="KEY",
+        help="with --bundle: your private key (default: one of the deployment's); with --verify-bundle: the public key",
+    )
 
 
 def _add_yes(sub: argparse.ArgumentParser) -> None:

@@ -51,6 +51,13 @@ def write_file(path: Path, content: str | bytes, mode: int = 0o644) -> None:
         raise
 
 
+def append_line(path: Path, row: dict[str, object]) -> None:
+    """Append one JSON object as a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row, sort_keys=True) + "\n")
+
+
 @dataclass(frozen=True)
 class Deployment:
     """One deployment's folder. Nothing in it is a secret in clear."""
@@ -113,6 +120,21 @@ class Deployment:
         """Our own certificate and key for the edge's interface: 0600, beside the vault key."""
         return keys_folder() / f"{self.name}.interface.pem"
 
+    @property
+    def signing_key(self) -> Path:
+        """The key that signs bundles of evidence: 0600, beside the vault key. It outlives the deployment."""
+        return keys_folder() / f"{self.name}.signing"
+
+    @property
+    def allowed_signers(self) -> Path:
+        """Whose signatures on bundles are trusted, as ssh-keygen reads it: public halves only."""
+        return self.root / "allowed_signers"
+
+    @property
+    def bundles(self) -> Path:
+        """One line a bundle that was made: the chain, as this side remembers it."""
+        return self.root / "bundles.jsonl"
+
     def exists(self) -> bool:
         """Whether this deployment was ever begun."""
         return self.declaration.exists()
@@ -132,9 +154,7 @@ class Deployment:
     def record(self, verb: str, outcome: str, **facts: object) -> None:
         """Append one line to the operator journal: who did what, when, and how it ended."""
         line = {"at": now(), "who": operator(), "verb": verb, "outcome": outcome, **facts}
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "journal.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, sort_keys=True) + "\n")
+        append_line(self.root / "journal.jsonl", line)
 
     @contextmanager
     def lock(self, verb: str) -> Iterator[None]:
@@ -162,9 +182,9 @@ class Deployment:
                 stream.truncate(0)
 
     def forget(self) -> None:
-        """Remove what was rendered and every secret. Evidence and the operator journal stay."""
+        """Remove what was rendered and every secret. Evidence, the journal and what proves bundles stay."""
         for path in self.root.iterdir() if self.root.exists() else ():
-            if path.name in {"evidence", "journal.jsonl"}:
+            if path.name in {"evidence", "journal.jsonl", "bundles.jsonl", "allowed_signers"}:
                 continue
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self.key_file.unlink(missing_ok=True)

@@ -12,7 +12,8 @@ class Finding:
     """What was asked of a host about one control, what was seen, and what that means.
 
     `status` is one of STATUSES. `reason` says why for every status but pass. `seconds` is
-    the time the check took. `at` is the UTC time in ISO 8601.
+    the time the check took. `at` is the UTC time in ISO 8601, `since` that of the first run in an unbroken row
+    with this status.
     """
 
     control: str
@@ -25,6 +26,7 @@ class Finding:
     reason: str = ""
     seconds: float = 0.0
     at: str = ""
+    since: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Return the finding as plain values, keys in a stable order."""

@@ -65,14 +65,15 @@ class Work:
 def open_work(reference: str, *, judge_files: bool = True) -> Work:
     """Return the work that a deployment's name or the path of a deploy.yml stands for.
 
-    `judge_files` also looks at the files the declaration names (a certificate that has ended must not keep anybody from
-    `verify` or `destroy`). Raises CallError when there is no such thing, DeclarationError when it is wrong.
+    `judge_files` also asks what time alone can make wrong, the files the declaration names and its dates (a certificate
+    or a waiver that has ended must not keep anybody from `verify` or `destroy`). Raises CallError when there is no such
+    thing, DeclarationError when it is wrong.
     """
     path = Path(reference)
-    controls = load_catalog().ids
+    catalog = load_catalog()
     if "/" in reference or path.suffix in (".yml", ".yaml") or path.is_file():
         path = path / "deploy.yml" if path.is_dir() else path
-        return _work(load(path, known_controls=controls), path)
+        return _work(load(path, catalog.ids, never_waived=catalog.never_waived, judge=judge_files), path)
     deployment = Deployment(reference)
     if not deployment.exists():
         known = ", ".join(known_deployments()) or "none yet"
@@ -80,9 +81,10 @@ def open_work(reference: str, *, judge_files: bool = True) -> Work:
     # Files are relative to where the operator's own declaration lies, not to our copy of it.
     around = Around(
         base=deployment.source_folder(),
-        known_controls=controls,
+        known_controls=catalog.ids,
         now=datetime.now(UTC) if judge_files else None,
         read_file=read_small_file if judge_files else None,
+        never_waived=catalog.never_waived,
     )
     text = deployment.declaration.read_text(encoding="utf-8-sig")
     return _work(parse(text, str(deployment.declaration), around=around), deployment.declaration)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from hedgerow import printing_audit as audit
 from hedgerow.budget import GIB
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
+from hedgerow.declaration import Waiver
 from hedgerow.errors import DeclarationError, HedgerowError
 from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
 from hedgerow.evidence import coverage as matrix
@@ -83,9 +85,15 @@ def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
 
 
 def verified(
-    report: Reporter, run: Verified, folder: Path | None, files: Mapping[str, Path], *, as_json_: bool
+    report: Reporter,
+    run: Verified,
+    folder: Path | None,
+    files: Mapping[str, Path],
+    waivers: Sequence[Waiver],
+    *,
+    as_json_: bool,
 ) -> None:
-    """Print the findings: every one as JSON, those that need a person in a table; and where which file was written."""
+    """Print the findings: as JSON every one, else those that need a person; what is different, and what was written."""
     if as_json_:
         as_json(
             {
@@ -93,10 +101,14 @@ def verified(
                 "findings": [finding.as_json() for finding in run.findings],
                 "seconds": run.seconds,
                 "files": {name: str(path) for name, path in files.items()},
+                "drift": run.drift.as_json() if run.drift else None,
+                "waivers": [{"control": each.control, "until": each.until.isoformat()} for each in waivers],
             }
         )
         return
     findings(report, run.findings)
+    for line in [*audit.waivers(waivers, run.findings), *audit.drift(run.drift)]:
+        report.out.print(line, markup=False)
     if folder is not None:
         report.out.print(f"Evidence: {folder / 'report.html'}", markup=False)
     for name, path in files.items():
@@ -215,6 +227,7 @@ def recap(
                 "hosts": {name: host.as_json() for name, host in converged.hosts.items()},
                 "seconds": report.seconds,
                 "summary": summary(run.findings),
+                "drift": run.drift.as_json() if run.drift else None,
                 "smoke": smoke.as_json() if smoke else None,
                 "public": _public(page),
                 "evidence": str(folder),
@@ -226,6 +239,8 @@ def recap(
     for name, host in converged.hosts.items():
         report.out.print(f"{name}: {host.ok} tasks, changed={host.changed}, failed={host.failed}")
     findings(report, run.findings)
+    for line in [*audit.waivers(work.declaration.waivers, run.findings), *audit.drift(run.drift)]:
+        report.out.print(line, markup=False)
     if smoke is None:
         report.out.print(
             "Smoke: not run, because posthog.deploy is false; the hosts are prepared, PostHog is not there."

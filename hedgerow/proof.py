@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, callers, smoke, ssh
+from hedgerow import __version__, callers, history, smoke, ssh
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
+from hedgerow.drift import Drift
 from hedgerow.errors import CallError
-from hedgerow.evidence import Attested, Evidence, json_
+from hedgerow.evidence import Accepted, Attested, Evidence, Past, json_
 from hedgerow.evidence.formats import ALWAYS, FORMATS
 from hedgerow.findings import Finding
 from hedgerow.flow import Reporter, Work
@@ -41,6 +42,8 @@ class Verified:
     findings: tuple[Finding, ...]
     started: str
     seconds: float
+    drift: Drift | None = None
+    past: tuple[Past, ...] = ()
 
 
 def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[str] = ()) -> Verified:
@@ -54,6 +57,12 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
         waivers = work.declaration.waivers
         findings = verify(sheets(work, site), waivers, report.say, catalog=catalog, controls=tuple(controls))
     return Verified(findings, started, round(time.monotonic() - begun, 2))
+
+
+def compared(work: Work, verified: Verified) -> Verified:
+    """Return the run held against those before it: what is different, and since when each status is what it is."""
+    found = history.compare(work.deployment.evidence, load_catalog(), verified.findings, verified.started)
+    return replace(verified, findings=found.findings, drift=found.drift, past=found.past)
 
 
 def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
@@ -186,7 +195,7 @@ def write_evidence(
     smoked: smoke.SmokeReport | None = None,
     also: Sequence[str] = (),
 ) -> Path:
-    """Write one verify run as documents and return their folder; `latest` names it too.
+    """Write one verify run as documents and return their folder; `latest` names it too. Old runs are thinned out.
 
     `also` names formats beyond those that are always written.
     """
@@ -211,6 +220,12 @@ def write_evidence(
             Attested(word.paragraph, word.name, word.date.isoformat(), word.reference)
             for word in work.declaration.attestations
         ),
+        waivers=tuple(
+            Accepted(waiver.control, waiver.reason, waiver.who, waiver.until.isoformat())
+            for waiver in work.declaration.waivers
+        ),
+        drift=verified.drift,
+        past=verified.past,
     )
     folder = _new_folder(work.deployment.evidence, verified.started)
     for name in dict.fromkeys((*ALWAYS, *also)):
@@ -220,6 +235,7 @@ def write_evidence(
     beside.unlink(missing_ok=True)
     beside.symlink_to(folder.name)
     beside.replace(latest)
+    history.thin(work.deployment.evidence, evidence.catalog)
     return folder
 
 

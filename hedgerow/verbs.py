@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import argcomplete
 
-from hedgerow import flow, looking, planning, prerequisites, printing, proof
+from hedgerow import auditing, flow, looking, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
 from hedgerow.catalog import SEVERITIES, Catalog, load_catalog
@@ -77,7 +78,7 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
-    verified = proof.verify_hosts(work, site, report)
+    verified = proof.compared(work, proof.verify_hosts(work, site, report))
     smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
@@ -87,20 +88,40 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
 
 
 def verify(given: Given, report: Reporter) -> int:
-    """Run the checks and write the evidence."""
+    """Run the checks and write the evidence; with `given.watch` again and again, until somebody ends it."""
     if given.control and given.format:
         raise CallError("a run over a few controls is a look and leaves no files", "Leave out --control or --format.")
+    if given.watch is None:
+        return _verify(given, report)
+    return watch(lambda: _verify(given, report), given.watch, report)
+
+
+def watch(once: Callable[[], int], seconds: int, report: Reporter, pause: Callable[[float], None] = time.sleep) -> int:
+    """Do it now and then every so many seconds, and never return. What stops the first round stops the watch; a later
+    one is reported, and the next is tried: a deployment may be worked on just then."""
+    once()
+    while True:
+        pause(seconds)
+        try:
+            once()
+        except HedgerowError as error:
+            report.problem(error)
+
+
+def _verify(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("verify"):
         site = work.target.site()
         verified = proof.verify_hosts(work, site, report, given.control)
-        # A run over a few controls is a look, not evidence of the whole.
-        folder = None if given.control else proof.write_evidence(work, site, verified, also=given.format)
+        folder = None
+        if not given.control:  # a run over a few controls is a look, not evidence of the whole
+            verified = proof.compared(work, verified)
+            folder = proof.write_evidence(work, site, verified, also=given.format)
         counted = at_least(verified.findings, given.fail_on, load_catalog())
         code = exit_code(counted)
         work.deployment.record("verify", "done" if code == EXIT_DONE else f"exit {code}", seconds=verified.seconds)
     files = {name: folder / FORMATS[name].file for name in given.format} if folder else {}
-    printing.verified(report, verified, folder, files, as_json_=given.json)
+    printing.verified(report, verified, folder, files, work.declaration.waivers, as_json_=given.json)
     if len(counted) < len(verified.findings):
         report.note(
             f"Below --fail-on {given.fail_on}, and not counted: {len(verified.findings) - len(counted)} failed."
@@ -133,7 +154,13 @@ def status(given: Given, report: Reporter) -> int:
 
 
 def report(given: Given, report: Reporter) -> int:
-    """Print the last evidence again, or its matrix of the Security Rule."""
+    """Print the last evidence again or its matrix of the Security Rule, or make or prove a bundle of it."""
+    if given.verify_bundle:
+        return auditing.verify_bundle(given, report)
+    if given.reference is None:
+        raise CallError("which deployment?", "Name it, or its deploy.yml.")
+    if given.bundle:
+        return auditing.bundle(given, report)
     if given.coverage and given.output:
         raise CallError("the matrix goes to standard output", "Leave out --output, and lead it into a file.")
     work = flow.open_work(given.reference, judge_files=False)

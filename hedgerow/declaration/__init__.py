@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime
 import stat
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -57,15 +58,16 @@ LARGEST = 256 * 1024
 class Around:
     """What a declaration is held against; what is None is not asked.
 
-    `base` is the folder that file names start from, `known_controls` the ids a waiver may name,
-    `now` the time (with its zone) to judge certificates and dates by, `read_file` the way to
-    look at named files: it returns bytes or raises OSError or ValueError.
+    `base` is the folder that file names start from, `known_controls` the ids a waiver may name, `never_waived` those
+    among them that none excuses, with the reason, `now` the time (with its zone) to judge certificates and dates by,
+    `read_file` the way to look at named files: it returns bytes or raises OSError or ValueError.
     """
 
     base: Path = Path()
     known_controls: Collection[str] | None = None
     now: datetime.datetime | None = None
     read_file: Callable[[Path], bytes] | None = None
+    never_waived: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(
@@ -73,10 +75,14 @@ def load(
     known_controls: Collection[str] | None = None,
     base: Path | None = None,
     now: datetime.datetime | None = None,
+    *,
+    never_waived: Mapping[str, str] = MappingProxyType({}),
+    judge: bool = True,
 ) -> Declaration:
     """Read and validate a file and the files it names. Raises DeclarationError with every problem.
 
-    `base` is the folder that file names start from (None: the file's own). `now` defaults to the clock.
+    `base` is the folder that file names start from (None: the file's own). `now` defaults to the clock. Without
+    `judge`, nothing is asked that time can make wrong: neither the files nor dates.
     """
     try:
         text = read_file(path).decode("utf-8-sig")
@@ -84,8 +90,10 @@ def load(
         raise _whole_file(path, f"byte {error.start + 1} is not UTF-8", "Save the file as UTF-8.") from None
     except (OSError, ValueError) as error:
         raise _whole_file(path, *_unopened(path, error)) from None
-    now = now or datetime.datetime.now(datetime.UTC)
-    return parse(text, str(path), Around((base or path.parent).absolute(), known_controls, now, read_file))
+    now = (now or datetime.datetime.now(datetime.UTC)) if judge else None
+    folder = (base or path.parent).absolute()
+    around = Around(folder, known_controls, now, read_file if judge else None, never_waived)
+    return parse(text, str(path), around)
 
 
 def parse(
@@ -101,7 +109,8 @@ def parse(
     declaration, found = _validate(document, around.base, renamed)
     judged = {one.path for one in found}
     today = around.now.date() if around.now else None
-    found += [one for one in rules.check(document.value, today, around.known_controls) if one.path not in judged]
+    ruled = rules.check(document.value, today, around.known_controls, around.never_waived)
+    found += [one for one in ruled if one.path not in judged]
     if around.read_file is not None:
         found += files.check(document.value, around.base, around.read_file, around.now)
     if declaration is None or found or wrong:

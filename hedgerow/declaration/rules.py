@@ -7,7 +7,8 @@ keys in one report. Values of a wrong type are none of their business and pass u
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from hedgerow import releases
@@ -16,16 +17,24 @@ from hedgerow.hosts import ROLES
 
 STAND_IN = "hedgerow-stand-in"
 MOST_OBJECTS = 5
+ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 Rule = Callable[[dict[str, Any]], Iterator[Wrong]]
 
 
-def check(value: dict[str, Any], today: datetime.date | None, known_controls: Collection[str] | None) -> list[Wrong]:
+def check(
+    value: dict[str, Any],
+    today: datetime.date | None,
+    known_controls: Collection[str] | None,
+    never_waived: Mapping[str, str],
+) -> list[Wrong]:
     """Apply every rule. Without `today` or `known_controls`, what depends on them is not asked."""
     wrong = [found for rule in RULES for found in rule(value)]
     if today is not None:
         wrong += [*signed_in_the_past(value, today), *attested_in_the_past(value, today)]
+        wrong += waivers_have_not_ended(value, today)
     if known_controls is not None:
         wrong += waived_controls_exist(value, known_controls)
+    wrong += waived_controls_may_be(value, never_waived)
     return wrong
 
 
@@ -232,6 +241,23 @@ def waived_controls_exist(value: dict[str, Any], known: Collection[str]) -> Iter
             guess = meant(name, known)
             fix = f"Did you mean {guess}?" if guess else "The ids are in checks/controls.yml."
             yield Wrong((*path, "control"), f"there is no control {shown(name)}", fix)
+
+
+def waivers_have_not_ended(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
+    """A waiver that is over is decided anew by a person, or goes."""
+    for path, row in _rows(value, "waivers"):
+        until = row.get("until")
+        if isinstance(until, str) and ISO_DAY.fullmatch(until) and until < today.isoformat():
+            fix = "Mend what it excused and remove it, or have whoever accepts it write a new day."
+            yield Wrong((*path, "until"), f"this waiver ended on {until}", fix)
+
+
+def waived_controls_may_be(value: dict[str, Any], never: Mapping[str, str]) -> Iterator[Wrong]:
+    """Some controls are not for anybody to accept the failure of; the catalog says which, and why."""
+    for path, row in _rows(value, "waivers"):
+        name = row.get("control")
+        if isinstance(name, str) and name in never:
+            yield Wrong((*path, "control"), f"{name} cannot be waived", f"{never[name]} Remove this waiver.")
 
 
 def outbound_is_used(value: dict[str, Any]) -> Iterator[Wrong]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hedgerow.catalog import Catalog
+from hedgerow.drift import Drift
 from hedgerow.findings import Finding
 
 
@@ -19,13 +20,32 @@ class Attested:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """A waiver as it was declared when the run began; `until` is its last day, year-month-day."""
+
+    control: str
+    reason: str
+    who: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """An earlier run: when it started, and how many findings it had of each status."""
+
+    started: str
+    summary: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One verify run, whole. `started` is UTC in ISO 8601, `seconds` the time the run took.
 
     `stand_in` is true where stand-in images ran in place of PostHog's own; every document says so.
     `smoke` holds the steps of the smoke test that went with the run, if one did. `agreements` are the business
     associate agreements of the declaration (with whom, signed when, where it is found): the operator's word, as the
-    `attestations` are.
+    `attestations` are. `waivers` are all that were declared, in use or not. `drift` is what differs from the run
+    before, None for the first; `past` are earlier runs, the oldest first.
     """
 
     deployment: str
@@ -43,6 +63,13 @@ class Evidence:
     agreements: tuple[tuple[str, str, str], ...] = ()
     attestations: tuple[Attested, ...] = ()
     profile: str = "hipaa"
+    waivers: tuple[Accepted, ...] = ()
+    drift: Drift | None = None
+    past: tuple[Past, ...] = ()
+
+    def waived(self, waiver: Accepted) -> int:
+        """Return how many findings a waiver excuses."""
+        return sum(finding.status == "waived" and finding.control == waiver.control for finding in self.findings)
 
 
 STAND_IN_NOTICE = (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
-from hedgerow.findings import Finding, summary
+from hedgerow.drift import KINDS
+from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Accepted, Evidence, Past
+from hedgerow.evidence.cards import ORDER, Card, cards
+from hedgerow.evidence.chart import HEIGHT, WIDTH, chart
+from hedgerow.findings import summary
 
-ORDER = ("fail", "error", "waived", "not-exercised", "attested", "pass")
 WORDS = {
     "fail": ("fails", "fail"),
     "error": ("could not be asked", "could not be asked"),
@@ -20,20 +23,17 @@ WORDS = {
     "attested": ("attested", "attested"),
     "pass": ("holds", "hold"),
 }
+MOST_CHANGES = 100
+"""Changes of one kind that the page lists: after an upgrade of many hosts there are thousands."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """A finding with what the catalog promises about its control."""
+class Standing:
+    """A waiver with what it means on the day of the run: how many findings it excuses, and the days it has left."""
 
-    finding: Finding
-    promise: str
-    source: str
-
-    @property
-    def concern(self) -> str:
-        """The part of the control id before the dot."""
-        return self.finding.control.partition(".")[0]
+    waiver: Accepted
+    excuses: int
+    days: int
 
 
 def render(evidence: Evidence) -> str:
@@ -45,15 +45,23 @@ def render(evidence: Evidence) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = tuple(_row(evidence, finding) for finding in evidence.findings)
+    every = cards(evidence)
     counts = summary(evidence.findings)
+    now = Past(evidence.started, counts)
     return environment.get_template("report.html.j2").render(
         evidence=evidence,
         verdict=verdict(counts),
         counts=[(status, counts[status], WORDS[status][counts[status] != 1]) for status in ORDER],
-        total=len(rows),
-        sections=[(status, WORDS[status][1], _sorted(rows, status)) for status in ORDER],
-        paragraphs=paragraphs(evidence.findings),
+        urgent=_by_status(every, ("fail", "error")),
+        sections=[(status, _by_status(every, (status,))) for status in ORDER],
+        paragraphs=paragraphs(every),
+        waivers=[_standing(evidence, waiver) for waiver in evidence.waivers],
+        known={card.control for card in every},
+        kinds=KINDS,
+        most=MOST_CHANGES,
+        chart=chart([*evidence.past, now]),
+        width=WIDTH,
+        height=HEIGHT,
         words=WORDS,
         stand_in_notice=STAND_IN_NOTICE,
         not_a_certificate=NOT_A_CERTIFICATE,
@@ -63,7 +71,7 @@ def render(evidence: Evidence) -> str:
 def verdict(counts: dict[str, int]) -> tuple[str, str]:
     """Return the status that decides, and one sentence a security lead can act on."""
     if counts["fail"]:
-        return "fail", f"{counts['fail']} control{'s' * (counts['fail'] != 1)} failed. Read these first."
+        return "fail", f"{counts['fail']} finding{'s' * (counts['fail'] != 1)} failed. Read these first."
     if counts["error"]:
         return (
             "error",
@@ -71,30 +79,24 @@ def verdict(counts: dict[str, int]) -> tuple[str, str]:
         )
     if not counts["pass"]:
         return "error", "No control was seen to hold."
+    if counts["waived"]:
+        return "waived", f"Every control that could be exercised holds, but for {counts['waived']} waived."
     return "pass", "Every control that could be exercised holds."
 
 
-def paragraphs(findings: Iterable[Finding]) -> list[tuple[str, str, list[Finding]]]:
-    """Return each HIPAA paragraph with its worst status and its findings, in the order of the rule."""
-    found: dict[str, list[Finding]] = {}
-    for finding in findings:
-        for paragraph in finding.hipaa:
-            found.setdefault(paragraph, []).append(finding)
-    return [
-        (paragraph, min((f.status for f in rows), key=ORDER.index), sorted(rows, key=lambda f: (f.control, f.host)))
-        for paragraph, rows in sorted(found.items())
-    ]
+def paragraphs(every: Sequence[Card]) -> list[tuple[str, str, list[Card]]]:
+    """Return each HIPAA paragraph with its worst status and its controls, in the order of the rule."""
+    found: dict[str, list[Card]] = {}
+    for card in every:
+        for paragraph in card.hipaa:
+            found.setdefault(paragraph, []).append(card)
+    return [(name, min((c.status for c in rows), key=ORDER.index), rows) for name, rows in sorted(found.items())]
 
 
-def _row(evidence: Evidence, finding: Finding) -> Row:
-    if finding.control not in evidence.catalog.ids:
-        # Evidence outlives a catalog: a control of an older release is shown without its promise.
-        return Row(finding, "", "")
-    control = evidence.catalog.control(finding.control)
-    return Row(finding, control.promise, control.source)
+def _by_status(every: Sequence[Card], statuses: Sequence[str]) -> list[Card]:
+    return sorted((card for card in every if card.status in statuses), key=lambda card: ORDER.index(card.status))
 
 
-def _sorted(rows: tuple[Row, ...], status: str) -> list[Row]:
-    return sorted(
-        (row for row in rows if row.finding.status == status), key=lambda r: (r.finding.control, r.finding.host)
-    )
+def _standing(evidence: Evidence, waiver: Accepted) -> Standing:
+    days = (date.fromisoformat(waiver.until) - date.fromisoformat(evidence.started[:10])).days
+    return Standing(waiver, evidence.waived(waiver), days)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from hedgerow.catalog import Catalog
+from hedgerow.drift import Drift
 from hedgerow.errors import CallError
-from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Attested, Evidence, coverage
+from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Accepted, Attested, Evidence, Past, coverage
 from hedgerow.findings import Finding, summary
 
 FORMAT = "hedgerow-evidence-1"
@@ -38,6 +40,9 @@ def document(evidence: Evidence) -> dict[str, Any]:
         "attestations": [vars(word) for word in evidence.attestations],
         "controls": _controls(evidence),
         "coverage": {"summary": coverage.summary(answers), "paragraphs": [answer.as_json() for answer in answers]},
+        "waivers": [{**asdict(waiver), "excuses": evidence.waived(waiver)} for waiver in evidence.waivers],
+        "drift": evidence.drift.as_json() if evidence.drift else None,
+        "history": [asdict(past) for past in evidence.past],
     }
 
 
@@ -82,8 +87,13 @@ def read(text: str, catalog: Catalog) -> Evidence:
             catalog=catalog,
             smoke=tuple(said["smoke"]),
             agreements=tuple((row["with"], row["signed"], row["reference"]) for row in said["agreements"]),
-            # Evidence of a release before there were any has none.
+            # Runs of an earlier release have none of these.
             attestations=tuple(Attested(**row) for row in said.get("attestations", ())),
+            waivers=tuple(
+                Accepted(row["control"], row["reason"], row["who"], row["until"]) for row in said.get("waivers", ())
+            ),
+            drift=Drift.from_json(said["drift"]) if said.get("drift") else None,
+            past=tuple(Past(**row) for row in said.get("history", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CallError(f"this is not evidence of Hedgerow's ({error})", "Run verify again.") from error

@@ -53,5 +53,5 @@ SABOTAGE = {
 
 COMPANIONS = {
     # The firewall's rules are what holds a container in.
-    "containers.no-egress": {"firewall.forward-dropped", "containers.kept-apart"},
+    "containers.no-egress": {"firewall.forward-dropped", "containers.kept-apart", "posthog.mail-relay"},
 }

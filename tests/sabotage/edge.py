@@ -45,6 +45,8 @@ SABOTAGE = {
 }
 
 COMPANIONS = {
+    # Without anything in its way, not even the question for a certificate.
+    "edge.interface-sources": {"edge.client-certificates"},
     # What old versions need is a cipher of their time, which TLS 1.2 then takes as well.
     "edge.tls-versions": {"edge.tls-ciphers"},
 }

@@ -54,6 +54,7 @@ REFUSED = [
     ("hipaa: [164.312(d)]", 'hipaa: [164.312(d)]\n  cis: {debian11: ["1"]}', 2, "cis", "no edition"),
     ("promise: A password opens no session.", "promise: ''", 2, "promise", "missing"),
     ("source: sshd_config(5)", "sauce: sshd_config(5)", 2, "sauce", "unknown key"),
+    ("source: sshd_config(5)", "source: s\n  never_waived: ' '", 2, "never_waived", "not a text"),
     ("hosts: [data]", "hosts: [database]", 14, "hosts", "not a list out of"),
     ("hosts: [data]", "on: [data]", 14, "True", "unknown key"),
     ("id: postgres.tls-only", "id: ssh.no-passwords", 8, "id", "already at line 2"),
@@ -182,3 +183,9 @@ def test_a_standard_that_is_not_whole_is_refused(right, wrong, words):
     text = "standards:\n" + row.format("164.312(b)") + row.format("164.312(d)")
     with pytest.raises(ValueError, match=words):
         standards.read(text.replace(right, wrong, 1))
+
+
+def test_what_cannot_be_waived_says_why_and_leaves_room_for_judgement():
+    catalog = load_catalog()
+    assert {"sudo.logged", "postgres.tls-only", "ca.key-absent"} <= catalog.never_waived.keys() < catalog.ids
+    assert all(len(why) > 30 and why.endswith(".") for why in catalog.never_waived.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgerow import prerequisites, verbs
+from hedgerow import flow, prerequisites, verbs
 from hedgerow.cli import main, parser
 from hedgerow.errors import CallError
 
@@ -68,6 +68,19 @@ def test_an_error_is_json_where_a_machine_asked(place: Path, capsys: pytest.Capt
     assert said["exit"] == 2
     assert said["problems"][0]["line"] == 4
     assert said["problems"][0]["key"] == "extra"
+
+
+ENDED = LAB + "waivers:\n  - {control: ssh.idle-sessions-end, reason: r, who: Jane, until: 2020-01-31}\n"
+
+
+def test_a_waiver_that_ended_is_refused_before_anything_is_touched(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "deploy.yml").write_text(ENDED)
+    assert main(["install", "deploy.yml", "--yes", "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "deploy.yml:5  waivers[0].until: this waiver ended on 2020-01-31" in said
+    assert flow.open_work("deploy.yml", judge_files=False).declaration.waivers[0].who == "Jane"
 
 
 def test_unreachable_hosts_are_exit_3(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

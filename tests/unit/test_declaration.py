@@ -21,7 +21,7 @@ from hedgerow.hosts import ROLES
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 NOW = datetime.datetime(2026, 6, 15, tzinfo=datetime.UTC)
-CONTROLS = ("ssh.no-passwords", "ssh.idle-sessions-end")
+CONTROLS = ("ssh.no-passwords", "ssh.idle-sessions-end", "journal.persistent")
 
 JANE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPZw8Zb6c3THTz8GycTPXbKu78nIfJ39zK8MvWwOwKpC"
 MAYA = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH2Xn2OkOKvFQJvh92LngqEDq265b7WkImnssihdTsop"
@@ -305,6 +305,20 @@ VALUES = {
         "waived above already",
         "remove one",
     ),
+    "a waiver that is over": lab(
+        "waivers:\n  - {control: ssh.no-passwords, reason: r, who: w, until: 2026-01-31}\n",
+        5,
+        "waivers[0].until",
+        "ended on 2026-01-31",
+        "a new day",
+    ),
+    "a control that none excuses": lab(
+        "waivers:\n  - {control: journal.persistent, reason: r, who: w, until: 2026-12-31}\n",
+        5,
+        "waivers[0].control",
+        "journal.persistent cannot be waived",
+        "A gap cannot be filled. Remove this waiver.",
+    ),
     "a waiver without reason": lab(
         'waivers: [{control: ssh.no-passwords, reason: " ", who: w, until: 2026-12-31}]\n',
         4,
@@ -546,10 +560,13 @@ GROUPS = {"text": TEXT, "keys": KEYS, "values": VALUES, "networks": NETWORKS, "h
 CASES = [pytest.param(case, id=f"{group}: {name}") for group, cases in GROUPS.items() for name, case in cases.items()]
 
 
+NEVER = {"journal.persistent": "A gap cannot be filled."}
+
+
 def problems(text: str, **around: object) -> tuple[Problem, ...]:
     """Return what is wrong in a text; fails where nothing is."""
     with pytest.raises(DeclarationError) as caught:
-        parse(text, "deploy.yml", Around(**{"known_controls": CONTROLS, "now": NOW, **around}))
+        parse(text, "deploy.yml", Around(**{"known_controls": CONTROLS, "never_waived": NEVER, "now": NOW, **around}))
     assert caught.value.exit_code == EXIT_WRONG_CALL
     return caught.value.problems
 
@@ -681,6 +698,12 @@ def test_a_waiver_holds_through_its_last_day(today: str, holds: bool) -> None:
     waiver = "waivers: [{control: ssh.no-passwords, reason: r, who: w, until: 2026-12-31}]\n"
     declaration = parse(LAB + waiver)
     assert bool(declaration.active_waivers(datetime.date.fromisoformat(today))) is holds
+
+
+def test_a_waiver_that_ended_does_not_keep_anybody_from_looking() -> None:
+    """Verify asks no date: the control fails again then, which says more than a refused file."""
+    declared = "waivers: [{control: ssh.no-passwords, reason: r, who: w, until: 2020-12-31}]\n"
+    assert parse(LAB + declared, around=Around(known_controls=CONTROLS)).waivers[0].until.year == 2020
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from hedgerow.catalog import load_catalog
 from hedgerow.errors import CallError
 from hedgerow.evidence import Evidence, html, json_, junit
+from hedgerow.evidence.cards import cards
 from hedgerow.findings import STATUSES, Finding
 
 CATALOG = load_catalog()
@@ -108,10 +109,11 @@ def test_hostile_words_stay_words() -> None:
 @pytest.mark.parametrize(
     ("counts", "status", "words"),
     [
-        ({"fail": 2, "error": 1, "pass": 50}, "fail", "2 controls failed"),
-        ({"fail": 1, "pass": 50}, "fail", "1 control failed"),
+        ({"fail": 2, "error": 1, "pass": 50}, "fail", "2 findings failed"),
+        ({"fail": 1, "pass": 50}, "fail", "1 finding failed"),
         ({"error": 3, "pass": 50}, "error", "could not be asked"),
         ({"pass": 50, "not-exercised": 4}, "pass", "holds"),
+        ({"pass": 50, "waived": 2}, "waived", "but for 2 waived"),
         ({"not-exercised": 4}, "error", "No control was seen to hold"),
         ({}, "error", "No control was seen to hold"),
     ],
@@ -131,4 +133,5 @@ def test_a_page_needs_nothing_from_elsewhere() -> None:
 def test_each_paragraph_shows_its_worst_finding() -> None:
     rows = (finding("pass", CATALOG.controls[0].id), finding("fail", CATALOG.controls[1].id))
     same = tuple(replace(row, hipaa=("164.312(d)",)) for row in rows)
-    assert [(name, worst) for name, worst, _ in html.paragraphs(same)] == [("164.312(d)", "fail")]
+    found = html.paragraphs(cards(replace(EVIDENCE, findings=same)))
+    assert [(name, worst, len(rows)) for name, worst, rows in found] == [("164.312(d)", "fail", 2)]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from hedgerow.catalog import CHECKS, Catalog, Control
+from hedgerow.evidence import Evidence, html, json_, junit
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host
 from hedgerow.sheet import Declared, Peer, Sheet, from_json, to_json
+from hedgerow.verbs import exit_code
 from hedgerow.verify import settle, verify
 
 SSH = '#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n'
@@ -213,6 +215,34 @@ def test_a_child_that_dies_leaves_errors_and_keeps_what_it_had_said(place):
     assert "ended before this was answered" in findings[2].reason
 
 
+VANISHES = f"""{BEFORE}
+@pytest.mark.control("way.gone")
+def test_gone(host, finding):
+    finding.expect("an answer")
+    finding.ask(host, "kill -9 $PPID; sleep 5")
+@pytest.mark.control("way.after")
+def test_after(host, finding):
+    finding.expect("an answer")
+    finding.ask(host, "echo still there")
+"""
+
+
+def test_a_host_that_disappears_in_the_middle_leaves_errors_and_a_report(place):
+    """Its end of the channel dies; what it had said stays, the rest is unknown, and every document can be made."""
+    (place / "test_way.py").write_text(VANISHES)
+    catalog = catalog_of("way.before", "way.gone", "way.after")
+    findings = verify([sheet_of(), sheet_of("two")], catalog=catalog, checks=place)
+    assert [finding.status for finding in findings] == ["pass", "error", "error"] * 2
+    assert all(finding.reason for finding in findings if finding.status == "error")
+    hosts = tuple((name, "192.0.2.1", ("app",)) for name in ("one", "two"))
+    evidence = Evidence(
+        "acme", "a.example", "lab", True, "2026-03-01T10:00:00Z", 1.0, "1", "j", hosts, findings, catalog
+    )
+    for module in (html, json_, junit):
+        assert "way.after" in module.render(evidence)
+    assert exit_code(findings) == 3
+
+
 def test_a_module_that_cannot_be_loaded_is_named(place):
     (place / "test_way.py").write_text("import no_such_module\n")
     (place / "test_other.py").write_text(BEFORE)
@@ -248,6 +278,18 @@ class Word:
     until: date = date(2026, 12, 31)
     on: date = date(2026, 1, 2)
     reference: str = "archive 7"
+
+
+def test_a_waiver_excuses_only_what_the_catalog_lets_be_waived_and_only_until_its_end(place):
+    (place / "test_way.py").write_text(CHECK)
+    once = catalog_of("way.fail", "way.fail-without-words")
+    row = replace(once.controls[0], never_waived="It would hide everything else.")
+    catalog = Catalog((row, once.controls[1]))
+    words = [Word("way.fail"), Word("way.fail-without-words")]
+    for today, expected in ((date(2026, 12, 31), ["fail", "waived"]), (date(2027, 1, 1), ["fail", "fail"])):
+        found = verify([sheet_of()], words, catalog=catalog, checks=place, today=today)
+        assert [finding.status for finding in found] == expected
+    assert "expired on 2026-12-31" in found[1].reason
 
 
 FINDING = Finding("way.fail", (), "one", "fail", reason="it is red")
