@@ -15,18 +15,11 @@ ORDER = ("fail", "error", "waived", "not-exercised", "attested", "pass")
 
 @dataclass(frozen=True)
 class Answer:
-    """What one or more hosts answered, word for word the same."""
+    """What one or more hosts answered, word for word the same. `times` says which of them was asked when."""
 
     finding: Finding
     hosts: tuple[str, ...]
-    first: str
-    last: str
-
-    @property
-    def when(self) -> str:
-        """When it was asked: one time, or from the first host to the last."""
-        first, last = self.first.replace("+00:00", "Z"), self.last.replace("+00:00", "Z")
-        return first if first == last else f"{first} to {last}"
+    times: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,10 @@ def _card(evidence: Evidence, name: str, findings: Sequence[Finding]) -> Card:
 def _facts(control: Control) -> tuple[tuple[str, str], ...]:
     """Return what an auditor wants to read beside a finding."""
     facts = {
+        "Severity": control.severity,
+        "How to fix it": control.fix,
         "Source": control.source,
+        "Asked for by": "; ".join(control.references),
         "Waiver": f"never: {control.never_waived}" if control.never_waived else "",
     }
     return tuple((label, text) for label, text in facts.items() if text)
@@ -100,11 +96,15 @@ def _answers(findings: Iterable[Finding]) -> list[Answer]:
     for each in findings:
         key = (each.status, each.reason, each.observed, each.expected, each.asked, each.since)
         groups.setdefault(key, []).append(each)
-    made = [
-        Answer(rows[0], tuple(sorted(row.host for row in rows)), min(r.at for r in rows), max(r.at for r in rows))
-        for rows in groups.values()
-    ]
+    made = [Answer(rows[0], tuple(sorted(row.host for row in rows)), tuple(_times(rows))) for rows in groups.values()]
     return sorted(made, key=lambda answer: (ORDER.index(answer.finding.status), answer.hosts))
+
+
+def _times(rows: Iterable[Finding]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    found: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: (row.at, row.host)):
+        found.setdefault(row.at.replace("+00:00", "Z"), []).append(row.host)
+    return ((at, tuple(hosts)) for at, hosts in found.items())
 
 
 def _shared(texts: Iterable[str]) -> str | None:

@@ -21,7 +21,7 @@ COMPANIONS = {
         "outside.data-tier-closed",
         "outside.ssh-closed-to-strangers",
     },
-    "firewall.forward-dropped": {"containers.no-egress", "containers.kept-apart"},
+    "firewall.forward-dropped": {"containers.no-egress", "containers.kept-apart", "posthog.mail-relay"},
     "firewall.output-dropped": {"containers.no-egress"},
 }
 

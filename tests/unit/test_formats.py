@@ -146,9 +146,10 @@ def json_rows(text: str) -> Iterator[Row]:
 
 def html_rows(text: str) -> Iterator[Row]:
     for card in re.findall(r'<details class="card .+?</details>', text, re.DOTALL):
-        at = re.search(r"<dt>When</dt><dd>([^,]+), .* on ([^<]+)</dd>", card)
-        assert at is not None
-        yield re.findall(r'class="id">([^<]+)<', card)[0], at[2], at[1], re.findall(r'class="card (\S+)"', card)[0]
+        [control] = re.findall(r'<summary><span class="id">([^<]+)<', card)
+        for status, answer in re.findall(r'<div class="answer" data-s="([^"]+)"(.+?)</dl></div>', card, re.DOTALL):
+            for hosts, at in re.findall(r'<time data-of="([^"]+)">([^<]+)</time>', answer):
+                yield from ((control, host, at, status) for host in hosts.split())
 
 
 def junit_rows(text: str) -> Iterator[Row]:
