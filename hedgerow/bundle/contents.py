@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
 
 from hedgerow.bundle import BundleError, Files
 from hedgerow.deployment import Deployment
@@ -69,11 +72,29 @@ def secrets_of(deployment: Deployment) -> Mapping[str, tuple[bytes, ...]]:
 
 
 def _pieces(secret: str) -> Iterator[bytes]:
-    """Yield a secret of one line whole, and of a key each line of its body: YAML indents them."""
-    lines = secret.strip().splitlines()
-    for line in lines:
-        if len(line) >= SHORTEST and not line.startswith("-----"):
+    """Yield a secret of one line whole, and of a private key each line of its body: YAML indents them.
+
+    A key's last lines may be its public half alone, which every certificate of it shows.
+    """
+    public = _public_half(secret)
+    for line in secret.strip().splitlines():
+        if len(line) >= SHORTEST and not line.startswith("-----") and not (public and _decoded(line) in public):
             yield line.encode()
+
+
+def _public_half(secret: str) -> bytes:
+    """Return the public key that belongs to a private one, as certificates hold it; nothing where it is none."""
+    if "PRIVATE KEY-----" not in secret:
+        return b""
+    try:
+        key = serialization.load_pem_private_key(secret.encode(), None)
+    except ValueError:
+        return b""
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _decoded(line: str) -> bytes:
+    return base64.b64decode(line)
 
 
 def _belongs(path: Path) -> bool:

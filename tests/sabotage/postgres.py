@@ -56,5 +56,5 @@ SABOTAGE = {
 
 COMPANIONS = {
     # Services verify the name, and those that connect anew are not well and cannot say who may sign up.
-    "postgres.certificate": {"posthog.healthy", "posthog.sign-up-closed"},
+    "postgres.certificate": {"posthog.healthy", "posthog.sign-up-closed", "posthog.properties-dropped"},
 }

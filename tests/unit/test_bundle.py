@@ -276,6 +276,16 @@ def test_a_secret_that_came_into_a_file_stops_the_bundle(installed: Deployment, 
     assert not (installed.root.parent / "one.tar.gz").exists()
 
 
+def test_a_certificate_shows_the_public_half_of_its_key_and_no_secret(installed: Deployment) -> None:
+    """Where its lines are broken as the key's are, one of them stands in both."""
+    key = Vault.of(installed).read(installed.secrets)["tls"]["edge"]
+    private, also_private, *public = (line for line in key.splitlines() if not line.startswith("-----"))
+    make(installed, "one.tar.gz", {"deployment/authority/edge.crt": public[-1].encode()})
+    for line in (private, also_private):
+        with pytest.raises(BundleError, match="holds a secret"):
+            make(installed, "two.tar.gz", {"deployment/authority/edge.crt": line.encode()})
+
+
 def test_without_the_key_of_the_vault_nothing_is_claimed(installed: Deployment) -> None:
     installed.key_file.unlink()
     with pytest.raises(CallError, match="vault key"):
