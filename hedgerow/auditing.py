@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hedgerow import explaining, flow, printing, printing_audit, proof
+from hedgerow import explaining, flow, inventory, printing, printing_audit, proof
 from hedgerow.bundle import Files, contents, sbom, sealing, signing
 from hedgerow.catalog import load_catalog
 from hedgerow.console import Reporter
@@ -74,7 +74,11 @@ def files_of(work: flow.Work, evidence: Evidence) -> Files:
     declaration, rendered = work.declaration, contents.rendered(work.deployment)
     release = release_of(declaration) if declaration.posthog.deploy else ""
     lock = ImageLock.read(work.deployment.root)
-    listed = sbom.document(declaration.name, evidence.started, release, rendered, lock, sbom.packages())
+    kept = work.deployment.evidence / "latest" / inventory.FILE
+    installed = inventory.from_text(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    silent = [name for name, _, _ in evidence.hosts if name not in installed]
+    parts = sbom.Parts(sbom.images(rendered, lock), sbom.packages(), installed, silent)
+    listed = sbom.document(declaration.name, evidence.started, release, parts)
     documents = {f"evidence/{each.file}": _bytes(each.render(evidence)) for each in FORMATS.values()}
     return {**documents, **rendered, **contents.journal(work.deployment), "sbom.cdx.json": listed}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, callers, history, smoke, ssh
+from hedgerow import __version__, callers, history, inventory, smoke, ssh
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
@@ -37,13 +37,14 @@ NO_LOCK = ImageLock({})
 
 @dataclass(frozen=True)
 class Verified:
-    """The findings of one run, and how long it took in seconds."""
+    """The findings of one run, how long it took in seconds, and what is installed on the hosts that answered."""
 
     findings: tuple[Finding, ...]
     started: str
     seconds: float
     drift: Drift | None = None
     past: tuple[Past, ...] = ()
+    packages: inventory.Installed = field(default_factory=dict)
 
 
 def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[str] = ()) -> Verified:
@@ -56,7 +57,10 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
     with report.phase("verify", "verify: the controls"):
         waivers = work.declaration.waivers
         findings = verify(sheets(work, site), waivers, report.say, catalog=catalog, controls=tuple(controls))
-    return Verified(findings, started, round(time.monotonic() - begun, 2))
+    seconds = round(time.monotonic() - begun, 2)
+    # A look at a few controls is not kept, so nobody would read it.
+    packages = {} if controls else inventory.ask(site.hosts, work.deployment.known_hosts)
+    return Verified(findings, started, seconds, packages=packages)
 
 
 def compared(work: Work, verified: Verified) -> Verified:
@@ -230,6 +234,7 @@ def write_evidence(
     folder = _new_folder(work.deployment.evidence, verified.started)
     for name in dict.fromkeys((*ALWAYS, *also)):
         write_file(folder / FORMATS[name].file, FORMATS[name].render(evidence))
+    write_file(folder / inventory.FILE, inventory.text(verified.packages))
     latest = work.deployment.evidence / "latest"
     beside = latest.with_name(".latest")
     beside.unlink(missing_ok=True)

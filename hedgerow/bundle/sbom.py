@@ -1,6 +1,6 @@
-"""What runs, as a CycloneDX 1.6 bill of materials: images by digest, and the Python packages of this controller.
+"""What runs, as a CycloneDX 1.6 bill of materials: images by digest, packages of the hosts and of this controller.
 
-The packages of the hosts' distribution are not in it, because no run of verify lists them; the document says so.
+What images hold is in their publishers' lists, not in this one; the document says so, and which hosts did not answer.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any
 from urllib.parse import quote
@@ -16,10 +17,11 @@ from urllib.parse import quote
 from hedgerow import __version__
 from hedgerow.bundle import Files
 from hedgerow.image_lock import ImageLock
+from hedgerow.inventory import Installed, Package
 from hedgerow.stack import is_stand_in
 
 BY_DIGEST = re.compile(r"([a-z0-9][a-z0-9.:_-]*(?:/[a-z0-9._-]+)+)@sha256:([0-9a-f]{64})")
-MISSING = "packages of the hosts' distribution: no run of verify lists them"
+INSIDE_IMAGES = "what images hold"
 Component = dict[str, Any]
 
 
@@ -35,14 +37,24 @@ def images(files: Files, lock: ImageLock) -> dict[str, str]:
     return found | {row.reference: row.source for row in lock.images.values()}
 
 
-def document(
-    deployment: str, made: str, release: str, files: Files, lock: ImageLock, python: Mapping[str, str]
-) -> bytes:
+@dataclass(frozen=True)
+class Parts:
+    """What a deployment is made of. `images` say what they were resolved from; `silent` are hosts without a list."""
+
+    images: Mapping[str, str]
+    python: Mapping[str, str]
+    installed: Installed
+    silent: Sequence[str] = ()
+
+
+def document(deployment: str, made: str, release: str, parts: Parts) -> bytes:
     """Return the document, the same bytes for the same input. `release` is PostHog's, "" where none is deployed."""
     root = f"hedgerow-deployment/{deployment}"
     components = sorted(
-        [*_images(images(files, lock)), *_packages(python.items())], key=lambda component: component["bom-ref"]
+        [*_images(parts.images), *_packages(parts.python.items()), *_installed(parts.installed)],
+        key=lambda component: component["bom-ref"],
     )
+    missing = "; ".join([INSIDE_IMAGES, *(f"packages of {name}, which did not answer" for name in parts.silent)])
     body = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -51,7 +63,7 @@ def document(
             "timestamp": made,
             "component": {"type": "application", "bom-ref": root, "name": deployment},
             "tools": {"components": [{"type": "application", "name": "hedgerow", "version": __version__}]},
-            "properties": _properties({"posthog-release": release, "not-included": MISSING}),
+            "properties": _properties({"posthog-release": release, "not-included": missing}),
         },
         "components": components,
         "compositions": [{"aggregate": "incomplete", "assemblies": [root]}],
@@ -91,6 +103,25 @@ def _packages(found: Iterable[tuple[str, str]]) -> Iterator[Component]:
             "version": version,
             "purl": purl,
             "properties": _properties({"runs-on": "controller"}),
+        }
+
+
+def _installed(found: Installed) -> Iterator[Component]:
+    hosts: dict[Package, list[str]] = {}
+    for host, packages_ in sorted(found.items()):
+        for package in packages_:
+            hosts.setdefault(package, []).append(host)
+    for package, names in hosts.items():
+        system, _, release = package.distribution.partition(" ")
+        place = f"{quote(system)}/{quote(package.name)}@{quote(package.version)}"
+        purl = f"pkg:deb/{place}?arch={package.architecture}&distro={quote(system)}-{quote(release)}"
+        yield {
+            "type": "library",
+            "bom-ref": purl,
+            "name": package.name,
+            "version": package.version,
+            "purl": purl,
+            "properties": _properties({"runs-on": ", ".join(names)}),
         }
 
 

@@ -14,7 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from hedgerow import render
+from hedgerow import inventory, render
 from hedgerow.bundle import (
     MANIFEST,
     NAMESPACE,
@@ -297,22 +297,34 @@ POSTHOG = "docker.io/posthog/posthog"
 LOCK = ImageLock({"posthog": Locked(f"{POSTHOG}@sha256:{'a' * 64}", f"{POSTHOG}:1", MADE)})
 
 
+SUDO = inventory.Package("debian 13", "sudo", "1.9.16p2-3", "amd64")
+
+
 @pytest.mark.parametrize(("case", "stand_in"), [("lab", True), ("two-hosts", False)])
 def test_the_bill_of_materials_is_cyclonedx_and_names_what_runs(case: str, stand_in: bool) -> None:
     files = {f"deployment/{name}": text.encode() for name, text in rendered(case).items()}
-    text = sbom.document("acme", MADE, "2026-11", files, LOCK, sbom.packages()).decode()
+    installed = {
+        "one": (SUDO,),
+        "two": (SUDO, inventory.Package("ubuntu 24.04", "libssl3t64", "3.0.13-0ubuntu3", "amd64")),
+    }
+    parts = sbom.Parts(sbom.images(files, LOCK), sbom.packages(), installed, ["three"])
+    text = sbom.document("acme", MADE, "2026-11", parts).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     found = {each["name"]: each for each in json.loads(text)["components"]}
     assert found["docker.io/posthog/posthog"]["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
     assert {"ansible-core", "pydantic"} <= found.keys()
+    assert found["sudo"]["purl"] == "pkg:deb/debian/sudo@1.9.16p2-3?arch=amd64&distro=debian-13"
+    assert found["sudo"]["properties"] == [{"name": "hedgerow:runs-on", "value": "one, two"}]
+    assert found["libssl3t64"]["purl"].startswith("pkg:deb/ubuntu/")
+    assert "packages of three, which did not answer" in text
     running = {name for name in found if "/" in name and name != "docker.io/posthog/posthog"}
     for name in running:
         assert any("stand-in" in row["name"] for row in found[name]["properties"]) is stand_in, name
     in_files = {match[1] for match in re.finditer(r"image: (\S+)@sha256", b"\n".join(files.values()).decode())}
     assert in_files
     assert in_files <= running
-    assert "distribution" in text, "it says what it lacks"
-    assert text == sbom.document("acme", MADE, "2026-11", files, LOCK, sbom.packages()).decode()
+    assert "what images hold" in text, "it says what it lacks"
+    assert text == sbom.document("acme", MADE, "2026-11", parts).decode()
 
 
 def test_the_command_of_the_readme_proves_a_bundle_without_us(deployment: Deployment, tmp_path: Path) -> None:
