@@ -19,8 +19,14 @@ CHECKS = Path(__file__).resolve().parent.parent / "checks"
 CONTROLS = CHECKS / "controls.yml"
 REMEDIES = CHECKS / "remedies.yml"
 
-SEVERITIES = ("low", "medium", "high", "critical")
-"""What the failure of a control means, the least first; controls.yml says when each is meant."""
+MEANING = {
+    "low": "good order suffers",
+    "medium": "a layer of protection behind others is missing",
+    "high": "with one more mistake or a stolen account, somebody gets at health data or becomes root",
+    "critical": "anybody who reaches the host gets at health data or becomes root",
+}
+"""What the failure of a control means, by its severity, the least first."""
+SEVERITIES = tuple(MEANING)
 
 BENCHMARKS = {
     "debian12_v1_1_0": "CIS Debian Linux 12 Benchmark v1.1.0",
@@ -91,6 +97,15 @@ class Control:
         )
 
     never_waived: str = ""
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why it matters: what its failure means, and what the rule asks for there, paragraph by paragraph."""
+        asked = {each.paragraph: f"{each.title}. {each.asks}" for each in standards.standards()}
+        return (
+            f"Where it fails, {MEANING[self.severity]} ({self.severity}).",
+            *(f"{paragraph}: {asked[paragraph]}" for paragraph in self.hipaa),
+        )
 
     @property
     def concern(self) -> str:

@@ -64,7 +64,7 @@ class Explained:
 
     def as_json(self) -> dict[str, object]:
         """Return it as plain values."""
-        control = {**asdict(self.control), "waivable": not self.control.never_waived}
+        control = {**asdict(self.control), "why": self.control.why, "waivable": not self.control.never_waived}
         return {**control, **{key: value for key, value in asdict(self).items() if key != "control"}}
 
 

@@ -104,13 +104,13 @@ def explained(found: Explained) -> Iterator[str]:
     yield f"{control.id}: {control.promise}"
     facts = {
         "HIPAA": f"45 CFR {', '.join(control.hipaa)}",
-        "Severity": control.severity,
         "Source": control.source,
         "Also in": "; ".join(control.references),
         "Hosts": f"those that play {', '.join(control.hosts)}",
         "Waiver": f"never: {control.never_waived}" if control.never_waived else "possible, in deploy.yml under waivers",
     }
     yield from (f"  {name:<8} {text}" for name, text in facts.items() if text)
+    yield from ("", "Why it matters", *(f"  {line}" for line in control.why))
     yield from ("", "What to do when it fails", f"  {control.fix}")
     yield from ("", "How it is checked, on the running system")
     if found.check is None:

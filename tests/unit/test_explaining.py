@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hedgerow import printing_audit
 from hedgerow.catalog import load_catalog
 from hedgerow.cli import main
 from hedgerow.deployment import REPOSITORY
@@ -61,3 +62,10 @@ def test_without_the_tests_that_is_said(tmp_path: Path) -> None:
     found = explain("ssh.no-root", CATALOG, tmp_path)
     assert found.sabotage.note == NO_TESTS
     assert found.check is not None
+
+
+def test_it_says_why_it_matters_by_severity_and_paragraph() -> None:
+    told = "\n".join(printing_audit.explained(explain("ssh.no-passwords", load_catalog())))
+    assert "Where it fails, anybody who reaches the host gets at health data or becomes root (critical)." in told
+    assert "164.312(d): Person or entity authentication. Verify that" in told
+    assert "What to do when it fails" in told
