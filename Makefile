@@ -24,7 +24,7 @@ unit: $(READY)
 lab: $(READY)
 	$(PYTHON) -m pytest tests/lab tests/sabotage
 
-# The sabotage cases alone, also any that are broken one by one and too slow for `make test`.
+# Every control broken, seen to fail and mended; `make test` does a few of each role's.
 sabotage: $(READY)
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
 
