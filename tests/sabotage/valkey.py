@@ -37,6 +37,8 @@ SABOTAGE = {
 }
 
 COMPANIONS = {
+    # A user without a password is one of the defaults that upstream publishes.
+    "valkey.no-default-user": {"posthog.no-published-defaults"},
     # Services verify the name, and those that connect anew say that they are not well.
     "valkey.certificate": {"posthog.healthy"},
 }
