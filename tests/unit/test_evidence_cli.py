@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgerow import proof
+from hedgerow import inventory, proof
 from hedgerow.catalog import SEVERITIES
 from hedgerow.cli import main
 from hedgerow.evidence import json_
@@ -82,7 +82,7 @@ def test_verify_writes_the_formats_that_are_asked_for_and_says_where(place, monk
     assert list(files) == ["sarif", "junit", "oscal"]
     assert all(Path(file).stat().st_size for file in files.values())
     folder = place / "deployments" / "acme" / "evidence" / "latest"
-    expected = {FORMATS[name].file for name in (*ALWAYS, "sarif", "oscal")}
+    expected = {inventory.FILE, *(FORMATS[name].file for name in (*ALWAYS, "sarif", "oscal"))}
     assert {path.name for path in folder.iterdir()} == expected
     said = json.loads((folder / "findings.json").read_text())
     assert said["attestations"][0]["name"] == "Jane Doe"
