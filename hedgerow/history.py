@@ -52,14 +52,16 @@ def runs(evidence: Path, catalog: Catalog, limit: int) -> list[Evidence]:
 
 
 def compare(evidence: Path, catalog: Catalog, findings: Sequence[Finding], started: str) -> Compared:
-    """Hold a new run against the kept ones. The first run of a deployment has no drift."""
-    past = runs(evidence, catalog, SHOWN - 1)
-    last = past[-1] if past else None
-    before, since = (last.findings, last.started) if last else ((), started)
+    """Hold a new run against the last one, which knows those before it. The first run of a deployment has no drift."""
+    found = runs(evidence, catalog, 1)
+    if not found:
+        return Compared(drift.lasting((), started, findings, started), None, ())
+    last = found[0]
+    past = (*last.past, Past(last.started, summary(last.findings)))
     return Compared(
-        drift.lasting(before, since, findings, started),
-        drift.compare(before, findings, since) if last else None,
-        tuple(Past(run.started, summary(run.findings)) for run in past),
+        drift.lasting(last.findings, last.started, findings, started),
+        drift.compare(last.findings, findings, last.started),
+        past[1 - SHOWN :],
     )
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep as pause
 
 import argcomplete
 
@@ -93,15 +94,15 @@ def verify(given: Given, report: Reporter) -> int:
         raise CallError("a run over a few controls is a look and leaves no files", "Leave out --control or --format.")
     if given.watch is None:
         return _verify(given, report)
-    return watch(lambda: _verify(given, report), given.watch, report)
+    return watch(lambda: _verify(given, report), given.watch, report, pause)
 
 
-def watch(once: Callable[[], int], seconds: int, report: Reporter, pause: Callable[[float], None] = time.sleep) -> int:
+def watch(once: Callable[[], int], seconds: int, report: Reporter, rest: Callable[[float], None]) -> int:
     """Do it now and then every so many seconds, and never return. What stops the first round stops the watch; a later
     one is reported, and the next is tried: a deployment may be worked on just then."""
     once()
     while True:
-        pause(seconds)
+        rest(seconds)
         try:
             once()
         except HedgerowError as error:

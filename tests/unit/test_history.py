@@ -101,8 +101,17 @@ def test_a_run_is_held_against_the_newest_that_can_be_read(tmp_path: Path) -> No
     (keep(tmp_path, LATER, one("pass")) / "findings.json").write_text("cut o")
     found = history.compare(tmp_path, CATALOG, [one("pass")], "2026-03-03T10:00:00Z")
     assert found.drift == Drift(FIRST, fixed=(Change(ID, "a-1", "fail", "pass", *["permitrootlogin no"] * 2),))
-    assert [past.summary["fail"] for past in found.past] == [0, 1]
+    assert [past.summary["fail"] for past in found.past] == [1]
     assert found.findings[0].since == "2026-03-03T10:00:00Z"
+
+
+def test_a_report_shows_a_bounded_number_of_runs(tmp_path: Path) -> None:
+    earlier = tuple(Past(f"run {number}", {"fail": number}) for number in range(2 * history.SHOWN))
+    run = replace(EVIDENCE, started=FIRST, findings=(one("pass"),), past=earlier)
+    write_file(tmp_path / FIRST.replace(":", "") / "findings.json", json_.render(run))
+    past = history.compare(tmp_path, CATALOG, [one("pass")], LATER).past
+    assert len(past) == history.SHOWN - 1
+    assert [row.started for row in past[-2:]] == [earlier[-1].started, FIRST]
 
 
 def test_evidence_keeps_drift_waivers_and_past(tmp_path: Path) -> None:
