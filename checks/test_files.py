@@ -27,7 +27,8 @@ TEMPORARY = "findmnt -rno TARGET,OPTIONS /tmp"
 PROGRAMS = (
     "find -L /usr/bin /usr/sbin /usr/lib/systemd /usr/libexec /usr/local /etc/systemd/system /etc/sudoers.d /etc/pam.d"
     " /etc/profile.d /etc/cron.d /etc/cron.daily /etc/ld.so.conf.d -xdev \\( -type f -o -type d \\)"
-    " \\( ! -user root -o -perm -0002 -o -perm -0020 ! -group root \\) -printf '%m %u:%g %p\\n' 2>/dev/null; true"
+    " \\( ! -user root -o -perm -0002 -o -perm -0020 ! -group root \\) -printf '%m %u:%g %p\\n'"
+    " -o -path /usr/bin/env -printf 'looked\\n' 2>/dev/null; true"
 )
 # What containers are made of is nobody's to start on the host: it lies below a folder of root's alone.
 SET_ID = (
@@ -96,6 +97,9 @@ def test_only_root_changes_what_root_runs(host, finding):
     """Links are followed: what they point at is what runs."""
     finding.expect("programs, units and what log-ins run: root's, and nobody else's to change")
     found = finding.ask(host, PROGRAMS, timeout=60).stdout.splitlines()
+    if not found:
+        raise CouldNotAsk("not even /usr/bin/env was looked at")
+    found = [row for row in found if row != "looked"]
     finding.observe(f"others could change: {', '.join(found[:5]) or 'nothing'}")
     assert not found, f"others could change {len(found)}: {', '.join(found[:5])}"
 

@@ -103,7 +103,8 @@ def test_programs_that_lend_rights(rows: str, reason: str) -> None:
 
 
 def test_programs_that_others_could_change() -> None:
-    assert outcome(files.test_only_root_changes_what_root_runs, {"find -L": ""})[0] == "pass"
+    assert outcome(files.test_only_root_changes_what_root_runs, {"find -L": "looked\n"})[0] == "pass"
+    assert outcome(files.test_only_root_changes_what_root_runs, {"find -L": ""})[0] == "error"
     found = outcome(files.test_only_root_changes_what_root_runs, {"find -L": "755 games:root /usr/bin/uptime\n"})
     assert found[0] == "fail"
     assert "/usr/bin/uptime" in found[1]
