@@ -13,10 +13,11 @@ SABOTAGE = {
     "firewall.ipv6-same": f"nft insert rule {TABLE} input meta nfproto ipv6 accept",
 }
 
-# With the default policy gone everything that listens is open.
+# With the default policy gone everything that listens is open, the host's own SSH to its containers too.
 COMPANIONS = {
     "firewall.input-dropped": {
         "containers.kept-apart",
+        "containers.no-egress",
         "outside.only-declared-ports",
         "outside.data-tier-closed",
         "outside.ssh-closed-to-strangers",
