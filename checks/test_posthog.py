@@ -47,7 +47,7 @@ def services(declared):
 @pytest.fixture
 def started_with(finding, host, services):
     """Return what every running container was started with, without its secrets."""
-    found = json.loads(finding.ask(host, ENVIRONMENT).stdout)
+    found = dict(sorted(json.loads(finding.ask(host, ENVIRONMENT).stdout).items()))
     finding.observe(f"{', '.join(found) or 'no container'} looked at")
     if not found:
         raise CouldNotAsk("no container runs")
@@ -58,7 +58,7 @@ def started_with(finding, host, services):
 def web(finding, host, services):
     """Return where the application answers behind the edge. Raises CouldNotAsk where it does not run."""
     found = {each.service: each for each in inside.containers(finding.ask(host, inside.INSPECT).stdout)}
-    finding.observe(f"containers of {', '.join(found) or 'nothing'}")
+    finding.observe(f"containers of {', '.join(sorted(found)) or 'nothing'}")
     if WEB not in services or WEB not in found or not found[WEB].addresses:
         raise CouldNotAsk(f"{WEB} does not run")
     return f"http://{found[WEB].addresses[0]}:{WEB_PORT}"
