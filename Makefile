@@ -5,10 +5,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit lab sabotage bench lock clean
+.PHONY: test lint unit lab sabotage long bench lock clean
 
-test: lint
-	$(PYTHON) -m pytest tests
+# What needs no host runs on every core; hosts are one after the other, or they would stand in each other's way.
+test: lint unit lab
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -18,7 +18,7 @@ lint: $(READY)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=plugins/modules ANSIBLE_ACTION_PLUGINS=plugins/action $(VENV)/bin/ansible-lint --offline playbooks roles
 
 unit: $(READY)
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)
@@ -27,6 +27,10 @@ lab: $(READY)
 # Every control broken, seen to fail and mended; `make test` does a few of each role's.
 sabotage: $(READY)
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
+
+# What proves more of the same, and takes longer than everybody can wait: before a release.
+long: sabotage
+	$(PYTHON) -m pytest -m long tests/lab
 
 bench: $(READY)
 	$(PYTHON) -m bench

@@ -22,7 +22,7 @@ from hedgerow.catalog import load_catalog
 from hedgerow.findings import Finding
 
 CATALOG = load_catalog()
-FEW, SOME = 2, 5
+FEW, SOME = 1, 4
 
 
 @dataclass(frozen=True)
