@@ -56,7 +56,10 @@ def parser() -> argparse.ArgumentParser:
 
     init = verb("init", verbs.init, "write a commented deploy.yml, asking what it needs to know", reference=False)
     verbs.add_init_arguments(init)
-    verb("preflight", verbs.preflight, "find everything that would make an install fail, before it starts")
+    before = verb("preflight", verbs.preflight, "find everything that would make an install fail, before it starts")
+    before.add_argument(
+        "--iam-policy", action="store_true", help="for aws: print the IAM policy that the installer needs, and stop"
+    )
     verb("plan", verbs.plan, "show what an install would change, and touch nothing")
     install = verb("install", verbs.install, "provision, converge, verify and smoke; safe to repeat")
     _add_yes(install)

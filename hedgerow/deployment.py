@@ -184,7 +184,7 @@ class Deployment:
     def forget(self) -> None:
         """Remove what was rendered and every secret. Evidence, the journal and what proves bundles stay."""
         for path in self.root.iterdir() if self.root.exists() else ():
-            if path.name in {"evidence", "journal.jsonl", "bundles.jsonl", "allowed_signers"}:
+            if path.name in {"evidence", "journal.jsonl", "bundles.jsonl", "allowed_signers", "disposal.json"}:
                 continue
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self.key_file.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from hedgerow.images import demand_locked, release_of, stack_for, table_of
 from hedgerow.object_storage import SECRET
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
+from hedgerow.targets.aws.target import AwsTarget
 from hedgerow.targets.lab import LabSpec, LabTarget
 from hedgerow.targets.onprem import OnpremTarget
 from hedgerow.variables import server_names, variables
@@ -100,6 +101,8 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
     spec = declaration.target
     if spec.kind == "lab":
         return LabTarget(declaration.name, LabSpec(tuple((host.name, host.roles) for host in spec.hosts), spec.subnet))
+    if spec.kind == "aws":
+        return AwsTarget(declaration, spec, deployment)
     hosts = tuple(
         Host(
             name=host.name,
@@ -133,7 +136,7 @@ def provision(work: Work, report: Reporter) -> Site:
     with report.phase("provision", "provision: the hosts"):
         problems = work.target.preflight()
         if problems:
-            error = CallError if work.declaration.target.kind == "lab" else UnreachableError
+            error = UnreachableError if work.declaration.target.kind == "onprem" else CallError
             raise error("\n".join(problems), "Nothing was touched.")
         site = work.target.apply(report.say)
         report.say("asking the hosts what would stand in the way")
@@ -237,7 +240,7 @@ def destroy(work: Work, report: Reporter) -> list[Change]:
     """End what this deployment ever made. On machines that are not ours nothing is touched."""
     with report.phase("destroy", "destroy: the machines"):
         removed = work.target.destroy(report.say)
-        if work.declaration.target.kind == "lab":
+        if work.declaration.target.kind != "onprem":
             work.deployment.forget()
     return removed
 

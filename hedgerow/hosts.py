@@ -17,6 +17,8 @@ class Host:
     `address` is what the controller connects to, `private_address` the IPv4 address the
     host itself owns and its peers use. `user` has sudo without a password. `host_key` is
     the pinned public key ("ssh-ed25519 AAAA...") or "" where it is trusted on first use.
+    `proxy` is the command that carries the connection (OpenSSH's ProxyCommand), "" where
+    it goes straight to the address.
     `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel).
     """
 
@@ -29,6 +31,7 @@ class Host:
     identity_file: Path | None = None
     host_key: str = ""
     machine: str = "metal"
+    proxy: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing `apply` would do. `action` is create, change, replace, keep or delete."""
+    """One thing `apply` would do: `action` is create, change, replace, keep or delete; `differs` names the fields."""
 
     action: str
     kind: str
     name: str
     detail: str = ""
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

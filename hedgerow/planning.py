@@ -14,15 +14,22 @@ from hedgerow.hosts import Change, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
 from hedgerow.secrets import Vault, complete
+from hedgerow.targets.cloud.costs import Priced
 from hedgerow.variables import server_names
+
+MACHINES = ("host", "instance")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What an install would do to the machines, and on them; `hosts` is None while there are none to ask."""
+    """What an install would do to the machines, and on them; `hosts` is None while there are none to ask.
+
+    `cost` is what a month of it costs, where that is known.
+    """
 
     changes: tuple[Change, ...]
     hosts: converge.Converged | None
+    cost: str = ""
 
 
 def plan(work: Work, report: Reporter) -> Planned:
@@ -30,10 +37,11 @@ def plan(work: Work, report: Reporter) -> Planned:
     demand_forward(work)
     with report.phase("plan", "plan: the machines"):
         changes = tuple(work.target.plan())
-    if any(change.kind == "host" and change.action != "keep" for change in changes):
-        return Planned(changes, None)
+        cost = work.target.cost() if isinstance(work.target, Priced) else ""
+    if any(change.kind in MACHINES and change.action != "keep" for change in changes):
+        return Planned(changes, None, cost)
     with report.phase("plan", "plan: the hosts, in check mode"):
-        return Planned(changes, _check(work, work.target.site(), report))
+        return Planned(changes, _check(work, work.target.site(), report), cost)
 
 
 def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:

@@ -66,6 +66,7 @@ def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
         as_json(
             {
                 "machines": [vars(change) for change in planned.changes],
+                **({"cost": planned.cost} if planned.cost else {}),
                 "hosts": {name: recap.as_json() for name, recap in hosts.hosts.items()} if hosts else None,
                 "changes": [vars(change) for change in hosts.changes] if hosts else None,
             }
@@ -73,6 +74,8 @@ def plan(report: Reporter, planned: Planned, *, as_json_: bool) -> None:
         return
     for change in planned.changes:
         report.out.print(f"{change.action:<8} {change.kind:<15} {change.name}  {change.detail}", markup=False)
+    if planned.cost:
+        report.out.print(f"\nCost: {planned.cost}", markup=False)
     if hosts is None:
         report.out.print("\nThe hosts are not up; what would be done on them shows once they are.")
         return
@@ -263,7 +266,8 @@ def destroyed(report: Reporter, name: str, removed: list[Change], *, as_json_: b
         as_json({"removed": [vars(change) for change in removed]})
         return
     for change in removed:
-        report.note(f"removed  {change.kind:<15} {change.name}")
+        word = "removed" if change.action == "delete" else "kept"
+        report.note(f"{word:<8} {change.kind:<15} {change.name}  {change.detail}".rstrip())
     report.out.print(
         f"{name} is gone. Its evidence and its journal stay." if removed else "There was nothing to remove."
     )
@@ -274,7 +278,7 @@ def not_ours(report: Reporter, work: Work, *, as_json_: bool) -> None:
     if as_json_:
         as_json({"removed": []})
         return
-    names = ", ".join(host.name for host in work.declaration.target.hosts)
+    names = ", ".join(host.name for host in getattr(work.declaration.target, "hosts", ()))
     report.out.print(f"Nothing was removed: {names} are your machines, and stay as they are, data included.")
 
 

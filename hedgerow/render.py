@@ -6,6 +6,7 @@ No clock, no randomness, no network, and no secret in clear: variables name plac
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,8 @@ def _connection(host: Host) -> dict[str, Any]:
     }
     if host.identity_file is not None:
         values["ansible_ssh_private_key_file"] = str(host.identity_file)
+    if host.proxy:
+        values["ansible_ssh_common_args"] = f"-o ProxyCommand={shlex.quote(host.proxy)}"
     return values
 
 

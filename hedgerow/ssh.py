@@ -26,6 +26,8 @@ def command(host: Host, known_hosts: Path | None, remote: Sequence[str] = ()) ->
         "ForwardAgent": "no",
         "ControlPath": "none",
     }
+    if host.proxy:
+        options["ProxyCommand"] = host.proxy
     if host.host_key:
         # The pin travels on the command line (it is public), so that no file has to be written before a plan.
         options |= {

@@ -27,6 +27,7 @@ from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import unlocked
 from hedgerow.smoke.browser import sdk as browser_sdk
+from hedgerow.targets.aws.target import AwsTarget
 
 DEMO = REPOSITORY / "inventories" / "demo" / "deploy.yml"
 Given = argparse.Namespace
@@ -35,13 +36,18 @@ Given = argparse.Namespace
 def preflight(given: Given, report: Reporter) -> int:
     """Find what would make an install fail."""
     work = flow.open_work(given.reference)
+    if given.iam_policy:
+        if not isinstance(work.target, AwsTarget):
+            raise CallError("only target.kind: aws has an IAM policy", "Leave out --iam-policy.")
+        sys.stdout.write(work.target.policy())
+        return EXIT_DONE
     with report.phase("preflight", "preflight"):
         lab = work.declaration.target.kind == "lab"
         packages = prerequisites.missing(prerequisites.LAB if lab else prerequisites.SSH)
         problems = [f"system packages are missing here: {', '.join(packages)} (install gets them)"] if packages else []
         problems += [] if packages else work.target.preflight()
         running = all(state.state == "running" for state in work.target.observe())
-        unreachable = bool(problems) and not lab
+        unreachable = bool(problems) and work.declaration.target.kind == "onprem"
         if running and not problems:
             problems += flow.obstacles(work, work.target.site())
         problems += filter(None, [flow.backwards(work)])
@@ -222,9 +228,9 @@ def images(given: Given, report: Reporter) -> int:
 
 
 def destroy(given: Given, report: Reporter) -> int:
-    """End a lab; leave machines alone that are not ours."""
+    """End what is ours; leave machines alone that are not."""
     work = flow.leftover(given.reference) or flow.open_work(given.reference, judge_files=False)
-    if work.declaration.target.kind != "lab":
+    if work.declaration.target.kind == "onprem":
         printing.not_ours(report, work, as_json_=given.json)
         return EXIT_DONE
     if not given.yes:
@@ -235,7 +241,7 @@ def destroy(given: Given, report: Reporter) -> int:
             raise CallError("nothing was destroyed")
     with work.deployment.lock("destroy"):
         removed = flow.destroy(work, report)
-        work.deployment.record("destroy", "done", removed=len(removed))
+        work.deployment.record("destroy", "done", removed=sum(change.action == "delete" for change in removed))
     printing.destroyed(report, work.deployment.name, removed, as_json_=given.json)
     return EXIT_DONE
 

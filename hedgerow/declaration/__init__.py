@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hedgerow.declaration import files, rules
-from hedgerow.declaration.machines import Lab, LabHost, OnPrem, OnPremHost
+from hedgerow.declaration.machines import Aws, Lab, LabHost, OnPrem, OnPremHost
 from hedgerow.declaration.models import Administrator, Capacity, Declaration, Mail, Outbound, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
@@ -34,6 +34,7 @@ __all__ = [
     "Agreement",
     "Around",
     "Attestation",
+    "Aws",
     "Capacity",
     "Declaration",
     "Lab",

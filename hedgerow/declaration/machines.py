@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from hedgerow.declaration import fields, networks
-from hedgerow.declaration.kinds import File, Label, Model, Port, PublicKey
+from hedgerow.declaration.kinds import Count, Email, File, Label, Model, Port, PublicKey, Yes
+from hedgerow.declaration.words import RefusedError, shown
 
 Role = Literal["edge", "app", "data"]
 Roles = tuple[Role, ...]
@@ -24,7 +26,7 @@ class LabHost(Model):
 class Lab(Model):
     """Throw-away hosts on this machine, with stand-ins in the place of PostHog's images."""
 
-    kind: Literal["lab"] = Field(description="Where hosts come from: lab or onprem.")
+    kind: Literal["lab"] = Field(description="Where hosts come from: lab, onprem or aws.")
     hosts: tuple[LabHost, ...] = Field(
         default=(LabHost(name="hedge-1"),), description="The hosts to boot. Default: one, hedge-1, with every role."
     )
@@ -64,7 +66,96 @@ class OnPremHost(Model):
 class OnPrem(Model):
     """Machines that are there already."""
 
-    kind: Literal["onprem"] = Field(description="Where hosts come from: lab or onprem.")
+    kind: Literal["onprem"] = Field(description="Where hosts come from: lab, onprem or aws.")
     hosts: tuple[OnPremHost, ...] = Field(
         description="The machines.", examples=[[{"name": "analytics-1", "address": "192.0.2.52", "user": "debian"}]]
     )
+
+
+def _id(text: str, start: str, length: str, what: str) -> str:
+    if not re.fullmatch(rf"{start}-{length}", text):
+        raise RefusedError(f"{shown(text)} is no id of {what}", f"Write it as AWS shows it: {start}-0123456789abcdef0.")
+    return text
+
+
+def _vpc_id(text: str) -> str:
+    return _id(text, "vpc", "[0-9a-f]{8,17}", "a VPC")
+
+
+def _subnet_id(text: str) -> str:
+    return _id(text, "subnet", "[0-9a-f]{8,17}", "a subnet")
+
+
+def _zone_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Z]{8,32}", text):
+        raise RefusedError(f"{shown(text)} is no id of a hosted zone", "Route 53 shows it: Z0123456789ABCDEFGHIJ.")
+    return text
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", text):
+        raise RefusedError(f"{shown(text)} is no region of AWS", "Write for example us-east-1.")
+    return text
+
+
+class Vpc(Model):
+    """A network that is there already: it is used as it is, with its routes, and never changed."""
+
+    id: Annotated[str, AfterValidator(_vpc_id)] = Field(description="The VPC.", examples=["vpc-0123456789abcdef0"])
+    subnet: Annotated[str, AfterValidator(_subnet_id)] = Field(
+        description="The private subnet for the machine; packages must be reachable from it.",
+        examples=["subnet-0123456789abcdef0"],
+    )
+    cidr: Annotated[str, AfterValidator(lambda text: str(networks.network(text)))] = Field(
+        description="The VPC's IPv4 network.", examples=["10.20.0.0/16"]
+    )
+
+
+def _sixteen(text: str) -> str:
+    found = networks.network(text)
+    if found.version != 4 or found.prefixlen != 16 or not found.is_private:
+        raise RefusedError(f"{shown(text)} is no private IPv4 network of length 16", "Write for example 10.80.0.0/16.")
+    return str(found)
+
+
+class Aws(Model):
+    """One machine in a network of its own in AWS, with the keys, trails and alarms that HIPAA wants around it."""
+
+    kind: Literal["aws"] = Field(description="Where hosts come from: lab, onprem or aws.")
+    region: Annotated[str, AfterValidator(_region)] = Field(description="The region.", examples=["us-east-1"])
+    name: Label = Field(default="analytics-1", description="The machine's own name.")
+    size: Literal["small", "medium", "large"] = Field(
+        default="medium", description="small: 4 processors, 16 GiB. medium: 8 and 32. large: 16 and 64."
+    )
+    image: Literal["debian-13", "ubuntu-24.04"] = Field(
+        default="debian-13", description="The distribution's own newest image, by its publisher."
+    )
+    root_gib: Count = Field(default=30, description="The system's disk, in GiB.")
+    data_gib: Count = Field(default=300, description="The disk of /var, where all data lie, in GiB.")
+    cidr: Annotated[str, AfterValidator(_sixteen)] = Field(
+        default="10.80.0.0/16", description="The network of the VPC that is made: private, IPv4, of length 16."
+    )
+    vpc: Vpc | None = Field(default=None, description="A VPC of yours instead. Default: one is made.")
+    egress: Literal["nat", "endpoints"] = Field(
+        default="nat",
+        description="nat: the private subnet reaches out through a NAT gateway. endpoints: with `vpc` alone, AWS's own"
+        " services through VPC endpoints, the rest by the routes of your VPC.",
+    )
+    public: Yes = Field(
+        default=False,
+        description="Whether the machine has a public address. Default: no; SSH comes through Session Manager.",
+    )
+    lock: Literal["GOVERNANCE", "COMPLIANCE"] = Field(
+        default="GOVERNANCE",
+        description="How backups and logs are locked. COMPLIANCE: nobody can remove them before their time, not even"
+        " the account's root, nor shorten it.",
+    )
+    alerts_to: tuple[Email, ...] = Field(default=(), description="Whom alarms tell; AWS asks each to confirm.")
+    zone: Annotated[str, AfterValidator(_zone_id)] | None = Field(
+        default=None, description="The hosted zone of Route 53 that holds the domain. Default: you set its A record."
+    )
+
+    @property
+    def network(self) -> str:
+        """The IPv4 network of the VPC, ours or the one that was there."""
+        return self.vpc.cidr if self.vpc else self.cidr

@@ -27,7 +27,7 @@ from hedgerow.declaration.kinds import (
     Yes,
     form,
 )
-from hedgerow.declaration.machines import Lab, OnPrem
+from hedgerow.declaration.machines import Aws, Lab, OnPrem
 from hedgerow.declaration.statements import Agreement, Attestation
 
 Feature = Literal[
@@ -91,7 +91,7 @@ class Access(Model):
     """Who may come in, and what may be reached."""
 
     administrators: tuple[Administrator, ...] = Field(
-        default=(), description="People who run the hosts. Needed for onprem."
+        default=(), description="People who run the hosts. Needed but in the lab."
     )
     interface_from: Annotated[tuple[Source, ...], AfterValidator(networks.several)] = Field(
         default=(networks.CONTROLLER,),
@@ -308,7 +308,7 @@ class Declaration(Model):
     domain: Annotated[str, AfterValidator(fields.domain)] = Field(
         description="The host name under which people open PostHog.", examples=["analytics.acme.example"]
     )
-    target: Annotated[Lab | OnPrem, Field(discriminator="kind")] = Field(
+    target: Annotated[Lab | OnPrem | Aws, Field(discriminator="kind")] = Field(
         description="Where hosts come from.", examples=[{"kind": "lab"}]
     )
     tls: Tls = Field(default=Tls(), description="The certificate that browsers see.")
@@ -335,7 +335,10 @@ class Declaration(Model):
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."
     )
-    agreements: tuple[Agreement, ...] = Field(default=(), description="Business associate agreements, for the report.")
+    agreements: tuple[Agreement, ...] = Field(
+        default=(),
+        description="Business associate agreements, for the report; with `with: aws` needed for target.kind: aws.",
+    )
     attestations: tuple[Attestation, ...] = Field(
         default=(), description="Your word for paragraphs of the Security Rule, for the matrix of the report."
     )

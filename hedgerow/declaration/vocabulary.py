@@ -25,12 +25,10 @@ LATER_KEYS: Mapping[str, str] = {
         "PostHog's open version has no OpenID Connect, and SAML needs a licence and is set up on its pages; write"
         " access.interface_certificates for client certificates at the edge, and remove this key.",
     ),
-    "target.region": "It belongs to the clouds; remove this key.",
 }
 """Keys of the design that nothing would act on yet. RefusedError: a setting without effect is worse than none."""
 
 LATER_VALUES: Mapping[tuple[str, str], str] = {
-    ("target.kind", "aws"): "Create the machine yourself (and sign AWS's BAA), then write kind: onprem.",
     ("target.kind", "gcp"): "Create the machine yourself (and sign Google's BAA), then write kind: onprem.",
     ("target.machine", "vm"): "Write machine: container; what needs its own kernel is reported as not exercised.",
     ("tls.certificate", "acme"): "Write certificate: private, or provided with a certificate of yours.",

@@ -1,0 +1,53 @@
+"""What AWS says about itself: a dated file, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).with_name("facts.yml")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A distribution's own image: who publishes it, the pattern of its name, and the account it lets in."""
+
+    owner: str
+    name: str
+    user: str
+
+
+@cache
+def facts() -> dict[str, Any]:
+    """Return the file."""
+    said: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return said
+
+
+def image(name: str) -> Image:
+    """Return an image by its name in a declaration."""
+    row = facts()["images"][name]
+    return Image(row["owner"], row["name"], row["user"])
+
+
+def instance_type(size: str) -> str:
+    """Return the type of instance that a size stands for."""
+    return str(facts()["sizes"][size]["type"])
+
+
+def problems(region: str, services: frozenset[str]) -> list[str]:
+    """Return why health information may not lie in this region, or go through these services; empty when it may."""
+    regions, eligible = facts()["regions"], facts()["eligible"]
+    found = []
+    if region not in regions["names"]:
+        found.append(
+            f"{region} is not among the regions of {regions['as_of']} ({', '.join(regions['names'])}); see "
+            f"{regions['source']}"
+        )
+    for service in sorted(services - set(eligible["services"]) - set(eligible["holding_nothing"])):
+        found.append(f"{service} is not on AWS's list of HIPAA-eligible services of {eligible['as_of']}")
+    return found

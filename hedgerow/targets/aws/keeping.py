@@ -1,0 +1,148 @@
+"""What keeps and what names: AWS Backup, Route 53."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hedgerow.targets.aws.network import Kind
+from hedgerow.targets.cloud.graph import Found, Resource
+
+
+class Vault(Kind):
+    """Where snapshots of the instance's volumes lie, encrypted with the records' key."""
+
+    def find(self, resource: Resource) -> Found | None:
+        name = f"hedgerow-{self.aws.deployment}"
+        said = self.aws.ask(
+            "backup.describe_backup_vault", "ResourceNotFoundException", "AccessDeniedException", BackupVaultName=name
+        )
+        return None if said is None else Found(name, {"key": said.get("EncryptionKeyArn")}, {})
+
+    def make(self, resource: Resource) -> None:
+        self.aws.ask(
+            "backup.create_backup_vault",
+            "AlreadyExistsException",
+            BackupVaultName=f"hedgerow-{self.aws.deployment}",
+            EncryptionKeyArn=resource.wanted["key"],
+            BackupVaultTags={tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)},
+            CreatorRequestId=f"hedgerow-{self.aws.deployment}-vault",
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        raise NotImplementedError("every field of a vault is fixed")
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        raise NotImplementedError("vaults are kept: they hold backups")
+
+
+class Plan(Kind):
+    """When volumes are copied into the vault, for how long, and which: those with the deployment's tag."""
+
+    def find(self, resource: Resource) -> Found | None:
+        name = f"hedgerow-{self.aws.deployment}"
+        for row in self.aws.call("backup.list_backup_plans")["BackupPlansList"]:
+            if row["BackupPlanName"] != name:
+                continue
+            plan = self.aws.call("backup.get_backup_plan", BackupPlanId=row["BackupPlanId"])["BackupPlan"]
+            chosen = self.aws.call("backup.list_backup_selections", BackupPlanId=row["BackupPlanId"])
+            rule = plan["Rules"][0]
+            fields = {
+                "vault": rule["TargetBackupVaultName"],
+                "schedule": rule.get("ScheduleExpression"),
+                "days": rule.get("Lifecycle", {}).get("DeleteAfterDays"),
+                "selected_by": next((one["IamRoleArn"] for one in chosen["BackupSelectionsList"]), None),
+            }
+            selections = [one["SelectionId"] for one in chosen["BackupSelectionsList"]]
+            return Found(row["BackupPlanId"], fields, {"selections": selections})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call(
+            "backup.create_backup_plan",
+            BackupPlan=self._plan(resource),
+            BackupPlanTags={tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)},
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        if fields - {"selected_by"}:
+            self.aws.call("backup.update_backup_plan", BackupPlanId=found.id, BackupPlan=self._plan(resource))
+        if "selected_by" in fields:
+            self._drop(found)
+            tag = {
+                "ConditionType": "STRINGEQUALS",
+                "ConditionKey": "hedgerow:deployment",
+                "ConditionValue": self.aws.deployment,
+            }
+            selection = {
+                "SelectionName": "hedgerow",
+                "IamRoleArn": resource.wanted["selected_by"],
+                "ListOfTags": [tag],
+            }
+            self.aws.call(
+                "backup.create_backup_selection",
+                BackupPlanId=found.id,
+                BackupSelection=selection,
+                CreatorRequestId=f"{found.id}-selection",
+            )
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        self._drop(found)
+        self.aws.call("backup.delete_backup_plan", BackupPlanId=found.id)
+
+    def _drop(self, found: Found) -> None:
+        for selection in found.facts["selections"]:
+            self.aws.call("backup.delete_backup_selection", BackupPlanId=found.id, SelectionId=selection)
+
+    def _plan(self, resource: Resource) -> dict[str, Any]:
+        wanted = resource.wanted
+        rule = {
+            "RuleName": "daily",
+            "TargetBackupVaultName": wanted["vault"],
+            "ScheduleExpression": wanted["schedule"],
+            "StartWindowMinutes": 60,
+            "CompletionWindowMinutes": 360,
+            "Lifecycle": {"DeleteAfterDays": wanted["days"]},
+        }
+        return {"BackupPlanName": f"hedgerow-{self.aws.deployment}", "Rules": [rule]}
+
+
+class Record(Kind):
+    """The name under which people open PostHog, in a zone of Route 53 that is there."""
+
+    def find(self, resource: Resource) -> Found | None:
+        zone, name = (resource.given or {})["zone"], f"{resource.name}."
+        said = self.aws.call(
+            "route53.list_resource_record_sets",
+            HostedZoneId=zone,
+            StartRecordName=name,
+            StartRecordType="A",
+            MaxItems="1",
+        )
+        for row in said["ResourceRecordSets"]:
+            if row["Name"] == name and row["Type"] == "A":
+                fields = {"addresses": sorted(one["Value"] for one in row.get("ResourceRecords", []))}
+                return Found(name, fields, {"ttl": row.get("TTL")})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self._send("UPSERT", resource, resource.wanted["addresses"])
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        self._send("UPSERT", resource, resource.wanted["addresses"])
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        self._send("DELETE", resource, found.fields["addresses"], found.facts["ttl"])
+
+    def _send(self, action: str, resource: Resource, addresses: list[str], ttl: int = 300) -> None:
+        records = {
+            "Name": f"{resource.name}.",
+            "Type": "A",
+            "TTL": ttl,
+            "ResourceRecords": [{"Value": address} for address in addresses],
+        }
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": records}]}
+        self.aws.call(
+            "route53.change_resource_record_sets",
+            HostedZoneId=(resource.given or {})["zone"],
+            ChangeBatch=batch,
+        )

@@ -1,0 +1,403 @@
+"""The network's kinds: what is in a VPC, from the VPC itself to the endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hedgerow.targets.aws.api import Aws
+from hedgerow.targets.aws.rules import acl_entries, acl_rows, permission_rows, permissions
+from hedgerow.targets.cloud.graph import Found, Resource
+
+GONE = ("deleted", "deleting", "failed")
+
+
+class Kind:
+    """What every kind has: the door to AWS."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+
+    def spec(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """Return the tags as EC2 takes them with a creation."""
+        return [{"ResourceType": kind, "Tags": self.aws.tags(name)}]
+
+
+class Vpc(Kind):
+    """The deployment's own network, or one that is there (`given: {existing: vpc-...}`)."""
+
+    def find(self, resource: Resource) -> Found | None:
+        existing = (resource.given or {}).get("existing")
+        asked: dict[str, Any] = {"VpcIds": [existing]} if existing else {"Filters": self.aws.filters(resource.name)}
+        for row in self.aws.call("ec2.describe_vpcs", **asked)["Vpcs"]:
+            if existing:
+                return Found(row["VpcId"], {}, {"cidr": row["CidrBlock"]}, adopted=True)
+            fields = {"cidr": row["CidrBlock"]}
+            for field, attribute in (("dns_support", "enableDnsSupport"), ("dns_hostnames", "enableDnsHostnames")):
+                said = self.aws.call("ec2.describe_vpc_attribute", VpcId=row["VpcId"], Attribute=attribute)
+                fields[field] = said[attribute[0].upper() + attribute[1:]]["Value"]
+            return Found(row["VpcId"], fields, {"cidr": row["CidrBlock"]})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call(
+            "ec2.create_vpc", CidrBlock=resource.wanted["cidr"], TagSpecifications=self.spec("vpc", resource.name)
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        if "dns_support" in fields:
+            self.aws.call("ec2.modify_vpc_attribute", VpcId=found.id, EnableDnsSupport={"Value": True})
+        if "dns_hostnames" in fields:
+            self.aws.call("ec2.modify_vpc_attribute", VpcId=found.id, EnableDnsHostnames={"Value": True})
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        self.aws.ask("ec2.delete_vpc", "InvalidVpcID.NotFound", VpcId=found.id)
+
+
+class Subnet(Kind):
+    """A subnet; nothing in it gets a public address by itself."""
+
+    def find(self, resource: Resource) -> Found | None:
+        existing = (resource.given or {}).get("existing")
+        asked: dict[str, Any] = {"SubnetIds": [existing]} if existing else {"Filters": self.aws.filters(resource.name)}
+        for row in self.aws.call("ec2.describe_subnets", **asked)["Subnets"]:
+            fields = {"vpc": row["VpcId"], "cidr": row["CidrBlock"], "public_addresses": row["MapPublicIpOnLaunch"]}
+            return Found(row["SubnetId"], fields, {"zone": row["AvailabilityZone"]}, adopted=bool(existing))
+        return None
+
+    def make(self, resource: Resource) -> None:
+        zones = self.aws.call(
+            "ec2.describe_availability_zones",
+            Filters=[
+                {"Name": "state", "Values": ["available"]},
+                {"Name": "zone-type", "Values": ["availability-zone"]},
+            ],
+        )["AvailabilityZones"]
+        self.aws.call(
+            "ec2.create_subnet",
+            VpcId=resource.wanted["vpc"],
+            CidrBlock=resource.wanted["cidr"],
+            AvailabilityZone=min(zone["ZoneName"] for zone in zones),
+            TagSpecifications=self.spec("subnet", resource.name),
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        if "public_addresses" in fields:
+            self.aws.call("ec2.modify_subnet_attribute", SubnetId=found.id, MapPublicIpOnLaunch={"Value": False})
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        self.aws.ask("ec2.delete_subnet", "InvalidSubnetID.NotFound", SubnetId=found.id)
+
+
+class InternetGateway(Kind):
+    """The way to the internet, for the public subnet alone."""
+
+    def find(self, resource: Resource) -> Found | None:
+        for row in self.aws.call("ec2.describe_internet_gateways", Filters=self.aws.filters(resource.name))[
+            "InternetGateways"
+        ]:
+            attached = row.get("Attachments") or [{}]
+            return Found(row["InternetGatewayId"], {"vpc": attached[0].get("VpcId")}, {})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call("ec2.create_internet_gateway", TagSpecifications=self.spec("internet-gateway", resource.name))
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        self.aws.call("ec2.attach_internet_gateway", InternetGatewayId=found.id, VpcId=resource.wanted["vpc"])
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        if vpc := found.fields["vpc"]:
+            self.aws.ask("ec2.detach_internet_gateway", "Gateway.NotAttached", InternetGatewayId=found.id, VpcId=vpc)
+        self.aws.ask("ec2.delete_internet_gateway", "InvalidInternetGatewayID.NotFound", InternetGatewayId=found.id)
+
+
+class Address(Kind):
+    """An address of the deployment's own: the NAT gateway's, or the instance's in public mode."""
+
+    def find(self, resource: Resource) -> Found | None:
+        for row in self.aws.call("ec2.describe_addresses", Filters=self.aws.filters(resource.name))["Addresses"]:
+            fields = {"instance": row.get("InstanceId") or None} if "instance" in resource.wanted else {}
+            facts = {"address": row["PublicIp"], "association": row.get("AssociationId")}
+            return Found(row["AllocationId"], fields, facts)
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call("ec2.allocate_address", Domain="vpc", TagSpecifications=self.spec("elastic-ip", resource.name))
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        self.aws.call(
+            "ec2.associate_address",
+            AllocationId=found.id,
+            InstanceId=resource.wanted["instance"],
+            AllowReassociation=False,
+        )
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        if "instance" in found.fields and (association := found.facts["association"]):
+            self.aws.ask("ec2.disassociate_address", "InvalidAssociationID.NotFound", AssociationId=association)
+        self.aws.ask("ec2.release_address", "InvalidAllocationID.NotFound", AllocationId=found.id)
+
+
+class NatGateway(Kind):
+    """The way out for the private subnet."""
+
+    def find(self, resource: Resource) -> Found | None:
+        rows = self.aws.call("ec2.describe_nat_gateways", Filter=self.aws.filters(resource.name))["NatGateways"]
+        for row in rows:
+            if row["State"] not in GONE:
+                addresses = row.get("NatGatewayAddresses") or [{}]
+                fields = {"subnet": row["SubnetId"], "address": addresses[0].get("AllocationId")}
+                return Found(row["NatGatewayId"], fields, {})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        made = self.aws.call(
+            "ec2.create_nat_gateway",
+            SubnetId=resource.wanted["subnet"],
+            AllocationId=resource.wanted["address"],
+            ClientToken=resource.wanted["address"],
+            TagSpecifications=self.spec("natgateway", resource.name),
+        )["NatGateway"]["NatGatewayId"]
+        self._wait(made, "available")
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        raise NotImplementedError("every field of a NAT gateway is fixed")
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        self.aws.ask("ec2.delete_nat_gateway", "NatGatewayNotFound", NatGatewayId=found.id)
+        self._wait(found.id, "deleted")
+
+    def _wait(self, gateway: str, state: str) -> None:
+        self.aws.wait(
+            lambda: all(
+                row["State"] == state
+                for row in self.aws.call("ec2.describe_nat_gateways", NatGatewayIds=[gateway])["NatGateways"]
+            ),
+            f"the NAT gateway to be {state}",
+        )
+
+
+class RouteTable(Kind):
+    """The routes of some subnets. A route that is not wanted is removed; the local one and endpoints' are AWS's own."""
+
+    def find(self, resource: Resource) -> Found | None:
+        for row in self.aws.call("ec2.describe_route_tables", Filters=self.aws.filters(resource.name))["RouteTables"]:
+            routes = {
+                route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("GatewayId")
+                for route in row["Routes"]
+                if "DestinationCidrBlock" in route and route.get("GatewayId") != "local"
+            }
+            joined = {
+                one["SubnetId"]: one["RouteTableAssociationId"] for one in row["Associations"] if "SubnetId" in one
+            }
+            fields = {"vpc": row["VpcId"], "routes": routes, "subnets": sorted(joined)}
+            return Found(row["RouteTableId"], fields, {"associations": joined})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call(
+            "ec2.create_route_table",
+            VpcId=resource.wanted["vpc"],
+            TagSpecifications=self.spec("route-table", resource.name),
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        wanted = resource.wanted
+        for cidr, through in found.fields["routes"].items():
+            if wanted["routes"].get(cidr) != through:
+                self.aws.ask(
+                    "ec2.delete_route", "InvalidRoute.NotFound", RouteTableId=found.id, DestinationCidrBlock=cidr
+                )
+        for cidr, through in wanted["routes"].items():
+            if found.fields["routes"].get(cidr) != through:
+                way = {"NatGatewayId" if through.startswith("nat-") else "GatewayId": through}
+                self.aws.call("ec2.create_route", RouteTableId=found.id, DestinationCidrBlock=cidr, **way)
+        for subnet in set(wanted["subnets"]) - set(found.fields["subnets"]):
+            self.aws.call("ec2.associate_route_table", RouteTableId=found.id, SubnetId=subnet)
+        for subnet in set(found.fields["subnets"]) - set(wanted["subnets"]):
+            self._part(found.facts["associations"][subnet])
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        for association in found.facts["associations"].values():
+            self._part(association)
+        self.aws.ask("ec2.delete_route_table", "InvalidRouteTableID.NotFound", RouteTableId=found.id)
+
+    def _part(self, association: str) -> None:
+        self.aws.ask("ec2.disassociate_route_table", "InvalidAssociationID.NotFound", AssociationId=association)
+
+
+class SecurityGroup(Kind):
+    """A security group and all of its rules; `default` is the VPC's own, which cannot be made or removed."""
+
+    def find(self, resource: Resource) -> Found | None:
+        default = resource.name == "default"
+        if default and not isinstance(vpc := resource.wanted["vpc"], str):
+            return None
+        filters = (
+            [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]}]
+            if default
+            else self.aws.filters(resource.name)
+        )
+        for row in self.aws.call("ec2.describe_security_groups", Filters=filters)["SecurityGroups"]:
+            fields = {
+                "vpc": row["VpcId"],
+                "in": permission_rows(row["IpPermissions"]),
+                "out": permission_rows(row["IpPermissionsEgress"]),
+            }
+            return Found(row["GroupId"], fields, {})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call(
+            "ec2.create_security_group",
+            GroupName=f"hedgerow-{self.aws.deployment}-{resource.name}",
+            Description=f"Hedgerow {self.aws.deployment}: {resource.name}",
+            VpcId=resource.wanted["vpc"],
+            TagSpecifications=self.spec("security-group", resource.name),
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        for field, revoke, allow in (
+            ("in", "revoke_security_group_ingress", "authorize_security_group_ingress"),
+            ("out", "revoke_security_group_egress", "authorize_security_group_egress"),
+        ):
+            there, wanted = set(found.fields[field]), set(resource.wanted[field])
+            if there - wanted:
+                self._rules(revoke, found.id, there - wanted, "InvalidPermission.NotFound")
+            if wanted - there:
+                self._rules(allow, found.id, wanted - there, "InvalidPermission.Duplicate")
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        if resource.name != "default":
+            self.aws.ask("ec2.delete_security_group", "InvalidGroup.NotFound", GroupId=found.id)
+
+    def _rules(self, operation: str, group: str, rows: set[str], done: str) -> None:
+        rules = permissions(rows)
+        match operation:
+            case "revoke_security_group_ingress":
+                self.aws.ask("ec2.revoke_security_group_ingress", done, GroupId=group, IpPermissions=rules)
+            case "authorize_security_group_ingress":
+                self.aws.ask("ec2.authorize_security_group_ingress", done, GroupId=group, IpPermissions=rules)
+            case "revoke_security_group_egress":
+                self.aws.ask("ec2.revoke_security_group_egress", done, GroupId=group, IpPermissions=rules)
+            case _:
+                self.aws.ask("ec2.authorize_security_group_egress", done, GroupId=group, IpPermissions=rules)
+
+
+class NetworkAcl(Kind):
+    """A network ACL, its entries and subnets; `default` is the VPC's own, emptied: it denies everything."""
+
+    def find(self, resource: Resource) -> Found | None:
+        default = resource.name == "default"
+        if default and not isinstance(vpc := resource.wanted["vpc"], str):
+            return None
+        filters = (
+            [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default", "Values": ["true"]}]
+            if default
+            else self.aws.filters(resource.name)
+        )
+        for row in self.aws.call("ec2.describe_network_acls", Filters=filters)["NetworkAcls"]:
+            fields: dict[str, Any] = {"vpc": row["VpcId"], "entries": acl_rows(row["Entries"])}
+            if not default:
+                fields["subnets"] = sorted(one["SubnetId"] for one in row["Associations"])
+            return Found(row["NetworkAclId"], fields, {})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        self.aws.call(
+            "ec2.create_network_acl",
+            VpcId=resource.wanted["vpc"],
+            TagSpecifications=self.spec("network-acl", resource.name),
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        there, wanted = set(found.fields["entries"]), set(resource.wanted["entries"])
+        for entry in acl_entries(there - wanted):
+            self.aws.ask(
+                "ec2.delete_network_acl_entry",
+                "InvalidNetworkAclEntry.NotFound",
+                NetworkAclId=found.id,
+                RuleNumber=entry["RuleNumber"],
+                Egress=entry["Egress"],
+            )
+        for entry in acl_entries(wanted - there):
+            self.aws.call("ec2.create_network_acl_entry", NetworkAclId=found.id, **entry)
+        for subnet in set(resource.wanted.get("subnets", ())) - set(found.fields.get("subnets", ())):
+            self._move(subnet, found.id)
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        if resource.name == "default":
+            return
+        for subnet in found.fields["subnets"]:
+            self._move(subnet, self._default(found.fields["vpc"]))
+        self.aws.ask("ec2.delete_network_acl", "InvalidNetworkAclID.NotFound", NetworkAclId=found.id)
+
+    def _default(self, vpc: str) -> str:
+        filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default", "Values": ["true"]}]
+        return str(self.aws.call("ec2.describe_network_acls", Filters=filters)["NetworkAcls"][0]["NetworkAclId"])
+
+    def _move(self, subnet: str, acl: str) -> None:
+        filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
+        for row in self.aws.call("ec2.describe_network_acls", Filters=filters)["NetworkAcls"]:
+            for one in row["Associations"]:
+                if one["SubnetId"] == subnet:
+                    self.aws.call(
+                        "ec2.replace_network_acl_association",
+                        AssociationId=one["NetworkAclAssociationId"],
+                        NetworkAclId=acl,
+                    )
+
+
+class Endpoint(Kind):
+    """A way to one service of AWS that does not leave its network."""
+
+    def find(self, resource: Resource) -> Found | None:
+        for row in self.aws.call("ec2.describe_vpc_endpoints", Filters=self.aws.filters(resource.name))["VpcEndpoints"]:
+            if row["State"].lower() in GONE:
+                continue
+            fields: dict[str, Any] = {"vpc": row["VpcId"], "service": row["ServiceName"]}
+            if row["VpcEndpointType"] == "Gateway":
+                fields["route_tables"] = sorted(row.get("RouteTableIds", []))
+            else:
+                fields["subnets"] = sorted(row.get("SubnetIds", []))
+                fields["groups"] = sorted(one["GroupId"] for one in row.get("Groups", []))
+            return Found(row["VpcEndpointId"], fields, {})
+        return None
+
+    def make(self, resource: Resource) -> None:
+        wanted = resource.wanted
+        way: dict[str, Any] = (
+            {"VpcEndpointType": "Gateway", "RouteTableIds": wanted["route_tables"]}
+            if "route_tables" in wanted
+            else {
+                "VpcEndpointType": "Interface",
+                "SubnetIds": wanted["subnets"],
+                "SecurityGroupIds": wanted["groups"],
+                "PrivateDnsEnabled": True,
+            }
+        )
+        self.aws.call(
+            "ec2.create_vpc_endpoint",
+            VpcId=wanted["vpc"],
+            ServiceName=wanted["service"],
+            ClientToken=f"{wanted['vpc']}-{resource.name}",
+            TagSpecifications=self.spec("vpc-endpoint", resource.name),
+            **way,
+        )
+
+    def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
+        turns: dict[str, list[str]] = {}
+        for field, word in (
+            ("route_tables", "RouteTableIds"),
+            ("subnets", "SubnetIds"),
+            ("groups", "SecurityGroupIds"),
+        ):
+            if field in fields:
+                there, wanted = set(found.fields[field]), set(resource.wanted[field])
+                turns |= {f"Add{word}": sorted(wanted - there)} if wanted - there else {}
+                turns |= {f"Remove{word}": sorted(there - wanted)} if there - wanted else {}
+        self.aws.call("ec2.modify_vpc_endpoint", VpcEndpointId=found.id, **turns)
+
+    def remove(self, resource: Resource, found: Found) -> None:
+        self.aws.call("ec2.delete_vpc_endpoints", VpcEndpointIds=[found.id])
+        self.aws.wait(lambda: self.find(resource) is None, "a VPC endpoint to be gone")

@@ -1,0 +1,56 @@
+"""What a graph of resources costs a month, from dated prices. What depends on use is not in it, and is said so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from hedgerow.targets.cloud.graph import Resource
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A target that knows what it costs."""
+
+    def cost(self) -> str:
+        """Return the line for a person."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate: the sum and its parts, in the currency and of the day and the region that the prices are of."""
+
+    monthly: float
+    parts: Mapping[str, float]
+    currency: str
+    as_of: str
+    region: str
+
+    def in_words(self, region: str) -> str:
+        """Return the line for a person; `region` is where the resources are."""
+        elsewhere = "" if region == self.region else f"; {region} has prices of its own"
+        return (
+            f"about {self.monthly:.0f} {self.currency} a month at prices of {self.as_of} in {self.region}{elsewhere}"
+            ". Traffic, events, log volume, backups and taxes come on top."
+        )
+
+
+def estimate(resources: Sequence[Resource], prices: Mapping[str, Any]) -> Cost:
+    """Add up what is wanted. An instance is priced by its type, its disks by their size, the rest by kind."""
+    parts: dict[str, float] = {}
+    for resource in resources:
+        if resource.absent:
+            continue
+        price = float(prices["monthly"].get(resource.kind, 0))
+        what = f"instance {resource.wanted['type']}" if resource.kind == "instance" else resource.kind
+        if not resource.wanted.get("route_tables"):  # a gateway endpoint costs nothing
+            price += prices["hourly"].get(what, 0) * prices["hours"]
+        for disk in resource.wanted.get("disks", ()):
+            price += disk["gib"] * prices["gib_month"][disk["type"]]
+        if price:
+            parts[resource.key] = round(price, 2)
+    return Cost(
+        round(sum(parts.values()), 2), parts, str(prices["currency"]), str(prices["as_of"]), str(prices["region"])
+    )

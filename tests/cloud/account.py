@@ -1,0 +1,172 @@
+"""What the tests share: a declaration, its target, and everything that is in the emulated account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
+
+from hedgerow.declaration import parse
+from hedgerow.deployment import Deployment
+from hedgerow.targets.aws.api import asks
+from hedgerow.targets.aws.target import AwsTarget
+from hedgerow.targets.cloud.doing import look
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPZw8Zb6c3THTz8GycTPXbKu78nIfJ39zK8MvWwOwKpC jane@acme.example"
+TEXT = """\
+name: acme
+domain: analytics.acme.example
+target: {{kind: aws, region: us-east-1, alerts_to: [ops@acme.example]{more}}}
+access:
+  administrators: [{{name: jane, ssh_keys: ["{key}"]}}]
+  ssh_from: [198.51.100.7]
+  interface_from: [198.51.100.0/24]
+  ingest_from: [any]
+agreements: [{{with: aws, signed: 2026-02-01, reference: "AWS Artifact, BAA"}}]
+"""
+
+
+def text(more: str = "") -> str:
+    """Return a deploy.yml; `more` goes on with the target."""
+    return TEXT.format(key=KEY, more=f", {more}" if more else "")
+
+
+def target(more: str = "") -> AwsTarget:
+    """Return the target, as the command line would make it."""
+    declaration = parse(text(more))
+    made = AwsTarget(declaration, declaration.target, Deployment(declaration.name))  # type: ignore[arg-type]
+    made._missing_programs = lambda: []  # type: ignore[method-assign] # no machine of these tests is reached
+    return made
+
+
+def quiet(line: str) -> None:
+    """Hear nothing."""
+
+
+def actions(made: AwsTarget) -> dict[str, str]:
+    """Return the plan: the action for each resource."""
+    return {f"{change.kind}/{change.name}": change.action for change in made.plan()}
+
+
+def census() -> dict[str, int]:
+    """Count what is in the account, whatever its tags: a thing made twice shows here."""
+
+    def client(name: str) -> Any:
+        return boto3.client(name, region_name="us-east-1")
+
+    ec2, iam = client("ec2"), client("iam")
+    reservations = ec2.describe_instances()["Reservations"]
+    instances = [one for row in reservations for one in row["Instances"] if one["State"]["Name"] != "terminated"]
+    keys = [client("kms").describe_key(KeyId=row["KeyId"]) for row in client("kms").list_keys()["Keys"]]
+    return {
+        "vpcs": len(ec2.describe_vpcs()["Vpcs"]),
+        "subnets": len(ec2.describe_subnets()["Subnets"]),
+        "groups": len(ec2.describe_security_groups()["SecurityGroups"]),
+        "acls": len(ec2.describe_network_acls()["NetworkAcls"]),
+        "tables": len(ec2.describe_route_tables()["RouteTables"]),
+        "gateways": len(ec2.describe_internet_gateways()["InternetGateways"]),
+        "nat": len([one for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] != "deleted"]),
+        "endpoints": len(ec2.describe_vpc_endpoints()["VpcEndpoints"]),
+        "addresses": len(ec2.describe_addresses()["Addresses"]),
+        "volumes": len(ec2.describe_volumes()["Volumes"]),
+        "instances": len(instances),
+        "flow logs": len(ec2.describe_flow_logs()["FlowLogs"]),
+        "roles": len(iam.list_roles()["Roles"]),
+        "profiles": len(iam.list_instance_profiles()["InstanceProfiles"]),
+        "keys": len([one for one in keys if one["KeyMetadata"]["KeyState"] == "Enabled"]),
+        "buckets": len(client("s3").list_buckets()["Buckets"]),
+        "log groups": len(client("logs").describe_log_groups()["logGroups"]),
+        "alarms": len(client("cloudwatch").describe_alarms()["MetricAlarms"]),
+        "topics": len(client("sns").list_topics()["Topics"]),
+        "trails": len(client("cloudtrail").describe_trails()["trailList"]),
+        "detectors": len(client("guardduty").list_detectors()["DetectorIds"]),
+        "recorders": len(client("config").describe_configuration_recorders()["ConfigurationRecorders"]),
+        "plans": len(client("backup").list_backup_plans()["BackupPlansList"]),
+    }
+
+
+def state(made: AwsTarget) -> tuple[dict[str, str], dict[str, int], set[str]]:
+    """Return the plan, the census and what is found: equal after any way to the same end."""
+    return actions(made), census(), set(look(made._resources(), made.drivers))
+
+
+@contextmanager
+def watched(see: Callable[[str, Callable[[], Any]], Any]) -> Iterator[None]:
+    """Hand every call to `see`, by its name as "ec2.create_vpc", with a function that makes it."""
+    real = BaseClient._make_api_call
+    names: dict[tuple[str, str], str] = {}
+
+    def call(self: Any, operation: str, arguments: Any) -> Any:
+        service = self.meta.service_model.service_name
+        if (service, operation) not in names:
+            names.update({(service, api): method for method, api in self.meta.method_to_api_mapping.items()})
+        return see(f"{service}.{names[service, operation]}", lambda: real(self, operation, arguments))
+
+    BaseClient._make_api_call = call
+    try:
+        yield
+    finally:
+        BaseClient._make_api_call = real
+
+
+@contextmanager
+def recorded() -> Iterator[list[str]]:
+    """Write down every call."""
+    calls: list[str] = []
+
+    def see(name: str, make: Callable[[], Any]) -> Any:
+        calls.append(name)
+        return make()
+
+    with watched(see):
+        yield calls
+
+
+def changing(calls: list[str]) -> list[str]:
+    """Return the calls that change something."""
+    return [name for name in calls if not asks(name.partition(".")[2])]
+
+
+class Throttle:
+    """Answers one operation "not now", once, as AWS would: it is botocore that reads the answer."""
+
+    def __init__(self, made: AwsTarget, call: str) -> None:
+        self.left = 1
+        client, operation = made.aws._client(call)
+        self.protocol = client.meta.service_model.resolved_protocol
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-send.{service}.{client.meta.method_to_api_mapping[operation]}", self)
+
+    def __call__(self, request: Any, **_: Any) -> AWSResponse | None:
+        if self.left == 0:
+            return None
+        self.left -= 1
+        headers, status = {"x-amzn-requestid": "none"}, 400
+        match self.protocol:
+            case "ec2":
+                error = "<Errors><Error><Code>RequestLimitExceeded</Code><Message>slow</Message></Error></Errors>"
+                status, body = 503, f"<Response>{error}<RequestID>x</RequestID></Response>".encode()
+            case "query":
+                error = "<Error><Type>Sender</Type><Code>Throttling</Code><Message>slow</Message></Error>"
+                body = f"<ErrorResponse>{error}<RequestId>x</RequestId></ErrorResponse>".encode()
+            case "rest-xml":
+                status, body = 503, b"<Error><Code>SlowDown</Code><Message>slow</Message></Error>"
+            case "smithy-rpc-v2-cbor":
+                headers |= {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}
+                body = b"\xa1\x66__type\x73ThrottlingException"
+            case _:
+                headers |= {"x-amzn-errortype": "ThrottlingException"}
+                body = b'{"__type": "ThrottlingException", "message": "slow"}'
+        return AWSResponse(request.url, status, headers, _Raw(body))
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.body

@@ -1,0 +1,51 @@
+"""The IAM policy that the installer needs: AWS's own table of actions says whether it makes sense."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+
+import pytest
+from policy_sentry.querying.actions import get_action_data
+
+from hedgerow.targets.aws import permissions
+from hedgerow.targets.aws.documents import Place
+
+PLACE = Place("aws", "us-east-1", "*", "acme")
+POLICY = permissions.policy(PLACE)
+PAIRS = [(one["Sid"], action) for one in POLICY["Statement"] for action in one["Action"]]
+
+
+def test_each_action_is_allowed_once_and_none_by_a_star() -> None:
+    actions = [action for _, action in PAIRS]
+    assert sorted(actions) == sorted(permissions.actions())
+    assert len(actions) == len(set(actions)) and not any("*" in action for action in actions)
+
+
+def test_it_fits_into_a_role() -> None:
+    """An inline policy of a role may have 10,240 letters beside white space (IAM quotas)."""
+    assert len(json.dumps(POLICY, separators=(",", ":"))) < 10_240
+
+
+@pytest.mark.parametrize(("sid", "action"), PAIRS)
+def test_aws_knows_the_action_and_can_judge_it_so(sid: str, action: str) -> None:
+    (statement,) = [one for one in POLICY["Statement"] if one["Sid"] == sid]
+    service, _, name = action.partition(":")
+    said = get_action_data(service, name)
+    assert said, f"AWS knows no action {action}"
+    rows = said[service]
+    resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+    if resources != ["*"]:
+        kinds = {arn.split(":")[5].split("/")[0].split("{")[0] for arn in resources if arn.count(":") >= 5}
+        possible = {row["resource_arn_format"] for row in rows}
+        assert possible != {"*"}, f"{action} is judged by no resource, and {sid} names {kinds}"
+    keys = {key for test in statement.get("Condition", {}).values() for key in test}
+    known = {key.lower() for row in rows for key in row["condition_keys"]}
+    for key in keys - {"aws:RequestedRegion"}:
+        pattern = key.lower() if not key.startswith("aws:ResourceTag/") else "aws:resourcetag/${tagkey}"
+        assert any(fnmatchcase(one, pattern) or one == pattern for one in known), f"{action} has no {key}: {known}"
+
+
+def test_a_cycle_needs_what_the_policy_gives() -> None:
+    """Each call of this package has its action; what goes along with one is asked for by a call that is made."""
+    assert set(permissions.ACTIONS) | set(permissions.ALONG) <= permissions.calls()

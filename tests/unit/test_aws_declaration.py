@@ -1,0 +1,65 @@
+"""What a declaration may say of AWS, and what is asked of it before anything is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hedgerow.declaration import DeclarationError, parse
+from hedgerow.targets.aws.rules import acl_entries, acl_rows, permission_rows, permissions
+from hedgerow.targets.aws.user_data import user_data
+
+TEXT = (Path(__file__).parents[2] / "inventories" / "aws" / "deploy.yml").read_text()
+VPC = "vpc: {id: vpc-0123456789abcdef0, subnet: subnet-0123456789abcdef0, cidr: 10.20.0.0/16}"
+
+
+def test_the_example_holds() -> None:
+    target = parse(TEXT).target
+    assert target.kind == "aws"
+    assert (target.size, target.public, target.egress, target.lock) == ("medium", False, "nat", "GOVERNANCE")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("  - {with: aws,", "  - {with: gcp,", "AWS Artifact"),
+        ("region: us-east-1", "region: virginia", "is no region of AWS"),
+        ("region: us-east-1", "region: us-east-1\n  public: true", "AWS does not know `controller`"),
+        ("region: us-east-1", "region: us-east-1\n  egress: endpoints", "the machine would reach no package"),
+        ("region: us-east-1", f"region: us-east-1\n  public: true\n  {VPC}", "a private one"),
+        ("region: us-east-1", "region: us-east-1\n  cidr: 10.80.0.0/20", "of length 16"),
+        ("region: us-east-1", "region: us-east-1\n  zone: example.com", "no id of a hosted zone"),
+        ("region: us-east-1", f"region: us-east-1\n  {VPC.replace('vpc-0', 'net-0')}", "is no id of a VPC"),
+        ("size: medium", "size: huge", "is not one of small, medium, large"),
+        ("    - name: jane\n", "    - name: jane\n      role: x\n", "is not a key"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_fix(was: str, now: str, said: str) -> None:
+    assert was in TEXT
+    with pytest.raises(DeclarationError) as refused:
+        parse(TEXT.replace(was, now))
+    assert said in refused.value.message and refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        ["all all 10.0.0.0/16", "icmp all 10.0.0.0/8", "tcp 1024-2048 2001:db8::/32", "tcp 443 sg-1", "udp 53 pl-1"],
+    ],
+)
+def test_rules_of_a_group_go_there_and_back(rows: list[str]) -> None:
+    assert permission_rows(permissions(rows)) == rows
+
+
+def test_entries_of_a_network_acl_go_there_and_back() -> None:
+    rows = ["in 100 allow tcp 443-443 0.0.0.0/0", "in 60 deny all all ::/0", "out 100 allow all all 0.0.0.0/0"]
+    assert acl_rows(acl_entries(rows)) == rows
+    assert acl_rows([{"RuleNumber": 32767, "Egress": False, "RuleAction": "deny", "Protocol": "-1"}]) == []
+
+
+def test_the_user_data_lets_one_key_in_and_holds_no_secret() -> None:
+    said = user_data("ssh-ed25519 AAAA hedgerow acme")
+    assert said.startswith("#cloud-config\n") and "ssh_pwauth: false" in said
+    assert 'ssh_authorized_keys: ["ssh-ed25519 AAAA hedgerow acme"]' in said and "PRIVATE" not in said
