@@ -61,10 +61,15 @@ def prepare() -> None:
 
 
 def newest_python():
-    """Return the newest usable interpreter, or None. One that is only a shim does not count."""
+    """Return the newest usable interpreter, or None. One that is only a shim does not count.
+
+    Nor one of the environment itself, which is about to be removed: our own then stands for what it was made from.
+    """
     found = []
-    for name in (sys.executable, *CANDIDATES):
+    for name in (getattr(sys, "_base_executable", sys.executable), *CANDIDATES):
         path = shutil.which(name)
+        if path and Path(path).is_relative_to(ENVIRONMENT):
+            continue
         version = ask_version(path) if path else None
         if version and version >= OLDEST:
             found.append((version, path))

@@ -11,16 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench import checks_channel, ingest, report
+from bench.calling import Bench
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 NAME = "t-bench"
 DECLARATION = f"name: {NAME}\ndomain: analytics.acme.example\ntarget: {{kind: lab}}\naccess: {{ingest_from: [any]}}\n"
 
@@ -32,9 +29,11 @@ def main() -> None:
     options.add_argument("--cold", action="store_true")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as folder:
+        declaration = Path(folder) / "deploy.yml"
+        declaration.write_text(DECLARATION)
         bench = Bench(Path(folder), cold=given.cold)
         try:
-            first = bench.timed("install", str(bench.declaration))
+            first = bench.timed("install", str(declaration))
             figures = {
                 f"first install, {'cold' if given.cold else 'warm'} cache": {"seconds": first, "runs": 1},
                 "second install, nothing changes": bench.several(given.runs, "install", NAME),
@@ -50,42 +49,6 @@ def main() -> None:
             print()
         finally:
             bench.call("destroy", NAME, "--yes")
-
-
-class Bench:
-    """One lab of the benchmark's own, apart from anybody's deployments."""
-
-    def __init__(self, folder: Path, *, cold: bool) -> None:
-        self.declaration = folder / "deploy.yml"
-        self.declaration.write_text(DECLARATION)
-        self.environment = {
-            **os.environ,
-            "HEDGEROW_DEPLOYMENTS": str(folder / "deployments"),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-        }
-        if cold:
-            self.environment["HEDGEROW_CACHE"] = str(folder / "cache")
-
-    def call(self, *words: str) -> int:
-        """Call the installer and return its exit code."""
-        command = [sys.executable, str(REPOSITORY / "installer.py"), *words, "--quiet"]
-        return subprocess.run(command, env=self.environment, stdout=subprocess.DEVNULL, check=False).returncode
-
-    def timed(self, *words: str) -> float:
-        """Return the wall seconds of one call that must succeed."""
-        yes = ("--yes",) if words[0] == "install" else ()
-        started = time.monotonic()
-        code = self.call(*words, *yes)
-        seconds = time.monotonic() - started
-        if code:
-            raise SystemExit(f"{' '.join(words)} ended with {code}: nothing was measured")
-        return round(seconds, 2)
-
-    def several(self, runs: int, *words: str) -> dict[str, float]:
-        """Return least, median and most of several calls, after one that does not count."""
-        self.timed(*words)
-        seconds = [self.timed(*words) for _ in range(runs)]
-        return {"min": min(seconds), "median": round(statistics.median(seconds), 2), "max": max(seconds), "runs": runs}
 
 
 if __name__ == "__main__":

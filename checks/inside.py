@@ -64,8 +64,11 @@ class Process:
 
 
 def containers(inspected: str) -> list[Container]:
-    """Return every container, running or not, that `podman container inspect` listed."""
-    return [
+    """Return every container, running or not, that `podman container inspect` listed, by name.
+
+    Podman's own order is that of their making, and a report would tell of a change after each restart.
+    """
+    found = [
         Container(
             name=each["Name"],
             unit=((each["Config"].get("Labels") or {}).get(UNIT, "")),
@@ -74,6 +77,7 @@ def containers(inspected: str) -> list[Container]:
         )
         for each in json.loads(inspected or "[]")
     ]
+    return sorted(found, key=lambda each: each.name)
 
 
 def digests(listed: str) -> dict[str, frozenset[str]]:

@@ -28,7 +28,11 @@ OLDER = ("apipass", "apppass", "postgres", "redis", "minioadmin", "changeme", "p
 MAIL = ("EMAIL_ENABLED", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS", "EMAIL_USE_SSL")
 # Only Django has this one (posthog/settings/access.py); the site's address is told to Node services as well.
 DJANGO = "ALLOWED_HOSTS"
-PLAIN = ("OPT_OUT_CAPTURE", "SESSION_COOKIE_AGE", "SECURE_COOKIES", "DISABLE_SECURE_SSL_REDIRECT", DJANGO, *MAIL)
+FORCED_FLAGS = "PERSISTED_FEATURE_FLAGS"
+PLAIN = (
+    *("OPT_OUT_CAPTURE", FORCED_FLAGS, "SESSION_COOKIE_AGE", "SECURE_COOKIES", "DISABLE_SECURE_SSL_REDIRECT"),
+    *(DJANGO, *MAIL),
+)
 ENVIRONMENT = program("environment", json.dumps(PUBLISHED), json.dumps(PLAIN))
 
 

@@ -9,7 +9,7 @@ import pytest
 from checks import inside
 from checks.on_host import program
 from checks.sql import sql
-from checks.started import ENVIRONMENT, applications, stored
+from checks.started import ENVIRONMENT, FORCED_FLAGS, applications, stored
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 SESSIONS = sql(
@@ -47,11 +47,21 @@ def services(declared):
 @pytest.fixture
 def started_with(finding, host, services):
     """Return what every running container was started with, without its secrets."""
-    found = json.loads(finding.ask(host, ENVIRONMENT).stdout)
+    found = dict(sorted(json.loads(finding.ask(host, ENVIRONMENT).stdout).items()))
     finding.observe(f"{', '.join(found) or 'no container'} looked at")
     if not found:
         raise CouldNotAsk("no container runs")
     return found
+
+
+@pytest.fixture
+def web(finding, host, services):
+    """Return where the application answers behind the edge. Raises CouldNotAsk where it does not run."""
+    found = {each.service: each for each in inside.containers(finding.ask(host, inside.INSPECT).stdout)}
+    finding.observe(f"containers of {', '.join(sorted(found)) or 'nothing'}")
+    if WEB not in services or WEB not in found or not found[WEB].addresses:
+        raise CouldNotAsk(f"{WEB} does not run")
+    return f"http://{found[WEB].addresses[0]}:{WEB_PORT}"
 
 
 @pytest.fixture
@@ -121,15 +131,10 @@ def test_no_key_that_everybody_knows(finding, host, sheet, started_with):
 
 
 @pytest.mark.control("posthog.sign-up-closed")
-def test_the_application_takes_nobody_new(finding, host, declared, services):
+def test_the_application_takes_nobody_new(finding, host, declared, web):
     """Asked behind the edge: it is the second of two doors, and must hold alone."""
     finding.expect("an owner exists, can_create_org false, and 403 to an attempt")
-    found = {each.service: each for each in inside.containers(finding.ask(host, inside.INSPECT).stdout)}
-    finding.observe(f"containers of {', '.join(found) or 'nothing'}")
-    if WEB not in services or WEB not in found or not found[WEB].addresses:
-        raise CouldNotAsk(f"{WEB} does not run")
-    question = program("sign_up", f"http://{found[WEB].addresses[0]}:{WEB_PORT}", declared.domain)
-    answer = json.loads(finding.ask(host, question).stdout)
+    answer = json.loads(finding.ask(host, program("sign_up", web, declared.domain)).stdout)
     finding.observe(", ".join(f"{key} {value}" for key, value in answer.items()))
     if answer["preflight"] != 200:
         raise CouldNotAsk(f"/_preflight answers {answer['preflight']}")
@@ -145,6 +150,20 @@ def test_nothing_is_reported_home(finding, started_with):
     told = {name: each.get("OPT_OUT_CAPTURE", "unset") for name, each in applications(started_with).items()}
     finding.observe(", ".join(f"{name}: OPT_OUT_CAPTURE {value}" for name, value in told.items()))
     assert all(value.lower() in ("true", "1", "yes") for value in told.values()), "usage is reported to the vendor"
+
+
+@pytest.mark.control("posthog.previews-off")
+def test_no_unreleased_feature_is_on(finding, host, declared, web, started_with):
+    """Two ways turn one on: the vendor's flags, which each browser fetches with the key on the page, or a setting."""
+    finding.expect(f"no key of the vendor's on the sign-in page, and {FORCED_FLAGS} empty in every container")
+    forced = {name: each.get(FORCED_FLAGS, "") for name, each in applications(started_with).items()}
+    page = json.loads(finding.ask(host, program("sign_in_page", web, declared.domain)).stdout)
+    finding.observe(f"flags forced: {', '.join(sorted({*forced.values()} - {''})) or 'none'}")
+    finding.observe(f"the page leads browsers to {page['host'] or 'its own place'}" if page["client"] else "no key")
+    if not page["ours"]:
+        raise CouldNotAsk("/login is not the application's page: it has no POSTHOG_APP_CONTEXT")
+    assert not page["client"], f"each browser asks {page['host']} which features are on, and says who asks"
+    assert not any(forced.values()), "features are forced on that upstream has not released"
 
 
 @pytest.mark.control("posthog.no-third-parties")

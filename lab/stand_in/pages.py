@@ -10,6 +10,7 @@ from stand_in import NAME, NOTICE
 from stand_in.asgi import Reply
 from stand_in.guard import PAGE_HEADERS
 from stand_in.records import Row
+from stand_in.settings import Settings
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0; color: #1d2b26; background: #f4f6f2 }
@@ -22,18 +23,29 @@ td.properties { word-break: break-word } .fault { color: #a30000 }
 """
 
 
-def page(status: int, title: str, inside: str) -> Reply:
+# Upstream gives every page its own analytics' key unless it is told not to (posthog/utils.py, head.html); this is none.
+VENDOR = {"JS_POSTHOG_API_KEY": "stand-in", "JS_POSTHOG_HOST": "https://vendor.example"}
+
+
+def context(settings: Settings) -> str:
+    """Return what upstream's page tells its scripts: the vendor's client unless opted out, and what is forced."""
+    told = "" if settings.opted_out else "".join(f'window.{name} = "{value}";' for name, value in VENDOR.items())
+    flags = json.dumps(json.dumps({"persisted_feature_flags": settings.forced_flags})).replace("</", "<\\/")
+    return f"<script>{told}window.POSTHOG_APP_CONTEXT = JSON.parse({flags});</script>"
+
+
+def page(status: int, title: str, inside: str, head: str = "") -> Reply:
     """Return a page around a piece of HTML."""
     body = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)} - {NAME}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>{head}</head>'
         f'<body><p class="notice"><strong>Stand-in.</strong> {NOTICE}</p><main><h1>{escape(title)}</h1>{inside}</main>'
         "</body></html>"
     )
     return Reply(status, body.encode(), "text/html; charset=utf-8", PAGE_HEADERS)
 
 
-def sign_in(csrf: str, fault: str = "") -> Reply:
+def sign_in(csrf: str, settings: Settings, fault: str = "") -> Reply:
     """The sign-in page."""
     told = f'<p class="fault" role="alert">{escape(fault)}</p>' if fault else ""
     return page(
@@ -44,6 +56,7 @@ def sign_in(csrf: str, fault: str = "") -> Reply:
         '<label>E-mail address<input name="email" type="email" autocomplete="username" required></label>'
         '<label>Password<input name="password" type="password" autocomplete="current-password" required></label>'
         "<button>Sign in</button></form>",
+        context(settings),
     )
 
 

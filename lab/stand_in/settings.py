@@ -71,6 +71,7 @@ class Settings:
     https_only: bool = True
     session_seconds: int = TWO_WEEKS
     opted_out: bool = False
+    forced_flags: tuple[str, ...] = ()
     worker_roles: tuple[str, ...] = ()
     capture_mode: str = "events"
     address: str = ""
@@ -142,6 +143,7 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         https_only=secure and not _flag(environment, "DISABLE_SECURE_SSL_REDIRECT", False),
         session_seconds=int(environment.get("SESSION_COOKIE_AGE", TWO_WEEKS)),
         opted_out=_flag(environment, "OPT_OUT_CAPTURE", False),
+        forced_flags=tuple(_words(environment.get("PERSISTED_FEATURE_FLAGS", ""))),
         worker_roles=tuple(_words(environment.get("HEDGEROW_WORKER_ROLE", ""))),
         capture_mode=mode,
         address=address_of(service, environment),

@@ -269,7 +269,7 @@ class Web:
         """GET /login."""
         csrf = request.cookies.get(CSRF) or accounts.token("", 32)
         kept = cookie(CSRF, csrf, self.settings.session_seconds, self.settings, readable=True)
-        return pages.sign_in(csrf, fault).adding(kept)
+        return pages.sign_in(csrf, self.settings, fault).adding(kept)
 
     def login(self, request: Request) -> Reply:
         """POST /login: the form of the page; upstream's page calls the API instead."""

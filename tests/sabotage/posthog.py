@@ -70,6 +70,7 @@ SABOTAGE = {
         "runuser -u postgres -- psql -Xqd posthog -c 'truncate posthog_organization cascade' 2>/dev/null"
     ),
     "posthog.telemetry-off": environment("OPT_OUT_CAPTURE", "false"),
+    "posthog.previews-off": add("Environment=PERSISTED_FEATURE_FLAGS=half-built-thing"),
     "posthog.no-third-parties": add(f"Environment=OPENAI_API_KEY={'a1' * 24}"),
     "posthog.sessions-short": environment("SESSION_COOKIE_AGE", "1209600"),
     "posthog.database-over-tls": add(
@@ -80,6 +81,8 @@ SABOTAGE = {
 
 # Without an organisation there is nothing whose settings could be asked about, or whose keys.
 COMPANIONS = {
+    # The vendor's key comes onto the page, and so do its flags.
+    "posthog.telemetry-off": {"posthog.previews-off"},
     # A side-car ends with its service.
     "posthog.healthy": {"sidecars.confined"},
     "posthog.sign-up-closed": set(SETTINGS) - {"posthog.mail-relay"},

@@ -158,7 +158,7 @@ def test_processes_belong_to_the_container_whose_mounts_they_share():
         "\n".join(status(pid) for pid in (1, 80, 81, 90)),
         "\n".join([spaces(1, 4000), spaces(80, 4100), spaces(81, 4100), spaces(90, 4200, net=4000)]),
     )
-    web, other = inside.containers(
+    other, web = inside.containers(
         json.dumps([described("web", "hedgerow-web.service", 80), described("other", "", 90)])
     )
     assert [process.pid for process in inside.within(web, listing)] == [80, 81]
