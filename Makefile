@@ -5,10 +5,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit lab sabotage test-vm bench lock clean
+.PHONY: test lint unit lab sabotage long test-vm bench lock clean
 
-test: lint
-	$(PYTHON) -m pytest tests --ignore=tests/vm
+# What needs no host runs on every core; hosts are one after the other, or they would stand in each other's way.
+test: lint unit lab
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -18,7 +18,7 @@ lint: $(READY)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=plugins/modules ANSIBLE_ACTION_PLUGINS=plugins/action $(VENV)/bin/ansible-lint --offline playbooks roles
 
 unit: $(READY)
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)
@@ -28,9 +28,13 @@ lab: $(READY)
 sabotage: $(READY)
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
 
+# What proves more of the same, and takes longer than everybody can wait: before a release.
+long: sabotage
+	$(PYTHON) -m pytest -m long tests/lab
+
 # What only a host with its own kernel can show, on a virtual machine: an hour without KVM.
 test-vm: $(READY)
-	$(PYTHON) -m pytest tests/vm
+	$(PYTHON) -m pytest -m long tests/vm
 
 bench: $(READY)
 	$(PYTHON) -m bench

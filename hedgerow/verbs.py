@@ -79,7 +79,7 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
-    verified = proof.compared(work, proof.verify_hosts(work, site, report))
+    verified = proof.compared(work, proof.verify_whole(work, site, report))
     smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
@@ -113,10 +113,11 @@ def _verify(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("verify"):
         site = work.target.site()
-        verified = proof.verify_hosts(work, site, report, given.control)
         folder = None
-        if not given.control:  # a run over a few controls is a look, not evidence of the whole
-            verified = proof.compared(work, verified)
+        if given.control:  # a run over a few controls is a look, not evidence of the whole
+            verified = proof.verify_hosts(work, site, report, given.control)
+        else:
+            verified = proof.compared(work, proof.verify_whole(work, site, report))
             folder = proof.write_evidence(work, site, verified, also=given.format)
         counted = at_least(verified.findings, given.fail_on, load_catalog())
         code = exit_code(counted)

@@ -14,7 +14,7 @@ from hedgerow.findings import Finding
 from tests.conftest import Lab
 
 CATALOG = load_catalog()
-FEW, SOME = 2, 5
+FEW, SOME = 1, 4
 
 
 @dataclass(frozen=True)

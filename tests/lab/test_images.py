@@ -118,6 +118,7 @@ def test_a_host_without_a_way_out_runs_what_was_saved(lab: Lab, saved: str) -> N
         lab.run(lab.host, "nft delete table inet cut")
 
 
+@pytest.mark.long
 def test_what_is_not_signed_in_the_mirror_does_not_run(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

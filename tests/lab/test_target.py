@@ -319,11 +319,11 @@ LabTarget("t-single", LabSpec((("one", ("edge", "app", "data")),))).apply(say)
     ("at", "later", "then"),
     [
         ("unpacking", 0.15, "apply"),
-        ("unpacking", 0.4, "destroy"),
-        ("booting", 0.0, "destroy"),
-        ("booting", 0.02, "apply"),
+        pytest.param("unpacking", 0.4, "destroy", marks=pytest.mark.long),
+        pytest.param("booting", 0.0, "destroy", marks=pytest.mark.long),
         ("booting", 0.02, "destroy"),
-        ("booting", 0.6, "apply"),
+        pytest.param("booting", 0.02, "apply", marks=pytest.mark.long),
+        pytest.param("booting", 0.6, "apply", marks=pytest.mark.long),
     ],
 )
 def test_a_killed_installer_leaves_what_can_be_completed_and_removed(

@@ -16,7 +16,7 @@ from tests.breaking import CATALOG, Case, break_and_mend, broken, cases, groups,
 from tests.conftest import Lab
 from tests.vm.conftest import INSTALL_SECONDS, NAME
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 HOST = "hedge-1"
 OWN_KERNEL = {control.id for control in CATALOG.controls if control.own_kernel}
