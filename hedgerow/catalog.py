@@ -43,6 +43,7 @@ CONCERNS = {
     "ssh": EVERY_HOST,
     "firewall": EVERY_HOST,
     "journal": EVERY_HOST,
+    "audit": EVERY_HOST,
     "updates": EVERY_HOST,
     "postgres": ("data",),
     "valkey": ("data",),
