@@ -39,6 +39,7 @@ BENCHMARKS = {
 EVERY_HOST = ("edge", "app", "data")
 CONCERNS = {
     "base": EVERY_HOST,
+    "pam": EVERY_HOST,
     "ca": EVERY_HOST,
     "ssh": EVERY_HOST,
     "firewall": EVERY_HOST,

@@ -24,7 +24,7 @@ Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
-HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall", "audit")
+HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit")
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 TIER_ROLES = {
@@ -45,7 +45,7 @@ RECORDED = {
     ),
 }
 """Folders of the stack, by tier: who changes something there by hand is recorded."""
-LOGIN_USERS = "hedgerow-ssh"
+LOGIN_USERS, ADMINISTRATORS = "hedgerow-ssh", "hedgerow-admins"
 SYSTEM = ["root", "_apt"]
 TIME = "_chrony"
 
@@ -77,6 +77,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     found: dict[tuple[str, str], Values] = {
         ("group_vars/all", "ca"): {"ca_certificate": credentials.authority, "ca_name": declaration.name},
         ("group_vars/all", "ssh"): {"ssh_groups": [LOGIN_USERS]},
+        ("group_vars/all", "pam"): {"pam_su_group": ADMINISTRATORS},
         ("group_vars/all", "updates"): {
             "updates_reboot": declaration.updates.reboot,
             "updates_reboot_time": declaration.updates.reboot_time,
