@@ -11,6 +11,9 @@ from hedgerow.checking import CouldNotAsk
 ARCHES = ("b64", "b32")
 # Conditions that leave a person's deeds recorded: who logged in, and that somebody did.
 HARMLESS = {"auid>=1000", "auid!=unset", "auid!=-1", "auid!=4294967295"}
+# auditctl tells machines and numbers where it has no words for them.
+MACHINES = {"x86_64": "b64", "aarch64": "b64", "i386": "b32", "arm": "b32"}
+REFUSALS = {"13": "EACCES", "1": "EPERM"}
 ANOTHERS_RIGHTS = {"uid!=euid", "euid!=uid"}
 RUNS = {"execve", "execveat"}
 
@@ -54,9 +57,10 @@ def _read(line: str) -> Rule:
         elif option == "-p" or (sign == "=" and name == "perm"):
             perm = frozenset(value if option == "-p" else said)
         elif sign == "=" and name == "arch":
-            arch = said
+            arch = MACHINES.get(said, said)
         elif sign == "=" and name == "exit":
-            ended = said.removeprefix("-")
+            number = said.removeprefix("-")
+            ended = REFUSALS.get(number, number)
         elif option != "-k" and name != "key":
             conditions.add(value)
     return Rule(records, arch, path.rstrip("/"), perm, frozenset(calls), ended, frozenset(conditions))

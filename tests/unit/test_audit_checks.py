@@ -130,6 +130,8 @@ READ = [
     ("-w /etc/ssh/ -p wa", ["/etc/ssh"], [], []),
     ("-a always,exit -F arch=b64 -S mount -F key=m", [], ["mount"], ["mount"]),
     ("-a exit,always -S mount -F key=m", [], ["mount"], []),
+    ("-a exit,always -F arch=x86_64 -S mount\n-a exit,always -F arch=i386 -S mount", [], ["mount"], []),
+    ("-a always,exit -S mount -F exit=-13", [], ["mount"], ["mount"]),
     ("-a always,exit -S mount -F uid=0", [], ["mount"], ["mount"]),
     ("-a always,exit -S mount -C uid!=euid", [], ["mount"], ["mount"]),
     ("-a always,exit -F dir=/srv -F perm=wa -S all", [], ["mount"], ["mount"]),
