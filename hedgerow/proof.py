@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, callers, history, inventory, smoke, ssh
+from hedgerow import __version__, callers, history, inventory, network, smoke, ssh
 from hedgerow.catalog import Catalog, load_catalog
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
@@ -23,6 +23,7 @@ from hedgerow.hops import hops
 from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import digests, table_of
+from hedgerow.network import Network
 from hedgerow.preflight import load_of
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
@@ -37,7 +38,11 @@ NO_LOCK = ImageLock({})
 
 @dataclass(frozen=True)
 class Verified:
-    """The findings of one run, how long it took in seconds, and what is installed on the hosts that answered."""
+    """The findings of one run, how long it took in seconds, and what stock was taken beside it.
+
+    `packages` is what is installed on the hosts that answered; `network` what was seen to talk to what, None where
+    nobody looked.
+    """
 
     findings: tuple[Finding, ...]
     started: str
@@ -45,6 +50,7 @@ class Verified:
     drift: Drift | None = None
     past: tuple[Past, ...] = ()
     packages: inventory.Installed = field(default_factory=dict)
+    network: Network | None = None
 
 
 def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[str] = ()) -> Verified:
@@ -58,9 +64,17 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
         waivers = work.declaration.waivers
         findings = verify(sheets(work, site), waivers, report.say, catalog=catalog, controls=tuple(controls))
     seconds = round(time.monotonic() - begun, 2)
-    # A look at a few controls is not kept, so nobody would read it.
-    packages = {} if controls else inventory.ask(site.hosts, work.deployment.known_hosts)
-    return Verified(findings, started, seconds, packages=packages)
+    return Verified(findings, started, seconds)
+
+
+def verify_whole(work: Work, site: Site, report: Reporter) -> Verified:
+    """Ask every host about every control, and take stock: what talks to what, and what is installed."""
+    tiers = {row.name: row.tier for row in table_of(work.declaration).services}
+    # Before any check tries a way of its own: the map is of what the services use.
+    looked = network.ask(site, work.deployment.known_hosts, tiers)
+    verified = verify_hosts(work, site, report)
+    packages = inventory.ask(site.hosts, work.deployment.known_hosts)
+    return replace(verified, packages=packages, network=looked)
 
 
 def compared(work: Work, verified: Verified) -> Verified:
@@ -230,6 +244,7 @@ def write_evidence(
         ),
         drift=verified.drift,
         past=verified.past,
+        network=verified.network,
     )
     folder = _new_folder(work.deployment.evidence, verified.started)
     for name in dict.fromkeys((*ALWAYS, *also)):

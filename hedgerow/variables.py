@@ -17,8 +17,9 @@ from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
 from hedgerow.hosts import Host, Site
-from hedgerow.stack import INSIDE, Stack
+from hedgerow.stack import Stack
 from hedgerow.stores import EDGE, EVENTLOG_ADMIN, door
+from hedgerow.unit_values import INSIDE
 
 Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]

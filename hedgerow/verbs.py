@@ -64,14 +64,20 @@ def install(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference)
     flow.prepare_controller(work, yes=given.yes, say=report.note)
     with work.deployment.lock("install"):
-        started = time.monotonic()
-        try:
-            code = _install(work, report, given)
-        except (HedgerowError, KeyboardInterrupt) as error:
-            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
-            if work.deployment.exists():
-                work.deployment.record("install", outcome, seconds=round(time.monotonic() - started, 1))
-            raise
+        return carry_out(work, report, given, "install")
+
+
+def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **facts: object) -> int:
+    """Do what an install does, for a verb that holds the lock, and put down in the journal how it ended."""
+    started = time.monotonic()
+    try:
+        code = _install(work, report, given)
+    except (HedgerowError, KeyboardInterrupt) as error:
+        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
+        if work.deployment.exists():
+            work.deployment.record(verb, outcome, seconds=round(time.monotonic() - started, 1), **facts)
+        raise
+    work.deployment.record(verb, "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds, **facts)
     return code
 
 
@@ -79,11 +85,10 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
-    verified = proof.compared(work, proof.verify_hosts(work, site, report))
+    verified = proof.compared(work, proof.verify_whole(work, site, report))
     smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
-    work.deployment.record("install", "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds)
     printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)
     return code
 
@@ -113,10 +118,11 @@ def _verify(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("verify"):
         site = work.target.site()
-        verified = proof.verify_hosts(work, site, report, given.control)
         folder = None
-        if not given.control:  # a run over a few controls is a look, not evidence of the whole
-            verified = proof.compared(work, verified)
+        if given.control:  # a run over a few controls is a look, not evidence of the whole
+            verified = proof.verify_hosts(work, site, report, given.control)
+        else:
+            verified = proof.compared(work, proof.verify_whole(work, site, report))
             folder = proof.write_evidence(work, site, verified, also=given.format)
         counted = at_least(verified.findings, given.fail_on, load_catalog())
         code = exit_code(counted)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hedgerow.catalog import Catalog
 from hedgerow.drift import Drift
 from hedgerow.findings import Finding
+from hedgerow.network import Network
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Evidence:
     `smoke` holds the steps of the smoke test that went with the run, if one did. `agreements` are the business
     associate agreements of the declaration (with whom, signed when, where it is found): the operator's word, as the
     `attestations` are. `waivers` are all that were declared, in use or not. `drift` is what differs from the run
-    before, None for the first; `past` are earlier runs, the oldest first.
+    before, None for the first; `past` are earlier runs, the oldest first. `network` is what was seen to talk to what
+    just before the controls were asked, None where that was not looked at.
     """
 
     deployment: str
@@ -66,6 +68,7 @@ class Evidence:
     waivers: tuple[Accepted, ...] = ()
     drift: Drift | None = None
     past: tuple[Past, ...] = ()
+    network: Network | None = None
 
     def waived(self, waiver: Accepted) -> int:
         """Return how many findings a waiver excuses."""

@@ -13,6 +13,7 @@ from hedgerow.drift import KINDS
 from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Accepted, Evidence, Past
 from hedgerow.evidence.cards import ORDER, Card, cards
 from hedgerow.evidence.chart import HEIGHT, WIDTH, chart
+from hedgerow.evidence.network import BOX_HEIGHT, BOX_WIDTH, COLUMNS, GAP, picture
 from hedgerow.findings import summary
 
 WORDS = {
@@ -60,6 +61,9 @@ def render(evidence: Evidence) -> str:
         kinds=KINDS,
         most=MOST_CHANGES,
         chart=chart([*evidence.past, now]),
+        map=picture(evidence.network, evidence.findings) if evidence.network else None,
+        columns=COLUMNS,
+        box=(BOX_WIDTH, BOX_HEIGHT, BOX_WIDTH + GAP),
         width=WIDTH,
         height=HEIGHT,
         words=WORDS,

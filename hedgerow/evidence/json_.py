@@ -11,6 +11,7 @@ from hedgerow.drift import Drift
 from hedgerow.errors import CallError
 from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Accepted, Attested, Evidence, Past, coverage
 from hedgerow.findings import Finding, summary
+from hedgerow.network import Network
 
 FORMAT = "hedgerow-evidence-1"
 
@@ -43,6 +44,7 @@ def document(evidence: Evidence) -> dict[str, Any]:
         "waivers": [{**asdict(waiver), "excuses": evidence.waived(waiver)} for waiver in evidence.waivers],
         "drift": evidence.drift.as_json() if evidence.drift else None,
         "history": [asdict(past) for past in evidence.past],
+        "network": evidence.network.as_json() if evidence.network else None,
     }
 
 
@@ -94,6 +96,7 @@ def read(text: str, catalog: Catalog) -> Evidence:
             ),
             drift=Drift.from_json(said["drift"]) if said.get("drift") else None,
             past=tuple(Past(**row) for row in said.get("history", ())),
+            network=Network.from_json(said["network"]) if said.get("network") else None,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CallError(f"this is not evidence of Hedgerow's ({error})", "Run verify again.") from error

@@ -178,5 +178,10 @@ def test_evidence_is_written_for_people_and_machines(lab: Lab) -> None:
     folder = lab.deployment.evidence / "latest"
     for name in ("findings.json", "report.html", "junit.xml"):
         assert "tand-in" in (folder / name).read_text(), f"{name} must say that stand-ins ran"
+    found = json.loads((folder / "findings.json").read_text())["network"]
+    ways = {(way["client"], way["server"], way["port"]) for way in found["ways"]}
+    declared = {("web", "postgres on hedge-1", 5432), ("capture", "kafka", 9092), ("clickhouse", "kafka", 9092)}
+    assert declared <= ways, "what the services use all the time was not seen"
+    assert ("outside", "kafka", 9092) not in ways
     again = lab.installer("report", lab.name, "--format", "html")
     assert again.out == (folder / "report.html").read_text()

@@ -50,7 +50,8 @@ def latest(place: Path) -> Path:
 def found(monkeypatch: pytest.MonkeyPatch, *rows) -> None:
     """Let the hosts answer with these findings; what is done with them is what is tested."""
     monkeypatch.setattr(OnpremTarget, "site", lambda _: SITE)
-    monkeypatch.setattr(proof, "verify_hosts", lambda *_: Verified(tuple(rows), "2026-03-01T10:00:00Z", 1.0))
+    for way in ("verify_hosts", "verify_whole"):
+        monkeypatch.setattr(proof, way, lambda *_: Verified(tuple(rows), "2026-03-01T10:00:00Z", 1.0))
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hosts:
     work = flow.Work(Deployment("acme"), declaration, Prepared(), tmp_path)  # type: ignore[arg-type]
     monkeypatch.setattr(flow, "open_work", lambda *_, **__: work)
     monkeypatch.setattr(proof, "verify_hosts", made.verify)
+    monkeypatch.setattr(proof, "verify_whole", made.verify)
     return made
 
 
