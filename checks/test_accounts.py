@@ -17,11 +17,6 @@ FIRST_PERSON = "$(getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 {print $1; e
 UMASK = f"su - {FIRST_PERSON} -c umask"
 TIMEOUT = f"su - {FIRST_PERSON} -c 'bash -lc \"declare -p TMOUT || echo none\"'"
 
-# useradd and passwd read it whenever they run.
-NEW_ACCOUNTS = "grep -E '^(PASS_MAX_DAYS|ENCRYPT_METHOD)[[:space:]]' /etc/login.defs"
-MOST_PASSWORD_DAYS = 365
-SLOW_HASHES = {"YESCRYPT"}
-
 ASK_AHEAD = (UMASK, TIMEOUT)
 
 
@@ -104,13 +99,3 @@ def test_a_shell_left_alone_ends(host, finding):
     assert setting, "a login shell has no TMOUT"
     assert 0 < int(setting[2]) <= TIMEOUT_SECONDS, f"a shell may stay idle for {setting[2]} seconds"
     assert "r" in setting[1], "TMOUT is not read-only: its user can switch it off"
-
-
-@pytest.mark.control("accounts.passwords-age")
-def test_passwords_of_new_accounts_end(host, finding):
-    """Those that are there stay as they are: a limit that has passed shuts out even who comes with a key."""
-    finding.expect(f"PASS_MAX_DAYS between 1 and {MOST_PASSWORD_DAYS}, ENCRYPT_METHOD {' or '.join(SLOW_HASHES)}")
-    said = dict(line.split()[:2] for line in finding.ask(host, NEW_ACCOUNTS, codes=(0, 1)).stdout.splitlines())
-    days, method = int(said.get("PASS_MAX_DAYS", "99999")), said.get("ENCRYPT_METHOD", "(not stated)")
-    assert 0 < days <= MOST_PASSWORD_DAYS, f"a new password holds for {days} days"
-    assert method in SLOW_HASHES, f"passwords are stored by {method}"

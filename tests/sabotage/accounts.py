@@ -8,7 +8,6 @@ SABOTAGE = {
     "accounts.administrators-are-declared": "usermod --append --groups hedgerow-admins games",
     "accounts.umask": "sed -i 's/^umask .*/umask 022/' /etc/profile.d/zz-hedgerow.sh;"
     " sed -i 's/^UMASK.*/UMASK 022/' /etc/login.defs",
-    "accounts.passwords-age": "sed -i 's/^PASS_MAX_DAYS.*/PASS_MAX_DAYS 99999/' /etc/login.defs",
     "accounts.shell-timeout": "sed -i 's/^case/unset TMOUT; return 0; case/' /etc/profile.d/zz-hedgerow.sh",
 }
 

@@ -78,7 +78,7 @@ DENIED = {
     "showconfig": "".join(f"install {name.replace('_', '-')} /bin/false\n" for name in kernel.DENIED),
     "/proc/modules": "ext4\n",
 }
-NEW = {"login.defs": "PASS_MAX_DAYS\t365\nENCRYPT_METHOD YESCRYPT\n"}
+
 SESSIONS = [
     (accounts.test_new_files_are_closed_to_others, {accounts.UMASK: "0027\n"}, "pass", ""),
     (accounts.test_new_files_are_closed_to_others, {accounts.UMASK: "0077\n"}, "pass", ""),
@@ -147,14 +147,6 @@ SESSIONS = [
     (kernel.test_what_nobody_needs_is_not_loaded, DENIED, "pass", ""),
     (kernel.test_what_nobody_needs_is_not_loaded, DENIED | {"/proc/modules": "ext4\ntipc\n"}, "fail", "already: tipc"),
     (kernel.test_what_nobody_needs_is_not_loaded, DENIED | {"showconfig": "blacklist tipc\n"}, "fail", "tipc"),
-    (accounts.test_passwords_of_new_accounts_end, NEW, "pass", ""),
-    (accounts.test_passwords_of_new_accounts_end, {"login.defs": (1, "")}, "fail", "99999 days"),
-    (
-        accounts.test_passwords_of_new_accounts_end,
-        {"login.defs": "PASS_MAX_DAYS 99\nENCRYPT_METHOD MD5\n"},
-        "fail",
-        "MD5",
-    ),
     (packages.test_nothing_superfluous, {"dpkg-query": "installed nginx\nconfig-files telnetd\n"}, "pass", ""),
     (packages.test_nothing_superfluous, {"dpkg-query": "installed nginx\ninstalled telnetd\n"}, "fail", "telnetd"),
     (packages.test_only_signed_sources, APT, "pass", ""),
