@@ -100,7 +100,8 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
     """Return the target that the declaration names."""
     spec = declaration.target
     if spec.kind == "lab":
-        return LabTarget(declaration.name, LabSpec(tuple((host.name, host.roles) for host in spec.hosts), spec.subnet))
+        wanted = tuple((host.name, host.roles) for host in spec.hosts)
+        return LabTarget(declaration.name, LabSpec(wanted, spec.subnet, machine=spec.machine))
     if spec.kind == "aws":
         return AwsTarget(declaration, spec, deployment)
     hosts = tuple(
@@ -121,8 +122,7 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
 
 def prepare_controller(work: Work, *, yes: bool, say: Say) -> None:
     """Have the system packages that this target needs. Raises CallError."""
-    lab = work.declaration.target.kind == "lab"
-    prerequisites.provide(prerequisites.LAB if lab else prerequisites.SSH, yes=yes, say=say)
+    prerequisites.provide(prerequisites.of_target(work.declaration.target), yes=yes, say=say)
 
 
 def provision(work: Work, report: Reporter) -> Site:

@@ -12,7 +12,8 @@ from botocore.client import BaseClient
 
 from hedgerow.declaration import parse
 from hedgerow.deployment import Deployment
-from hedgerow.targets.aws.api import asks
+from hedgerow.targets.aws.api import Aws, asks
+from hedgerow.targets.aws.kinds import drivers
 from hedgerow.targets.aws.target import AwsTarget
 from hedgerow.targets.cloud.doing import look
 
@@ -35,11 +36,19 @@ def text(more: str = "") -> str:
     return TEXT.format(key=KEY, more=f", {more}" if more else "")
 
 
-def target(more: str = "") -> AwsTarget:
-    """Return the target, as the command line would make it."""
+DOORS: list[Aws] = []
+"""The door that targets share: botocore takes a second to read what AWS can do, and each door reads it anew."""
+
+
+def target(more: str = "", *, fresh: bool = False) -> AwsTarget:
+    """Return the target, as the command line would make it; `fresh` with a door of its own."""
     declaration = parse(text(more))
     made = AwsTarget(declaration, declaration.target, Deployment(declaration.name))  # type: ignore[arg-type]
     made._missing_programs = lambda: []  # type: ignore[method-assign] # no machine of these tests is reached
+    if not fresh:
+        DOORS[:] = DOORS or [made.aws]
+        made.aws = DOORS[0]
+        made.drivers = drivers(made.aws)
     return made
 
 
@@ -61,16 +70,18 @@ def census() -> dict[str, int]:
     ec2, iam = client("ec2"), client("iam")
     reservations = ec2.describe_instances()["Reservations"]
     instances = [one for row in reservations for one in row["Instances"] if one["State"]["Name"] != "terminated"]
+    # The emulator keeps the default ACL of a VPC that is gone.
+    vpcs = {one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]}
     keys = [client("kms").describe_key(KeyId=row["KeyId"]) for row in client("kms").list_keys()["Keys"]]
     return {
-        "vpcs": len(ec2.describe_vpcs()["Vpcs"]),
+        "vpcs": len(vpcs),
         "subnets": len(ec2.describe_subnets()["Subnets"]),
         "groups": len(ec2.describe_security_groups()["SecurityGroups"]),
-        "acls": len(ec2.describe_network_acls()["NetworkAcls"]),
+        "acls": len([one for one in ec2.describe_network_acls()["NetworkAcls"] if one["VpcId"] in vpcs]),
         "tables": len(ec2.describe_route_tables()["RouteTables"]),
         "gateways": len(ec2.describe_internet_gateways()["InternetGateways"]),
         "nat": len([one for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] != "deleted"]),
-        "endpoints": len(ec2.describe_vpc_endpoints()["VpcEndpoints"]),
+        "endpoints": len([one for one in ec2.describe_vpc_endpoints()["VpcEndpoints"] if one["State"] != "deleted"]),
         "addresses": len(ec2.describe_addresses()["Addresses"]),
         "volumes": len(ec2.describe_volumes()["Volumes"]),
         "instances": len(instances),

@@ -9,9 +9,7 @@ import pytest
 
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError, UnreachableError
-from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.permissions import calls as in_the_source
-from hedgerow.targets.aws.permissions import policy
 from tests.cloud.account import actions, census, changing, quiet, recorded, target
 
 KEPT = {
@@ -37,7 +35,9 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(aws: str) ->
     assert changing(calls) == [] and census() == empty
     assert {change.action for change in planned} == {"create", "change"}
     assert "USD a month" in cost and "2025" in cost
-    target().provision(quiet)
+    with recorded() as calls:
+        target().provision(quiet)
+    assert set(calls) <= in_the_source()
     there = census()
     assert there["instances"] == 1 and there["vpcs"] == empty["vpcs"] + 1 and there["nat"] == 1
     with recorded() as calls:
@@ -45,7 +45,13 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(aws: str) ->
     assert changing(calls) == [], "a second install changes nothing"
     assert set(actions(target()).values()) == {"keep"}
 
-    removed = target().destroy(quiet)
+    the_machine_is_as_hipaa_wants_it()
+    what_holds_data_is_never_replaced()
+    drift_is_shown_and_put_back()
+
+    with recorded() as calls:
+        removed = target().destroy(quiet)
+    assert set(calls) <= in_the_source(), "the policy is made of the source: what is called must stand there"
     assert {f"{one.kind}/{one.name}" for one in removed if one.action == "keep"} == KEPT
     left = census()
     assert left == {**empty, "buckets": 3, "log groups": 3, "keys": 1}, "nothing leaks"
@@ -57,46 +63,6 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(aws: str) ->
     # What was kept is taken up again.
     target().provision(quiet)
     assert census() == there and set(actions(target()).values()) == {"keep"}
-
-
-def test_the_machine_is_as_hipaa_wants_it(aws: str) -> None:
-    target().provision(quiet)
-    ec2 = boto3.client("ec2", region_name="us-east-1")
-    (machine,) = [one for row in ec2.describe_instances()["Reservations"] for one in row["Instances"]]
-    assert machine["MetadataOptions"]["HttpTokens"] == "required"
-    assert machine["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-    volumes = ec2.describe_volumes()["Volumes"]
-    assert len(volumes) == 2 and all(one["Encrypted"] and one["VolumeType"] == "gp3" for one in volumes)
-    (subnet,) = ec2.describe_subnets(SubnetIds=[machine["SubnetId"]])["Subnets"]
-    assert subnet["MapPublicIpOnLaunch"] is False
-    mine = [{"Name": "tag:hedgerow:deployment", "Values": ["acme"]}]
-    tables = ec2.describe_route_tables(
-        Filters=[*mine, {"Name": "association.subnet-id", "Values": [subnet["SubnetId"]]}]
-    )
-    ways = [route for route in tables["RouteTables"][0]["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
-    assert [set(route) & {"NatGatewayId", "GatewayId"} for route in ways] == [{"NatGatewayId"}]
-
-
-def test_drift_is_shown_and_put_back(aws: str) -> None:
-    target().provision(quiet)
-    ec2 = boto3.client("ec2", region_name="us-east-1")
-    mine = [{"Name": "tag:hedgerow:name", "Values": ["host"]}]
-    group = ec2.describe_security_groups(Filters=mine)["SecurityGroups"][0]["GroupId"]
-    opened = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
-    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=opened)
-    s3 = boto3.client("s3")
-    bucket = next(one["Name"] for one in s3.list_buckets()["Buckets"] if "-backup-" in one["Name"])
-    s3.delete_bucket_policy(Bucket=bucket)
-    boto3.client("cloudtrail", region_name="us-east-1").stop_logging(Name="hedgerow-acme")
-    planned = {f"{one.kind}/{one.name}": one for one in target().plan() if one.action != "keep"}
-    assert {name: one.differs for name, one in planned.items()} == {
-        "security-group/host": ("in",),
-        "bucket/backup": ("policy",),
-        "trail/main": ("logging",),
-    }
-    assert "tcp 22 0.0.0.0/0" in planned["security-group/host"].detail
-    target().provision(quiet)
-    assert set(actions(target()).values()) == {"keep"}
 
 
 def test_what_an_account_has_already_is_used_and_left(aws: str) -> None:
@@ -151,16 +117,8 @@ def test_a_public_machine_has_one_address_and_named_networks_alone(aws: str) -> 
         target().provision(quiet)
 
 
-def test_what_holds_data_is_never_replaced(aws: str) -> None:
-    target().provision(quiet)
-    with recorded() as calls, pytest.raises(CallError, match=r"instance analytics-1 would have to be replaced.*type"):
-        target("size: large").provision(quiet)
-    assert changing(calls) == []
-    assert actions(target("size: large"))["instance/analytics-1"] == "replace"
-
-
 def test_a_region_of_no_list_is_refused(aws: str) -> None:
-    made = target()
+    made = target(fresh=True)
     made.spec = made.spec.model_copy(update={"region": "us-iso-east-1"})
     with pytest.raises(CallError, match="is not among the regions of 2025"):
         made.plan()
@@ -170,15 +128,50 @@ def test_a_refusal_names_the_call_and_no_account(aws: str, monkeypatch: pytest.M
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(UnreachableError, match=r"AWS refused sts\.get_caller_identity") as refused:
-        target().plan()
+        target(fresh=True).plan()
     assert "123456789012" not in refused.value.message
 
 
-def test_the_policy_has_what_is_called(aws: str) -> None:
-    """What is called in a cycle is in the source, and so in the policy, which is made of it."""
-    with recorded() as calls:
-        target().plan()
-        target().provision(quiet)
-        target().destroy(quiet)
-    assert set(calls) <= in_the_source()
-    assert policy(Place("aws", "us-east-1", "*", "acme"))["Version"] == "2012-10-17"
+def the_machine_is_as_hipaa_wants_it() -> None:
+    ec2 = boto3.client("ec2", region_name="us-east-1")
+    (machine,) = [one for row in ec2.describe_instances()["Reservations"] for one in row["Instances"]]
+    assert machine["MetadataOptions"]["HttpTokens"] == "required"
+    assert machine["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    volumes = ec2.describe_volumes()["Volumes"]
+    assert len(volumes) == 2 and all(one["Encrypted"] and one["VolumeType"] == "gp3" for one in volumes)
+    (subnet,) = ec2.describe_subnets(SubnetIds=[machine["SubnetId"]])["Subnets"]
+    assert subnet["MapPublicIpOnLaunch"] is False
+    mine = [{"Name": "tag:hedgerow:deployment", "Values": ["acme"]}]
+    tables = ec2.describe_route_tables(
+        Filters=[*mine, {"Name": "association.subnet-id", "Values": [subnet["SubnetId"]]}]
+    )
+    ways = [route for route in tables["RouteTables"][0]["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
+    assert [set(route) & {"NatGatewayId", "GatewayId"} for route in ways] == [{"NatGatewayId"}]
+
+
+def drift_is_shown_and_put_back() -> None:
+    ec2 = boto3.client("ec2", region_name="us-east-1")
+    mine = [{"Name": "tag:hedgerow:name", "Values": ["host"]}]
+    group = ec2.describe_security_groups(Filters=mine)["SecurityGroups"][0]["GroupId"]
+    opened = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=opened)
+    s3 = boto3.client("s3")
+    bucket = next(one["Name"] for one in s3.list_buckets()["Buckets"] if "-backup-" in one["Name"])
+    s3.delete_bucket_policy(Bucket=bucket)
+    boto3.client("cloudtrail", region_name="us-east-1").stop_logging(Name="hedgerow-acme")
+    planned = {f"{one.kind}/{one.name}": one for one in target().plan() if one.action != "keep"}
+    assert {name: one.differs for name, one in planned.items()} == {
+        "security-group/host": ("in",),
+        "bucket/backup": ("policy",),
+        "trail/main": ("logging",),
+    }
+    assert "tcp 22 0.0.0.0/0" in planned["security-group/host"].detail
+    target().provision(quiet)
+    assert set(actions(target()).values()) == {"keep"}
+
+
+def what_holds_data_is_never_replaced() -> None:
+    with recorded() as calls, pytest.raises(CallError, match=r"instance analytics-1 would have to be replaced.*type"):
+        target("size: large").provision(quiet)
+    assert changing(calls) == []
+    assert actions(target("size: large"))["instance/analytics-1"] == "replace"
