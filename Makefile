@@ -5,10 +5,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit lab sabotage long test-vm bench lock clean
+.PHONY: test lint unit cloud test-faults lab sabotage long test-vm bench lock clean
 
 # What needs no host runs on every core; hosts are one after the other, or they would stand in each other's way.
-test: lint unit lab
+test: lint unit cloud lab
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -19,6 +19,14 @@ lint: $(READY)
 
 unit: $(READY)
 	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit
+
+# An emulated AWS behind a proxy on 127.0.0.1: no account, no network.
+cloud: $(READY)
+	$(PYTHON) -m pytest tests/cloud
+
+# A run that fails at each call which changes something in AWS, one test each; `make test` takes a few.
+test-faults: $(READY)
+	HEDGEROW_FAULTS=all $(PYTHON) -m pytest tests/cloud/test_faults.py
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hedgerow.declaration import Lab, OnPrem
+from hedgerow.declaration import Aws, Lab, OnPrem
 from hedgerow.errors import CallError
 
 LAB = {
@@ -30,11 +30,11 @@ BROWSER = {"chromium": "chromium", "certutil": "libnss3-tools", "npm": "npm"}
 SSH = {"ssh": "openssh-client"}
 
 
-def of_target(target: Lab | OnPrem) -> Mapping[str, str]:
+def of_target(target: Lab | OnPrem | Aws) -> Mapping[str, str]:
     """Return the commands and files that a target needs here, each with its Debian package."""
-    if target.kind == "onprem":
-        return SSH
-    return LAB_VM if target.machine == "vm" else LAB
+    if target.kind == "lab":
+        return LAB_VM if target.machine == "vm" else LAB
+    return SSH
 
 
 def find(name: str) -> str | None:

@@ -10,6 +10,7 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 
 from moto import proxy
+from moto.backup.models import BackupBackend
 from moto.backup.responses import BackupResponse
 from moto.cloudtrail.models import CloudTrailBackend
 from moto.core.responses import ActionResult
@@ -32,8 +33,21 @@ def close_gaps() -> None:
     groups_and_subnets_in_use_stay()
     snapshots_can_be_blocked()
     backup_selections()
+    deleted_plans_are_gone()
     trails_are_deleted_by_arn()
     connections_stay_open()
+
+
+def deleted_plans_are_gone() -> None:
+    """By itself: the name of a deleted plan cannot be used again."""
+    real = BackupBackend.delete_backup_plan
+
+    def delete(self: Any, backup_plan_id: str) -> Any:
+        answer = real(self, backup_plan_id)
+        del self.plans[backup_plan_id]
+        return answer
+
+    BackupBackend.delete_backup_plan = delete
 
 
 def trails_are_deleted_by_arn() -> None:
