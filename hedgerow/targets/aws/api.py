@@ -39,7 +39,13 @@ PASSING = frozenset(
     }
 )
 """AWS's words for "not now"."""
-UNSETTLED = ("Invalid IAM Instance Profile", "cannot be assumed", "InvalidPrincipal", "Invalid principal")
+UNSETTLED = (
+    "Invalid IAM Instance Profile",
+    "cannot be assumed",
+    "Check the trust relationships",
+    "InsufficientDeliveryPolicyException",
+    "Invalid principal",
+)
 """What a role that was made a moment ago gives rise to, until all of AWS knows it."""
 
 

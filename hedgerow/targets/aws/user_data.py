@@ -35,7 +35,6 @@ def user_data(public_key: str) -> str:
         "disable_root: true\n"
         "ssh_pwauth: false\n"
         f"ssh_authorized_keys: {json.dumps([public_key])}\n"
-        "packages: [python3]\n"
         "write_files:\n"
         "  - path: /usr/local/sbin/hedgerow-first-boot\n"
         '    permissions: "0755"\n'
