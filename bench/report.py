@@ -17,6 +17,8 @@ from hedgerow import __version__, drift
 from hedgerow.catalog import load_catalog
 from hedgerow.evidence import Accepted, Evidence, Past, html, json_, junit
 from hedgerow.findings import Finding, summary
+from hedgerow.network import Network, Node, Way
+from hedgerow.services import load_table
 
 STARTED, BEFORE = "2026-03-31T10:00:00Z", "2026-03-30T10:00:00Z"
 RARE = {7: "fail", 11: "error", 13: "waived", 17: "not-exercised", 19: "attested"}
@@ -67,7 +69,26 @@ def evidence(hosts: int) -> Evidence:
         waivers=(Accepted("ssh.idle-sessions-end", "Night shift", "Jane Doe", "2026-04-12"),),
         drift=drift.compare(before, now, BEFORE),
         past=tuple(Past(day, summary(made_up(1, number * 7))) for number, day in enumerate(days)),
+        network=made_up_network(hosts),
     )
+
+
+def made_up_network(hosts: int) -> Network:
+    """Return a map on which every service uses every store, whose ports are all that a control or none asks."""
+    services = [row.name for row in load_table().services if row.tier == "app"]
+    stores = {"postgres": 5432, "valkey-server": 6379, "kafka": 9092, "clickhouse": 8443, "sshd": 22, "unknown": 4711}
+    nodes, ways = [Node("outside", "", "outside")], []
+    for number in range(hosts):
+        place = f"analytics-{number + 1}"
+        kinds = {"sshd": "host", "unknown": "host"}
+        nodes += [Node(f"nginx on {place}", place, "edge", (443,))]
+        nodes += [Node(f"{name} on {place}", place, kinds.get(name, "data"), (port,)) for name, port in stores.items()]
+        ways += [Way("outside", f"nginx on {place}", 443, "tcp", 40 + number)]
+    nodes += [Node(name, "analytics-1", "app", (18010,)) for name in services]
+    ways += [
+        Way(client, f"{name} on analytics-1", port, "tcp", 3) for client in services for name, port in stores.items()
+    ]
+    return Network(tuple(sorted(nodes)), tuple(sorted(ways)), ("analytics-0",))
 
 
 def compare(hosts: int, runs: int) -> dict[str, dict[str, float | int]]:

@@ -39,10 +39,12 @@ BENCHMARKS = {
 EVERY_HOST = ("edge", "app", "data")
 CONCERNS = {
     "base": EVERY_HOST,
+    "pam": EVERY_HOST,
     "ca": EVERY_HOST,
     "ssh": EVERY_HOST,
     "firewall": EVERY_HOST,
     "journal": EVERY_HOST,
+    "audit": EVERY_HOST,
     "updates": EVERY_HOST,
     "postgres": ("data",),
     "valkey": ("data",),

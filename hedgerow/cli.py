@@ -11,7 +11,7 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, auditing, printing, verbs
+from hedgerow import __version__, auditing, printing, rotating, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -98,6 +98,9 @@ def parser() -> argparse.ArgumentParser:
     ssh.add_argument("host", metavar="HOST")
     ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
     _add_images(verbs_, verb)
+    _add_rotate(
+        verb("rotate", rotating.rotate, "replace secrets and certificates, and have the hosts use the new ones")
+    )
     destroy = verb("destroy", verbs.destroy, "end the lab's hosts and remove what was set up for them")
     _add_yes(destroy)
     demo = verb("demo", verbs.demo, "the lab from end to end: boot, install, verify, smoke, report", reference=False)
@@ -131,6 +134,12 @@ def main(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; there is nobody left to tell.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (kept open until exit)
         return 0
+
+
+def _add_rotate(rotate: argparse.ArgumentParser) -> None:
+    rotate.add_argument(
+        "secret", nargs="*", metavar="SECRET", help='tls.edge, all below "tls", or "all"; none: list them'
+    )
 
 
 def _add_images(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:

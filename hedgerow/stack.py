@@ -16,13 +16,12 @@ from hedgerow.budget import LEAST_VOLUMES
 from hedgerow.hosts import Host
 from hedgerow.object_storage import SECRET, OutsideStore
 from hedgerow.oci.references import reference
-from hedgerow.service_rows import Health, Service, Table
+from hedgerow.service_rows import Service, Table
 from hedgerow.service_rules import placeholders
 from hedgerow.stores import Stores, account, vault
+from hedgerow.unit_values import CA_FILE, INSIDE, question, secret, source_of
 
-INSIDE = "hedgerow.internal"
 LOOPBACK = "127.0.0.1"
-CA_FILE = "/etc/hedgerow/ca.crt"
 STAND_INS = "/hedgerow-stand-in/"
 
 Row = dict[str, Any]
@@ -131,9 +130,9 @@ class Stack:
     def posthog_secrets(self, host: Host) -> dict[str, str]:
         """Podman secret -> what it holds, as a reference into the vault."""
         return {
-            _secret(row, variable): vault(f"brought.{SECRET}")
+            secret(row, variable): vault(f"brought.{SECRET}")
             if self.outside and source == "objects"
-            else _source(row, source)
+            else source_of(row, source)
             for row in self._running(host)
             for variable, source in row.secrets.items()
         }
@@ -253,7 +252,7 @@ class Stack:
 
     def _source(self, row: Service, source: str) -> str:
         outside = self.outside and source == "objects"
-        return vault(f"brought.{SECRET}") if outside else _source(row, source)
+        return vault(f"brought.{SECRET}") if outside else source_of(row, source)
 
     def _entrance(self, name: str) -> str:
         """Return what stands for a service in the settings of one that uses it."""
@@ -287,7 +286,7 @@ class Stack:
                 for name, value in sorted(environment.items())
                 if placeholders(value) <= values.keys()
             },
-            "secrets": {name: _secret(row, name) for name in sorted(row.secrets)},
+            "secrets": {name: secret(row, name) for name in sorted(row.secrets)},
             "network": hops.bridge(row.network),
             "ip": self._address(row),
             "port": row.port,
@@ -299,7 +298,7 @@ class Stack:
             | ({f"{row.name}.{INSIDE}": LOOPBACK} if row.serves else {})
             | ({self.outside.name: self.outside.address} if self.outside and row.objects else {}),
             "health": {
-                "command": list(self._question(row, row.health)),
+                "command": list(question(row, self.domain, self.stand_in)),
                 "interval": row.health.interval,
                 "retries": row.health.retries,
                 "start": row.health.start,
@@ -315,50 +314,3 @@ class Stack:
             "sidecar": self.stores.has_sidecar(row),
             "after": list(row.after),
         }
-
-    def _question(self, row: Service, health: Health) -> tuple[str, ...]:
-        """Return the command that asks a service, inside its container, whether it is well."""
-        if health.command:
-            return health.stand_in_command if self.stand_in and health.stand_in_command else health.command
-        if row.serves:
-            return _verified(f"https://{row.name}.{INSIDE}:{row.port}{health.path}", self.stand_in)
-        # As the edge would ask: Django refuses other host names and redirects what did not come over TLS.
-        headers = {"Host": self.domain, "X-Forwarded-Proto": "https"}
-        url = f"http://127.0.0.1:{row.port}{health.path}"
-        program = f"import urllib.request as u; u.urlopen(u.Request('{url}', headers={headers}), timeout=4)"
-        return ("python3", "-c", program)
-
-
-def _verified(url: str, stand_in: bool) -> tuple[str, ...]:
-    """Return how a store is asked over TLS, its name verified; stand-ins have no wget, and upstream's no Python."""
-    if stand_in:
-        program = f"import ssl, urllib.request as u; c = ssl.create_default_context(cafile='{CA_FILE}')"
-        return ("python3", "-c", f"{program}; u.urlopen('{url}', timeout=4, context=c)")
-    return ("wget", "--quiet", "--spider", f"--ca-certificate={CA_FILE}", url)
-
-
-def _secret(row: Service, variable: str) -> str:
-    return f"hedgerow-{row.name}-{variable.lower().replace('_', '-')}"
-
-
-def _source(row: Service, source: str) -> str:
-    name = account(row)
-    kind, _, database = source.partition(".")
-    if source == "postgres_password":
-        return vault(f"postgres.{name}")
-    if kind == "postgres" and row.postgres:
-        # libpq: verify-full is the one mode that also checks the name in the certificate.
-        return (
-            f"postgres://{name}:{vault(f'postgres.{name}')}@postgres.{INSIDE}:{hops.POSTGRES_PORT}"
-            f"/{database or row.postgres.database}?sslmode=verify-full&sslrootcert={CA_FILE}"
-        )
-    if source == "valkey" and row.valkey:
-        if row.valkey.sidecar:
-            return f"redis://{name}:{vault(f'valkey.{name}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}/0"
-        return (
-            f"rediss://{name}:{vault(f'valkey.{name}')}@valkey.{INSIDE}:{hops.VALKEY_PORT}"
-            f"/0?ssl_cert_reqs=required&ssl_check_hostname=true&ssl_ca_certs={CA_FILE}"
-        )
-    if source in ("clickhouse", "objects"):
-        return vault(f"{source}.{name}")
-    return vault(source)

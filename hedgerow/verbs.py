@@ -64,14 +64,20 @@ def install(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference)
     flow.prepare_controller(work, yes=given.yes, say=report.note)
     with work.deployment.lock("install"):
-        started = time.monotonic()
-        try:
-            code = _install(work, report, given)
-        except (HedgerowError, KeyboardInterrupt) as error:
-            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
-            if work.deployment.exists():
-                work.deployment.record("install", outcome, seconds=round(time.monotonic() - started, 1))
-            raise
+        return carry_out(work, report, given, "install")
+
+
+def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **facts: object) -> int:
+    """Do what an install does, for a verb that holds the lock, and put down in the journal how it ended."""
+    started = time.monotonic()
+    try:
+        code = _install(work, report, given)
+    except (HedgerowError, KeyboardInterrupt) as error:
+        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
+        if work.deployment.exists():
+            work.deployment.record(verb, outcome, seconds=round(time.monotonic() - started, 1), **facts)
+        raise
+    work.deployment.record(verb, "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds, **facts)
     return code
 
 
@@ -83,7 +89,6 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
-    work.deployment.record("install", "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds)
     printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)
     return code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
@@ -15,6 +16,7 @@ from tests.conftest import Lab
 
 CATALOG = load_catalog()
 FEW, SOME = 1, 4
+RESTART_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Case:
     """One way to break one control.
 
     `companions` may fail with it, `mend` undoes what converge leaves alone, and `settle` waits after converge for what
-    takes its time.
+    takes its time. With `restart` the break takes effect, and is mended, when the host starts again.
     """
 
     control: str
@@ -31,6 +33,7 @@ class Case:
     mend: str = ""
     together: bool = False
     settle: str = ""
+    restart: bool = False
 
     @property
     def role(self) -> str:
@@ -57,6 +60,7 @@ def cases() -> Iterator[Case]:
                 getattr(module, "MEND", {}).get(control, ""),
                 getattr(module, "TOGETHER", False),
                 getattr(module, "SETTLE", {}).get(control, ""),
+                control in getattr(module, "RESTART", ()),
             )
 
 
@@ -68,7 +72,10 @@ def groups(every: Iterable[Case], whole: bool) -> dict[str, tuple[Case, ...]]:
     by_role = sorted(every, key=lambda case: (case.role, len(case.companions)))
     found: dict[str, tuple[Case, ...]] = {}
     for role, rows in groupby(by_role, key=lambda case: case.role):
-        mine = list(rows)
+        every_row = list(rows)
+        if later := tuple(case for case in every_row if case.restart):
+            found[f"{role}-at-restart"] = later
+        mine = [case for case in every_row if not case.restart]
         if joined := tuple(case for case in mine if case.together):
             found[role] = joined if whole else spread(joined, SOME)
         alone = [case for case in mine if not case.together]
@@ -94,6 +101,9 @@ def break_and_mend(lab: Lab, group: Sequence[Case], beforehand: set[str], put_ri
     One alone is looked for among all controls. Of several each is seen to fail, and the one that comes next still to
     hold; in the end all are looked for among all. Whatever is in `put_right` when this raises is still broken.
     """
+    if group[0].restart:
+        break_and_mend_by_restart(lab, group, put_right)
+        return
     several = len(group) > 1
     allowed = set(beforehand)
     seen: dict[str, str] = {}
@@ -116,6 +126,35 @@ def break_and_mend(lab: Lab, group: Sequence[Case], beforehand: set[str], put_ri
     left = broken(lab.verify(controls=() if several else sorted(seen)))
     assert left.keys() <= beforehand, f"converge by the controls' tags does not restore {left}"
     put_right.clear()
+
+
+def break_and_mend_by_restart(lab: Lab, group: Sequence[Case], put_right: list[Case]) -> None:
+    """Break all of a group, start the host again, see exactly them fail among their concerns; and back the same way."""
+    concerns = sorted({CATALOG.control(case.control).concern for case in group})
+    put_right.extend(group)
+    for case in group:
+        done = lab.run(lab.host, case.command)
+        assert done.returncode == 0, f"{case.control}: the sabotage itself failed: {done.stderr}"
+    restart(lab)
+    seen = broken(lab.verify(controls=concerns))
+    assert seen.keys() == {case.control for case in group}, f"not exactly what was broken: {seen}"
+    assert all(said.startswith("fail") for said in seen.values()), seen
+    lab.converge(tags=sorted(seen)).raise_for_failure()
+    restart(lab)
+    assert broken(lab.verify(controls=concerns)) == {}, "converge by the controls' tags does not restore it"
+    put_right.clear()
+
+
+def restart(lab: Lab, seconds: float = RESTART_SECONDS) -> None:
+    """Start the host again, and wait until it is up."""
+    question = "cat /proc/sys/kernel/random/boot_id"
+    before = lab.run(lab.host, question).stdout.strip()
+    lab.run(lab.host, "systemd-run --on-active=1 systemctl reboot")
+    deadline = time.monotonic() + seconds
+    while lab.run(lab.host, question).stdout.strip() in ("", before):
+        assert time.monotonic() < deadline, f"the host has not started again within {seconds:.0f} s"
+        time.sleep(1)
+    lab.run(lab.host, "systemctl is-system-running --wait")
 
 
 def mend(lab: Lab, some: Iterable[Case]) -> list[str]:
