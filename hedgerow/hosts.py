@@ -19,7 +19,8 @@ class Host:
     the pinned public key ("ssh-ed25519 AAAA...") or "" where it is trusted on first use.
     `proxy` is the command that carries the connection (OpenSSH's ProxyCommand), "" where
     it goes straight to the address.
-    `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel).
+    `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel). `patience` is how many times
+    as long as another host it is given to answer: an emulated one is slow.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Host:
     host_key: str = ""
     machine: str = "metal"
     proxy: str = ""
+    patience: float = 1.0
 
 
 @dataclass(frozen=True)
