@@ -1,4 +1,4 @@
-"""What only a repair calls: with the cycle, each call that the policy is made of has been made."""
+"""What a careless administrator does is seen, put back, and asks for nothing that the policy does not give."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ import boto3
 
 from hedgerow.targets.aws.permissions import calls as in_the_source
 from tests.cloud.account import actions, quiet, recorded, target
-
-UNREPAIRED = {
-    "backup.update_backup_plan",
-    "ec2.associate_iam_instance_profile",
-    "ec2.describe_iam_instance_profile_associations",
-    "ec2.modify_vpc_endpoint",
-    "ec2.replace_iam_instance_profile_association",
-    "guardduty.update_detector",
-    "kms.update_alias",
-    "logs.associate_kms_key",
-    "s3.put_bucket_ownership_controls",
-}
-"""Calls of the source that no test of ours leads to."""
 
 
 def test_what_somebody_has_changed_by_hand_is_put_back(aws: str) -> None:
@@ -40,7 +27,7 @@ def test_what_somebody_has_changed_by_hand_is_put_back(aws: str) -> None:
         target(public).destroy(quiet)
         target().provision(quiet)
         target().destroy(quiet)
-    assert in_the_source() - made - set(calls) == UNREPAIRED
+    assert made | set(calls) <= in_the_source(), "the policy is made of the source: what is called must stand there"
 
 
 def break_things() -> None:
