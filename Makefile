@@ -18,7 +18,7 @@ lint: $(READY)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=plugins/modules ANSIBLE_ACTION_PLUGINS=plugins/action $(VENV)/bin/ansible-lint --offline playbooks roles
 
 unit: $(READY)
-	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit
+	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit tests/cloud_checks
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)

@@ -64,7 +64,19 @@ A control of a cloud has the target's kind as its role, and concerns the account
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
 NIST = re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?")
 NO_REMEDIES: Mapping[str, str] = MappingProxyType({})
-KEYS = {"id", "severity", "role", "hipaa", "nist_800_53r5", "cis", "promise", "source", "hosts", "never_waived", "resource"}
+KEYS = {
+    "id",
+    "severity",
+    "role",
+    "hipaa",
+    "nist_800_53r5",
+    "cis",
+    "promise",
+    "source",
+    "hosts",
+    "never_waived",
+    "resource",
+}
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,13 @@ def catalog_of(kind: str) -> Catalog:
     controls, remedies = (file.read_text(encoding="utf-8") for file in CLOUD_FILES[kind])
     more = read_catalog(controls, str(CLOUD_FILES[kind][0]), yaml.safe_load(remedies))
     return Catalog(catalog.controls + more.controls)
+
+
+def whole_catalog() -> Catalog:
+    """Return every control that there is, of hosts and of each cloud's account: for who names one."""
+    clouds = [catalog_of(kind).controls for kind in CLOUD_FILES]
+    controls = {control.id: control for rows in (load_catalog().controls, *clouds) for control in rows}
+    return Catalog(tuple(controls.values()))
 
 
 def read_catalog(text: str, name: str = "controls.yml", remedies: Mapping[str, str] = NO_REMEDIES) -> Catalog:

@@ -185,7 +185,9 @@ class Asker:
             raise CouldNotAsk(f"{name} is not among the questions that a check may ask")
         about = json.dumps(arguments, sort_keys=True)
         service, _, operation = name.partition(".")
-        said = ", ".join(str(arguments[word]) for word in sorted(arguments) if word and isinstance(arguments[word], str))
+        said = ", ".join(
+            str(arguments[word]) for word in sorted(arguments) if word and isinstance(arguments[word], str)
+        )
         words = "".join(part.title() for part in operation.split("_"))
         self._finder.asked(masked(f"{service}:{words} {said or 'in ' + self.sheet.region}"))
         try:

@@ -75,7 +75,9 @@ def principals(statement: Row) -> list[str]:
 def instances(aws: Asker) -> list[Row]:
     """Return the deployment's machines."""
     filters = [*aws.tagged, {"Name": "instance-state-name", "Values": ALIVE}]
-    return [row for one in aws.every("ec2.describe_instances", "Reservations", Filters=filters) for row in one["Instances"]]
+    return [
+        row for one in aws.every("ec2.describe_instances", "Reservations", Filters=filters) for row in one["Instances"]
+    ]
 
 
 def networks(aws: Asker) -> set[str]:
@@ -148,7 +150,9 @@ def ours(aws: Asker, key: str | None) -> bool:
     if not key or key.startswith("alias/aws/"):
         return False
     known = {name for row in keys(aws) for name in (row["Arn"], row["KeyId"])}
-    return key in known or (":alias/" in f":{key}" and aws.ask("kms.describe_key", KeyId=key)["KeyMetadata"]["Arn"] in known)
+    return key in known or (
+        ":alias/" in f":{key}" and aws.ask("kms.describe_key", KeyId=key)["KeyMetadata"]["Arn"] in known
+    )
 
 
 def trails(aws: Asker) -> list[Row]:
@@ -157,15 +161,13 @@ def trails(aws: Asker) -> list[Row]:
     arns = [row["TrailARN"] for row in rows]
     said = [aws.ask("cloudtrail.list_tags", ResourceIdList=[arn]) for arn in arns if aws.sheet.region in arn]
     mark = {"Key": TAG, "Value": aws.sheet.deployment}
-    own = {
-        tags["ResourceId"] for one in said for tags in one["ResourceTagList"] if mark in tags.get("TagsList", [])
-    }
+    own = {tags["ResourceId"] for one in said for tags in one["ResourceTagList"] if mark in tags.get("TagsList", [])}
     return [row for row in rows if row["TrailARN"] in own] or rows
 
 
 def group_of(arn: str) -> str:
     """Return the name of a log group from its ARN."""
-    return arn.split(":log-group:")[-1].removesuffix(":*")
+    return arn.rsplit(":log-group:", maxsplit=1)[-1].removesuffix(":*")
 
 
 def flow_logs(aws: Asker) -> list[Row]:
@@ -194,7 +196,9 @@ def plans(aws: Asker) -> list[tuple[Row, list[Row]]]:
         tags = aws.ask("backup.list_tags", ResourceArn=row["BackupPlanArn"]).get("Tags", {})
         if tags.get(TAG) == aws.sheet.deployment:
             plan = aws.ask("backup.get_backup_plan", BackupPlanId=row["BackupPlanId"])["BackupPlan"]
-            chosen = aws.every("backup.list_backup_selections", "BackupSelectionsList", BackupPlanId=row["BackupPlanId"])
+            chosen = aws.every(
+                "backup.list_backup_selections", "BackupSelectionsList", BackupPlanId=row["BackupPlanId"]
+            )
             whole = [
                 aws.ask("backup.get_backup_selection", BackupPlanId=row["BackupPlanId"], SelectionId=one["SelectionId"])
                 for one in chosen
@@ -211,7 +215,9 @@ def vaults(aws: Asker) -> list[Row]:
 
 def machine_roles(aws: Asker) -> list[str]:
     """Return the names of the roles that the deployment's machines play."""
-    profiles = {row["IamInstanceProfile"]["Arn"].rpartition("/")[2] for row in instances(aws) if "IamInstanceProfile" in row}
+    profiles = {
+        row["IamInstanceProfile"]["Arn"].rpartition("/")[2] for row in instances(aws) if "IamInstanceProfile" in row
+    }
     said = [aws.ask("iam.get_instance_profile", InstanceProfileName=name) for name in sorted(profiles)]
     return [role["RoleName"] for one in said for role in one["InstanceProfile"]["Roles"]]
 

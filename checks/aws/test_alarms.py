@@ -23,7 +23,7 @@ WATCHED = {
     "keys": ("DisableKey", "ScheduleKeyDeletion"),
     "trail": ("StopLogging", "DeleteTrail", "UpdateTrail"),
 }
-"""The words that the pattern of a filter must name, after CIS's foundations benchmark for AWS, section on monitoring."""
+"""The words that the pattern of a filter must name, after the CIS AWS Foundations Benchmark, on monitoring."""
 
 
 def _alarms(aws) -> dict[tuple[str, str], list[dict[str, Any]]]:

@@ -64,9 +64,7 @@ def test_the_plan_covers_every_volume(aws, finding):
 
 def _covers(selection: dict[str, Any], end: str, tags: dict[str, str]) -> bool:
     kind = end.partition("/")[0]
-    named = any(
-        one == "*" or one.endswith((end, f"{kind}/*")) for one in selection.get("Resources", [])
-    )
+    named = any(one == "*" or one.endswith((end, f"{kind}/*")) for one in selection.get("Resources", []))
     if any(one.endswith(end) for one in selection.get("NotResources", [])):
         return False
     return named or any(

@@ -75,7 +75,9 @@ def test_what_is_overwritten_is_kept(aws, finding):
 def test_every_bucket_is_under_our_key(aws, finding):
     """But where S3 delivers access logs: it writes them under its own key only (Amazon S3 User Guide, server access
     logging). A bucket with anything else in it does not pass for one."""
-    finding.expect("aws:kms with a key of the deployment's; AES256 where S3 writes its own access logs and nothing else")
+    finding.expect(
+        "aws:kms with a key of the deployment's; AES256 where S3 writes its own access logs and nothing else"
+    )
     only_logs = access_logs(aws) - {row["S3BucketName"] for row in trails(aws)}
     seen = {}
     for name in buckets(aws):

@@ -22,7 +22,9 @@ def test_every_key_is_renewed_each_year(aws, finding):
 def test_no_key_serves_whoever_asks(aws, finding):
     finding.expect("no statement allows everybody without a condition")
     seen = {
-        row["KeyId"]: open_to_everybody(aws.ask("kms.get_key_policy", KeyId=row["KeyId"], PolicyName="default")["Policy"])
+        row["KeyId"]: open_to_everybody(
+            aws.ask("kms.get_key_policy", KeyId=row["KeyId"], PolicyName="default")["Policy"]
+        )
         for row in keys(aws)
     }
     judge(finding, seen, is_empty, "key")

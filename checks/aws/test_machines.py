@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import instances, is_empty, is_true, judge, listed, machine_roles, ours, snapshots, statements, volumes
+from checks.aws.found import (
+    instances,
+    is_empty,
+    is_true,
+    judge,
+    listed,
+    machine_roles,
+    ours,
+    snapshots,
+    statements,
+    volumes,
+)
 from hedgerow.checking import NotExercised
 
 ADMINISTRATORS = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
@@ -74,7 +85,9 @@ def test_every_machine_runs_its_publisher_s_image(aws, finding):
     used = {row["InstanceId"]: row["ImageId"] for row in instances(aws)}
     owners = {
         row["ImageId"]: row.get("OwnerId")
-        for row in aws.every("ec2.describe_images", "Images", ImageIds=sorted(set(used.values())), IncludeDeprecated=True)
+        for row in aws.every(
+            "ec2.describe_images", "Images", ImageIds=sorted(set(used.values())), IncludeDeprecated=True
+        )
     }
     seen = {name: owners.get(image) in aws.sheet.image_owners for name, image in used.items()}
     judge(finding, seen, is_true, "machine")

@@ -70,7 +70,9 @@ def _ingress(aws) -> dict[str, list[tuple[str, int, int, str]]]:
 
 def _words(rule: tuple[str, int, int, str]) -> str:
     protocol, first, last, network = rule
-    ports = "everything" if protocol == "-1" else f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}"
+    ports = (
+        "everything" if protocol == "-1" else f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}"
+    )
     return f"{ports} from {network}"
 
 

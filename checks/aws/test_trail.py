@@ -63,7 +63,9 @@ def test_who_touches_an_object_is_written_down(aws, finding):
         said = aws.ask("cloudtrail.get_event_selectors", TrailName=row["TrailARN"])
         for one in said.get("EventSelectors") or []:
             if one.get("ReadWriteType") == "All":
-                selected += [v for data in one["DataResources"] if data["Type"] == "AWS::S3::Object" for v in data["Values"]]
+                selected += [
+                    v for data in one["DataResources"] if data["Type"] == "AWS::S3::Object" for v in data["Values"]
+                ]
         for advanced in said.get("AdvancedEventSelectors") or []:
             selected += _advanced(advanced)
     everything = any(value.rstrip(":").endswith(":s3") for value in selected)

@@ -83,7 +83,12 @@ def tls_only(bucket: str) -> str:
 
 def _keys(account: Account) -> None:
     kms = account.aws("kms")
-    owner = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+    owner = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
     tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in TAGS]
     for name in ("data", "records"):
         made = kms.create_key(Policy=policy(owner), Tags=tags)["KeyMetadata"]

@@ -32,7 +32,6 @@ SHEET = CloudSheet(
 Findings = dict[str, dict[str, Any]]
 
 
-
 @pytest.fixture(scope="session")
 def emulated() -> Iterator[None]:
     """AWS in this process, with the gaps closed that would hide something."""
