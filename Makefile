@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit lab sabotage long bench lock clean
+.PHONY: test lint unit lab sabotage long test-vm bench lock clean
 
 # What needs no host runs on every core; hosts are one after the other, or they would stand in each other's way.
 test: lint unit lab
@@ -31,6 +31,10 @@ sabotage: $(READY)
 # What proves more of the same, and takes longer than everybody can wait: before a release.
 long: sabotage
 	$(PYTHON) -m pytest -m long tests/lab
+
+# What only a host with its own kernel can show, on a virtual machine: an hour without KVM.
+test-vm: $(READY)
+	$(PYTHON) -m pytest -m long tests/vm
 
 bench: $(READY)
 	$(PYTHON) -m bench

@@ -21,6 +21,7 @@ HOMES = (
     ' | while read -r home; do if test -d "$home"; then stat -c "%a %n" "$home"; fi; done'
 )
 HASHES = "stat -c '%a %U %G %n' /etc/shadow /etc/gshadow /etc/sudoers"
+SHARED = "findmnt -rno OPTIONS /dev/shm"
 TEMPORARY = "findmnt -rno TARGET,OPTIONS /tmp"
 
 # Where programs, and what tells systemd, sudo and shells what to run, lie. Some of it is not everywhere.
@@ -90,6 +91,16 @@ def test_temporary_files_carry_no_rights(host, finding):
     assert mounts, "/tmp lies on the root file system"
     missing = {"nosuid", "nodev"} - set(mounts[-1].split(","))
     assert not missing, f"/tmp is mounted without {', '.join(sorted(missing))}"
+
+
+@pytest.mark.control("files.shm-restricted")
+def test_nothing_in_shared_memory_runs(host, finding):
+    """As it is mounted now; everybody may write there, and nothing of it is ever on a disk."""
+    finding.expect("/dev/shm is mounted with nosuid, nodev and noexec")
+    mounts = finding.ask(host, SHARED, codes=(0, 1)).stdout.split()
+    assert mounts, "/dev/shm is no mount of its own"
+    missing = {"nosuid", "nodev", "noexec"} - set(mounts[-1].split(","))
+    assert not missing, f"/dev/shm is mounted without {', '.join(sorted(missing))}"
 
 
 @pytest.mark.control("files.programs-protected")

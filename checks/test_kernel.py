@@ -21,6 +21,14 @@ MEMORY = {
     "fs.protected_regular": {"1", "2"},
 }
 
+# What modprobe would do, put together of all its files, and what is there already; names are told with underscores.
+WOULD_LOAD = "modprobe --showconfig"
+LOADED = "cut -d' ' -f1 /proc/modules"
+DENIED = {
+    *("usb_storage", "firewire_core", "cfg80211", "bluetooth"),
+    *("cramfs", "freevxfs", "hfs", "hfsplus", "jffs2", "dccp", "sctp", "rds", "tipc"),
+}
+
 # What must hold on every interface: the kernel joins some of these with `all` by OR (ip-sysctl, conf/*).
 EVERYWHERE = {
     r"net\.ipv4\.conf\..+\.(accept_redirects|secure_redirects|send_redirects|accept_source_route)": {"0"},
@@ -73,3 +81,20 @@ def test_a_crash_leaves_no_copy_of_memory(host, finding):
     finding.observe(f"services {services}, sessions {sessions}")
     assert services == "0", f"a service that crashes may write {services} bytes of its memory to disk"
     assert sessions == "0", f"a program in a session may write {sessions} blocks of its memory to disk"
+
+
+@pytest.mark.control("kernel.modules-denied")
+def test_what_nobody_needs_is_not_loaded(host, finding):
+    """Whoever asks for one, by modprobe or by plugging something in, gets a program that fails in its place."""
+    finding.expect(f"not loaded, and not to be: {', '.join(sorted(DENIED))}")
+    container = finding.ask(host, "systemd-detect-virt --container", codes=(0, 1)).stdout.strip()
+    if container != "none":
+        raise NotExercised(f"a {container} container shares its host's kernel, and loads nothing into it")
+    rows = [line.split() for line in finding.ask(host, WOULD_LOAD).stdout.splitlines()]
+    refused = {row[1].replace("-", "_") for row in rows if row[:1] == ["install"] and row[2:] in (["/bin/false"],)}
+    there = set(finding.ask(host, LOADED).stdout.split()) & DENIED
+    finding.observe(
+        f"to be had: {', '.join(sorted(DENIED - refused)) or 'none'}; loaded: {', '.join(sorted(there)) or 'none'}"
+    )
+    assert not DENIED - refused, f"would be loaded: {', '.join(sorted(DENIED - refused))}"
+    assert not there, f"loaded already: {', '.join(sorted(there))}"

@@ -30,6 +30,10 @@ SUPERFLUOUS = frozenset({
     "apache2", "docker.io", "lighttpd", "xserver-xorg-core",
 })
 # fmt: on
+# Names in the path by which a compiler is called, with the machine it builds for in front and its version behind.
+COMPILERS = (
+    "compgen -c | grep -xE '(.*-)?(gcc|g[+][+]|cc|c[+][+]|cpp|clang|tcc|gfortran|rustc|go)(-[0-9.]+)?' | sort -u"
+)
 DOORS = (
     "APT::Get::AllowUnauthenticated",
     "Acquire::AllowInsecureRepositories",
@@ -66,3 +70,12 @@ def test_nothing_superfluous(host, finding):
     found = sorted(installed & SUPERFLUOUS)
     finding.observe(f"{len(installed)} packages, superfluous: {', '.join(found) or 'none'}")
     assert not found, f"installed without need: {', '.join(found)}"
+
+
+@pytest.mark.control("packages.no-compilers")
+def test_nothing_compiles(host, finding):
+    """By name, whatever package or person brought it."""
+    finding.expect("no compiler in root's path")
+    found = finding.ask(host, COMPILERS, codes=(0, 1)).stdout.split()
+    finding.observe(f"compilers: {', '.join(found) or 'none'}")
+    assert not found, f"a compiler lies ready: {', '.join(found)}"

@@ -207,3 +207,27 @@ def test_clients_bring_no_settings(host, finding, declared):
     assert environment == "no", "a user's own file may set the environment of her session"
     assert script == "no", "a user's own script runs before her session"
     assert accepted <= {"LANG", "LC_*"}, f"taken from clients: {', '.join(sorted(accepted - {'LANG', 'LC_*'}))}"
+
+
+# Put together of all files that everybody's ssh reads, for a host that none of them names; nothing is looked up.
+CLIENT = "ssh -G -F /etc/ssh/ssh_config elsewhere.invalid"
+CLIENT_MODERN = {"kexalgorithms": "key exchange", "ciphers": "cipher", "macs": "MAC"}
+CLIENT_OFF = ("forwardagent", "forwardx11", "permitlocalcommand", "hostbasedauthentication")
+
+
+@pytest.mark.control("ssh.client-strict")
+def test_who_goes_on_from_here_lends_no_keys(host, finding):
+    """A forwarded agent opens to root of the next host what its owner may open."""
+    finding.expect("strong algorithms, no agent and no display forwarded, host keys never taken unasked, names hashed")
+    settings = dict(line.partition(" ")[::2] for line in finding.ask(host, CLIENT).stdout.splitlines())
+    old = {
+        *(name for word, kind in CLIENT_MODERN.items() for name in set(settings[word].split(",")) - MODERN[kind]),
+        *(set(settings["hostkeyalgorithms"].split(",")) - HOST_KEYS),
+    }
+    on = [name for name in CLIENT_OFF if settings.get(name, "no") not in {"no", "false"}]
+    checking, hashed = settings["stricthostkeychecking"], settings["hashknownhosts"]
+    finding.observe(f"too old: {', '.join(sorted(old)) or 'nothing'}; on: {', '.join(on) or 'nothing'}; {checking}")
+    assert not old, f"too old: {', '.join(sorted(old))}"
+    assert not on, f"switched on: {', '.join(on)}"
+    assert checking in {"ask", "yes", "true"}, f"host keys: {checking}"
+    assert hashed in {"yes", "true"}, "who reads known_hosts learns where to go next"

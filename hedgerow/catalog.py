@@ -41,10 +41,12 @@ BENCHMARKS = {
 EVERY_HOST = ("edge", "app", "data")
 CONCERNS = {
     "base": EVERY_HOST,
+    "pam": EVERY_HOST,
     "ca": EVERY_HOST,
     "ssh": EVERY_HOST,
     "firewall": EVERY_HOST,
     "journal": EVERY_HOST,
+    "audit": EVERY_HOST,
     "updates": EVERY_HOST,
     "postgres": ("data",),
     "valkey": ("data",),
@@ -65,17 +67,8 @@ ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
 NIST = re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?")
 NO_REMEDIES: Mapping[str, str] = MappingProxyType({})
 KEYS = {
-    "id",
-    "severity",
-    "role",
-    "hipaa",
-    "nist_800_53r5",
-    "cis",
-    "promise",
-    "source",
-    "hosts",
-    "never_waived",
-    "resource",
+    *("id", "severity", "role", "hosts", "own_kernel", "promise", "source", "never_waived", "resource"),
+    *("hipaa", "nist_800_53r5", "cis"),
 }
 
 
@@ -87,6 +80,8 @@ class Control:
     `cis` pairs of an edition (a key of BENCHMARKS) and its numbers.
     `never_waived` is why no waiver excuses it, "" where one may. `resource` is the kind of thing in a cloud that makes
     it true, as the target names its kinds, or "operator" where only a person can; "" on a host.
+    `own_kernel` is true where only a host with a kernel of its own can show it: never the container lab, always the VM
+    lab.
     """
 
     id: str
@@ -116,6 +111,7 @@ class Control:
 
     never_waived: str = ""
     resource: str = ""
+    own_kernel: bool = False
 
     @property
     def why(self) -> tuple[str, ...]:
@@ -235,6 +231,7 @@ def _control(row: dict[str, Any], remedies: Mapping[str, str]) -> Control:
         cis=tuple((edition, tuple(numbers)) for edition, numbers in row.get("cis", {}).items()),
         never_waived=row.get("never_waived", ""),
         resource=row.get("resource", ""),
+        own_kernel=row.get("own_kernel", False),
     )
 
 
@@ -248,6 +245,8 @@ def _wrong(row: object) -> list[tuple[str, str, str]]:
             wrong.append((key, "missing or not a text", "Every control states it."))
     if "never_waived" in row and (not isinstance(row["never_waived"], str) or not row["never_waived"].strip()):
         wrong.append(("never_waived", "not a text", "Say why no reason excuses it, or leave it out."))
+    if row.get("own_kernel", True) is not True:
+        wrong.append(("own_kernel", "not true", "Write true, or leave it out."))
     if isinstance(row.get("id"), str) and not ID.fullmatch(row["id"]):
         wrong.append(("id", f'"{row["id"]}" is not of the form concern.promise', "For example ssh.no-passwords."))
     if isinstance(row.get("role"), str) and row["role"] not in CONCERNS:

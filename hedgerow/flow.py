@@ -99,7 +99,8 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
     """Return the target that the declaration names."""
     spec = declaration.target
     if spec.kind == "lab":
-        return LabTarget(declaration.name, LabSpec(tuple((host.name, host.roles) for host in spec.hosts), spec.subnet))
+        wanted = tuple((host.name, host.roles) for host in spec.hosts)
+        return LabTarget(declaration.name, LabSpec(wanted, spec.subnet, machine=spec.machine))
     hosts = tuple(
         Host(
             name=host.name,
@@ -118,8 +119,7 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
 
 def prepare_controller(work: Work, *, yes: bool, say: Say) -> None:
     """Have the system packages that this target needs. Raises CallError."""
-    lab = work.declaration.target.kind == "lab"
-    prerequisites.provide(prerequisites.LAB if lab else prerequisites.SSH, yes=yes, say=say)
+    prerequisites.provide(prerequisites.of_target(work.declaration.target), yes=yes, say=say)
 
 
 def provision(work: Work, report: Reporter) -> Site:

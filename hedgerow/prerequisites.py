@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hedgerow.declaration import Lab, OnPrem
 from hedgerow.errors import CallError
 
 LAB = {
@@ -21,10 +22,19 @@ LAB = {
     # What the host image is checked against; Debian has it, Ubuntu not.
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
+# Where lab hosts are virtual machines: on top of the above. Their firmware comes with QEMU.
+LAB_VM = {**LAB, "qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Debian's names. Ubuntu has Chromium as a snap alone: there it is installed by hand.
 BROWSER = {"chromium": "chromium", "certutil": "libnss3-tools", "npm": "npm"}
 SSH = {"ssh": "openssh-client"}
+
+
+def of_target(target: Lab | OnPrem) -> Mapping[str, str]:
+    """Return the commands and files that a target needs here, each with its Debian package."""
+    if target.kind == "onprem":
+        return SSH
+    return LAB_VM if target.machine == "vm" else LAB
 
 
 def find(name: str) -> str | None:

@@ -25,7 +25,7 @@ Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
-HOST_ROLES = ("base", "ca", "journal", "updates", "ssh", "firewall")
+HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit")
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 TIER_ROLES = {
@@ -35,7 +35,18 @@ TIER_ROLES = {
 }
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
 SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
-LOGIN_USERS = "hedgerow-ssh"
+OWN_KERNEL_ROLES = ("audit",)
+"""Roles that have nothing to do where the kernel is shared with others."""
+RECORDED = {
+    "edge": ("/etc/nginx",),
+    "app": ("/etc/containers", "/var/lib/containers/storage/volumes"),
+    "data": (
+        *("/etc/containers", "/var/lib/containers/storage/volumes"),
+        *("/etc/postgresql", "/var/lib/postgresql", "/etc/valkey", "/var/lib/valkey"),
+    ),
+}
+"""Folders of the stack, by tier: who changes something there by hand is recorded."""
+LOGIN_USERS, ADMINISTRATORS = "hedgerow-ssh", "hedgerow-admins"
 SYSTEM = ["root", "_apt"]
 TIME = "_chrony"
 
@@ -67,6 +78,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     found: dict[tuple[str, str], Values] = {
         ("group_vars/all", "ca"): {"ca_certificate": credentials.authority, "ca_name": declaration.name},
         ("group_vars/all", "ssh"): {"ssh_groups": [LOGIN_USERS]},
+        ("group_vars/all", "pam"): {"pam_su_group": ADMINISTRATORS},
         ("group_vars/all", "updates"): {
             "updates_reboot": declaration.updates.reboot,
             "updates_reboot_time": declaration.updates.reboot_time,
@@ -78,6 +90,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     for host in site.hosts:
         found[f"host_vars/{host.name}", "base"] = _base(declaration, site, host)
         found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
+        found[f"host_vars/{host.name}", "audit"] = _audit(host)
         if "data" in host.roles:
             found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
             found[f"host_vars/{host.name}", "eventlog"] = _eventlog(declaration, host, credentials, stack)
@@ -99,14 +112,25 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_installer_account": host.user,
         "base_packages": packages(host),
         "base_time_servers": list(declaration.time_servers),
-        "base_own_kernel": host.machine != "container",
+        "base_own_kernel": own_kernel(host),
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
     }
 
 
+def _audit(host: Host) -> Values:
+    folders = [folder for tier in host.roles for folder in RECORDED[tier]]
+    return {"audit_enabled": own_kernel(host), "audit_stack": list(dict.fromkeys(folders))}
+
+
+def own_kernel(host: Host) -> bool:
+    """Tell whether the host's kernel is its own, so that its parameters, modules and record are."""
+    return host.machine != "container"
+
+
 def packages(host: Host) -> dict[str, list[str]]:
     """Return the packages of every role the host plays, by distribution: one installation for the whole play."""
-    roles = [*HOST_ROLES, *(role for tier in host.roles for role in TIER_ROLES[tier])]
+    of_host = [role for role in HOST_ROLES if own_kernel(host) or role not in OWN_KERNEL_ROLES]
+    roles = [*of_host, *(role for tier in host.roles for role in TIER_ROLES[tier])]
     gathered: dict[str, set[str]] = {}
     for role in roles:
         path = REPOSITORY / "roles" / role / "meta" / "needs.yml"

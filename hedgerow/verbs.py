@@ -37,7 +37,7 @@ def preflight(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference)
     with report.phase("preflight", "preflight"):
         lab = work.declaration.target.kind == "lab"
-        packages = prerequisites.missing(prerequisites.LAB if lab else prerequisites.SSH)
+        packages = prerequisites.missing(prerequisites.of_target(work.declaration.target))
         problems = [f"system packages are missing here: {', '.join(packages)} (install gets them)"] if packages else []
         problems += [] if packages else work.target.preflight()
         running = all(state.state == "running" for state in work.target.observe())

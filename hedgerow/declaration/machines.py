@@ -28,8 +28,9 @@ class Lab(Model):
     hosts: tuple[LabHost, ...] = Field(
         default=(LabHost(name="hedge-1"),), description="The hosts to boot. Default: one, hedge-1, with every role."
     )
-    machine: Literal["container"] = Field(
-        default="container", description="Lab hosts share the kernel of this machine."
+    machine: Literal["container", "vm"] = Field(
+        default="container",
+        description="container: hosts share the kernel of this machine. vm: each has its own (QEMU), and takes longer.",
     )
     subnet: Annotated[str, AfterValidator(networks.lab_subnet)] | None = Field(
         default=None, description="The lab's own network (a private IPv4 /24). Default: a free one is chosen."

@@ -32,6 +32,5 @@ LATER_KEYS: Mapping[str, str] = {
 LATER_VALUES: Mapping[tuple[str, str], str] = {
     ("target.kind", "aws"): "Create the machine yourself (and sign AWS's BAA), then write kind: onprem.",
     ("target.kind", "gcp"): "Create the machine yourself (and sign Google's BAA), then write kind: onprem.",
-    ("target.machine", "vm"): "Write machine: container; what needs its own kernel is reported as not exercised.",
     ("tls.certificate", "acme"): "Write certificate: private, or provided with a certificate of yours.",
 }

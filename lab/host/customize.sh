@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs once while the host image is built, with the root of the image as its argument.
+# Runs once while the host image is built, with the root of the image and the kind of machine (container, vm) as arguments.
 # What differs from host to host (name, keys, address) is written later, into each root.
 set -eu
-root=$1
+root=$1 machine=$2
 
 # The account and the name of its sudo rule are those of Debian's cloud image.
 chroot "$root" useradd --create-home --shell /bin/bash --groups adm,sudo debian
@@ -16,4 +16,4 @@ printf 'LANG=C.UTF-8\n' >"$root/etc/default/locale"
 chroot "$root" systemctl enable systemd-networkd.service
 
 # A container loads no kernel modules; the unit would fail and leave the host "degraded".
-chroot "$root" systemctl mask systemd-modules-load.service
+if [ "$machine" = container ]; then chroot "$root" systemctl mask systemd-modules-load.service; fi

@@ -1,7 +1,6 @@
 """Ways in which a hurried administrator undoes the confinement of containers.
 
-Not here: containers.memory-bounded (the lab's hosts have no memory controller, so there it is not exercised) and
-containers.signatures-verified (broken in tests/lab/test_images.py, where there is a mirror with signatures).
+Not here: containers.signatures-verified (broken in tests/lab/test_images.py, where there is a mirror with signatures).
 """
 
 UNIT = "/etc/containers/systemd/hedgerow-capture.container"
@@ -34,6 +33,7 @@ SABOTAGE = {
     "containers.no-new-privileges": unit("s/^NoNewPrivileges=true/NoNewPrivileges=false/"),
     "containers.not-root": unit("s/^User=.*/User=0/"),
     "containers.no-published-ports": add("PublishPort=3001:3000"),
+    "containers.memory-bounded": unit("/--memory=/d"),
     "containers.own-namespaces": unit("s/--ipc=private/--ipc=host/"),
     "containers.mounts-listed": add("Volume=/var/log:/srv:ro"),
     "containers.logs-kept": unit("s/^LogDriver=.*/LogDriver=none/"),

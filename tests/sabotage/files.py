@@ -7,6 +7,7 @@ SABOTAGE = {
     "files.programs-protected": "chown games /usr/bin/uptime",
     # A shell for an administrator in a hurry.
     "files.setuid-known": "install -m 4755 /bin/dash /usr/local/bin/quick",
+    "files.shm-restricted": "mount -o remount,exec /dev/shm",
     "files.tmp-restricted": "mount -o remount,suid,dev /tmp",
 }
 

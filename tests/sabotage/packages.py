@@ -1,16 +1,25 @@
 """Ways to get unsigned or superfluous software onto the host."""
 
-# A package of that name with nothing in it, newer than any: the check goes by names, and nothing is downloaded.
-TELNETD = (
-    "folder=$(mktemp -d); mkdir $folder/DEBIAN;"
-    " printf 'Package: telnetd\\nVersion: 999\\nArchitecture: all\\nMaintainer: nobody\\nDescription: empty\\n'"
-    " >$folder/DEBIAN/control; dpkg-deb --build $folder /root/telnetd.deb >&2; dpkg --install /root/telnetd.deb >&2;"
-    " rm -r $folder /root/telnetd.deb"
-)
+
+def package(name: str, program: str = "") -> str:
+    """Return the command that installs a package of that name, newer than any, with one program that does nothing.
+
+    The checks go by names, and nothing is downloaded.
+    """
+    files = f"mkdir -p $folder/usr/bin; echo '#!/bin/sh' >$folder/usr/bin/{program};" if program else ""
+    files += f" chmod 755 $folder $folder/usr $folder/usr/bin $folder/usr/bin/{program};" if program else ""
+    return (
+        f"folder=$(mktemp -d); mkdir $folder/DEBIAN; {files}"
+        f" printf 'Package: {name}\\nVersion: 999\\nArchitecture: all\\nMaintainer: nobody\\nDescription: empty\\n'"
+        f" >$folder/DEBIAN/control; dpkg-deb --build $folder /root/{name}.deb >&2; dpkg --install /root/{name}.deb >&2;"
+        f" rm -r $folder /root/{name}.deb"
+    )
+
 
 SABOTAGE = {
     "packages.signed": "echo 'APT::Get::AllowUnauthenticated \"true\";' >/etc/apt/apt.conf.d/zzz-loose",
-    "packages.minimal": TELNETD,
+    "packages.minimal": package("telnetd"),
+    "packages.no-compilers": package("gcc", "gcc"),
 }
 
 TOGETHER = True

@@ -22,6 +22,7 @@ SABOTAGE = {
     + setting("weak", "HostKey /etc/ssh/ssh_host_weak_key"),
     "ssh.no-environment": setting("environment", "PermitUserEnvironment yes"),
     "ssh.no-host-trust": setting("trust", "HostbasedAuthentication yes"),
+    "ssh.client-strict": "printf 'Host *\\n  ForwardAgent yes\\n' >/etc/ssh/ssh_config.d/00-a.conf",
     "ssh.strict-modes": setting("careless", "StrictModes no"),
 }
 

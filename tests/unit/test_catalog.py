@@ -55,6 +55,7 @@ REFUSED = [
     ("promise: A password opens no session.", "promise: ''", 2, "promise", "missing"),
     ("source: sshd_config(5)", "sauce: sshd_config(5)", 2, "sauce", "unknown key"),
     ("source: sshd_config(5)", "source: s\n  never_waived: ' '", 2, "never_waived", "not a text"),
+    ("source: sshd_config(5)", "source: s\n  own_kernel: false", 2, "own_kernel", "not true"),
     ("hosts: [data]", "hosts: [database]", 14, "hosts", "not a list out of"),
     ("hosts: [data]", "on: [data]", 14, "True", "unknown key"),
     ("id: postgres.tls-only", "id: ssh.no-passwords", 8, "id", "already at line 2"),

@@ -181,8 +181,8 @@ VALUES = {
     "a target that is a word": Case(
         LAB.replace("{kind: lab}", "lab"), 3, "target", "a mapping of keys is wanted", "kind: lab"
     ),
-    "a virtual machine": Case(
-        LAB.replace("lab}", "lab, machine: vm}"), 3, "target.machine", "not in this release", "machine: container"
+    "another kind of machine": Case(
+        LAB.replace("lab}", "lab, machine: metal}"), 3, "target.machine", "metal", "container or vm"
     ),
     "a lab subnet too small": Case(
         LAB.replace("lab}", "lab, subnet: 10.1.0.0/28}"), 3, "target.subnet", "cannot be a lab's network", "/24"

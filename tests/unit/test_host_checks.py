@@ -73,6 +73,12 @@ PEOPLE_CHECKS = [
     (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": (2, "")}, "fail", "not there"),
 ]
 APT = {"apt-config": "", "grep": (1, ""), "find": "d_InRelease\ne_Release\ne_Release.gpg\n"}
+DENIED = {
+    "detect-virt": (1, "none\n"),
+    "showconfig": "".join(f"install {name.replace('_', '-')} /bin/false\n" for name in kernel.DENIED),
+    "/proc/modules": "ext4\n",
+}
+
 SESSIONS = [
     (accounts.test_new_files_are_closed_to_others, {accounts.UMASK: "0027\n"}, "pass", ""),
     (accounts.test_new_files_are_closed_to_others, {accounts.UMASK: "0077\n"}, "pass", ""),
@@ -132,6 +138,15 @@ SESSIONS = [
     (files.test_temporary_files_carry_no_rights, {"/tmp": "/tmp rw,nosuid,nodev\n"}, "pass", ""),
     (files.test_temporary_files_carry_no_rights, {"/tmp": "/tmp rw,nosuid\n"}, "fail", "nodev"),
     (files.test_temporary_files_carry_no_rights, {"/tmp": (1, "")}, "fail", "root file system"),
+    (files.test_nothing_in_shared_memory_runs, {"/dev/shm": "rw,nosuid,nodev,noexec\n"}, "pass", ""),
+    (files.test_nothing_in_shared_memory_runs, {"/dev/shm": "rw,nosuid,nodev\n"}, "fail", "noexec"),
+    (files.test_nothing_in_shared_memory_runs, {"/dev/shm": (1, "")}, "fail", "no mount"),
+    (packages.test_nothing_compiles, {"compgen": (1, "")}, "pass", ""),
+    (packages.test_nothing_compiles, {"compgen": "x86_64-linux-gnu-gcc-14\n"}, "fail", "gcc-14"),
+    (kernel.test_what_nobody_needs_is_not_loaded, {"detect-virt": "systemd-nspawn\n"}, "not-exercised", "shares"),
+    (kernel.test_what_nobody_needs_is_not_loaded, DENIED, "pass", ""),
+    (kernel.test_what_nobody_needs_is_not_loaded, DENIED | {"/proc/modules": "ext4\ntipc\n"}, "fail", "already: tipc"),
+    (kernel.test_what_nobody_needs_is_not_loaded, DENIED | {"showconfig": "blacklist tipc\n"}, "fail", "tipc"),
     (packages.test_nothing_superfluous, {"dpkg-query": "installed nginx\nconfig-files telnetd\n"}, "pass", ""),
     (packages.test_nothing_superfluous, {"dpkg-query": "installed nginx\ninstalled telnetd\n"}, "fail", "telnetd"),
     (packages.test_only_signed_sources, APT, "pass", ""),

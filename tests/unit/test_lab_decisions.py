@@ -1,26 +1,50 @@
 """What the lab decides from what it reads: the image's key, cgroups, the firewalls of others, the plan."""
 
+import json
 import os
 import subprocess
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
+from hedgerow.errors import UnreachableError
 from hedgerow.hosts import Change
-from hedgerow.targets.lab import LabTarget, cgroups, dress, firewall, image, machine, names, network, plan, preflight
-from hedgerow.targets.lab.commands import proxies
-from hedgerow.targets.lab.places import HostPlace, HostRecord, LabRecord, Places
+from hedgerow.targets.lab import (
+    LabTarget,
+    cgroups,
+    dress,
+    firewall,
+    image,
+    machine,
+    names,
+    network,
+    plan,
+    preflight,
+    vm,
+)
+from hedgerow.targets.lab.commands import proxies, run
+from hedgerow.targets.lab.kinds import KINDS
+from hedgerow.targets.lab.places import HostPlace, HostRecord, LabRecord, Machine, Places
+from hedgerow.targets.lab.vm import qemu
 
 NET = names.network("demo", IPv4Network("10.77.0.0/24"))
 SPEC = names.LabSpec((("demo-1", ("edge", "app")), ("demo-2", ("data",))))
 
 
-def recipe(folder: Path, packages: str = "sudo\n", customize: str = "true\n") -> image.Image:
+def recipe(
+    folder: Path,
+    packages: str = "sudo\n",
+    customize: str = "true\n",
+    vm: str = "linux-image\n",
+    kind: str = "container",
+) -> image.Image:
     folder.mkdir(exist_ok=True)
     (folder / "packages.txt").write_text(packages)
+    (folder / "packages-vm.txt").write_text(vm)
     (folder / "customize.sh").write_text(customize)
-    return image.read_image("trixie", folder)
+    return image.read_image("trixie", kind, folder)
 
 
 def test_the_image_is_known_by_what_goes_into_it(tmp_path: Path) -> None:
@@ -28,7 +52,16 @@ def test_the_image_is_known_by_what_goes_into_it(tmp_path: Path) -> None:
     assert recipe(tmp_path / "b", packages="# why\nsudo # yes\n\n").key == first.key
     assert recipe(tmp_path / "c", packages="sudo\nless\n").key != first.key
     assert recipe(tmp_path / "d", customize="false\n").key != first.key
-    assert image.read_image("bookworm", tmp_path / "a").key != first.key
+    assert image.read_image("bookworm", recipe=tmp_path / "a").key != first.key
+
+
+def test_a_virtual_machine_has_an_image_of_its_own(tmp_path: Path) -> None:
+    container = recipe(tmp_path / "a", vm="linux-image\n")
+    assert recipe(tmp_path / "b", vm="another\n").key == container.key
+    vm = recipe(tmp_path / "c", vm="linux-image\n", kind="vm")
+    assert (container.packages, vm.packages) == (("sudo",), ("linux-image", "sudo"))
+    assert recipe(tmp_path / "d", vm="another\n", kind="vm").key != vm.key
+    assert image.build_command(vm, tmp_path / "image.tar")[-3].endswith('customize.sh "$1" vm')
 
 
 MOUNT = "24 1 0:22 / /sys/fs/cgroup rw - {} cgroup rw"
@@ -185,7 +218,13 @@ def test_the_plan_names_what_is_missing(facts: plan.Facts, expected: list[str]) 
 def test_what_is_written_down_is_read_again(tmp_path: Path) -> None:
     record = LabRecord("demo", NET.subnet, "abc", (HostRecord("demo-1", ("edge",), "10.77.0.11"),))
     assert LabRecord.load(tmp_path / "state.json") is None
-    record.save(tmp_path / "state.json")
+    for each in (record, replace(record, machine="vm")):
+        each.save(tmp_path / "state.json")
+        assert LabRecord.load(tmp_path / "state.json") == each
+    # As labs were written down before there were two kinds.
+    old = json.loads((tmp_path / "state.json").read_text())
+    del old["machine"]
+    (tmp_path / "state.json").write_text(json.dumps(old))
     assert LabRecord.load(tmp_path / "state.json") == record
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
 
@@ -251,6 +290,7 @@ def test_a_missing_command_is_named_with_its_package(tmp_path: Path) -> None:
     assert preflight.missing_commands(absent, keyring=tmp_path) == [
         "not installed here: hedgerow-no-such-command and hedgerow-nor-this (apt-get install some-package)"
     ]
+    assert {"qemu-system-x86", "e2fsprogs"} == {*preflight.VM_COMMANDS.values()} - {*preflight.COMMANDS.values()}
     assert preflight.missing_commands({}, keyring=tmp_path / "keys.gpg") == [
         f"not installed here: {tmp_path}/keys.gpg (apt-get install debian-archive-keyring)"
     ]
@@ -262,6 +302,71 @@ def test_a_disk_without_room_is_named(tmp_path: Path) -> None:
     assert len(told) == 1
     assert str(tmp_path) in told[0]
     assert "HEDGEROW_STATE" in told[0]
+
+
+MEMORY = "MemTotal:       16000000 kB\nMemAvailable:    9000000 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "starting", "architecture", "expected"),
+    [
+        ("container", 9, "aarch64", []),
+        ("vm", 2, "x86_64", []),
+        ("vm", 0, "x86_64", []),
+        ("vm", 3, "x86_64", ["8.6 GiB of memory are free here and 3 virtual machine(s) take 12 GiB"]),
+        ("vm", 1, "aarch64", ["x86-64 controllers only"]),
+    ],
+)
+def test_virtual_machines_need_memory_and_a_processor_of_their_kind(
+    machine: str, starting: int, architecture: str, expected: list[str]
+) -> None:
+    told = preflight.missing_memory(machine, starting, MEMORY, architecture)
+    assert [words in line for words, line in zip(expected, told, strict=True)] == [True] * len(expected)
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (None, []),
+        (SPEC, []),
+        (replace(SPEC, subnet="10.77.0.0/24"), []),
+        (replace(SPEC, subnet="10.77.9.0/24"), ["target.subnet: the lab demo was set up with 10.77.0.0/24"]),
+        (replace(SPEC, machine="vm"), ["target.machine: the lab demo was set up with container and is now"]),
+    ],
+)
+def test_a_lab_stays_what_and_where_it_is(declared: names.LabSpec | None, expected: list[str]) -> None:
+    told = preflight.moved(declared, LabRecord("demo", NET.subnet, "abc", ()))
+    assert [words in line for words, line in zip(expected, told, strict=True)] == [True] * len(expected)
+
+
+def test_each_kind_says_how_it_is_booted_and_found(tmp_path: Path) -> None:
+    guest = Machine("demo", "demo-1", HostPlace(tmp_path))
+    container, vm = KINDS["container"], KINDS["vm"]
+    assert (container.KERNEL, vm.KERNEL) == ("container", "metal")
+    assert container.interface(guest) == "Name=host0"
+    address = names.hardware_address("demo-demo-1")
+    assert vm.interface(guest) == f"MACAddress={address}"
+    assert f"--network-bridge={NET.bridge}" in container.command(guest, NET.bridge)
+    fast, slow = qemu(guest, "kvm"), qemu(guest, "tcg")
+    assert any(word.endswith(f"mac={address}") for word in fast)
+    assert fast[3:7] == ["-accel", "kvm", "-cpu", "host"]
+    assert slow[3:7] == ["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]
+
+
+def test_a_machine_is_made_of_a_root_without_mounts(tmp_path: Path) -> None:
+    place = HostPlace(tmp_path)
+    (place.half_made / "boot").mkdir(parents=True)
+    (place.half_made / "etc").mkdir()
+    with pytest.raises(UnreachableError, match="holds no /boot/vmlinuz"):
+        KINDS["vm"].finish(place)
+    for name in ("vmlinuz-6.12.1", "initrd.img-6.12.1"):
+        (place.half_made / "boot" / name).write_text(name)
+    KINDS["vm"].finish(place)
+    assert (place.kernel.read_text(), place.initrd.read_text()) == ("vmlinuz-6.12.1", "initrd.img-6.12.1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.img", "initrd.img", "vmlinuz"]
+    assert place.disk.stat().st_size == vm.DISK_BYTES
+    assert place.disk.stat().st_blocks * 512 < vm.DISK_BYTES // 10
+    assert run(["debugfs", "-R", "cat /etc/fstab", str(place.disk)]) == vm.FSTAB
 
 
 @pytest.mark.parametrize(

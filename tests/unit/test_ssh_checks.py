@@ -135,3 +135,31 @@ SSH_CHECKS = [
 def test_ssh(check, differently, status, words):
     seen = outcome(check, SSH | differently, DECLARED)
     assert (seen[0], words in seen[1]) == (status, True), seen
+
+
+CLIENT = (
+    "user root\nhostname elsewhere.invalid\nforwardagent no\nforwardx11 no\npermitlocalcommand no\n"
+    "hostbasedauthentication no\nstricthostkeychecking ask\nhashknownhosts yes\nhostkeyalgorithms ssh-ed25519\n"
+    "kexalgorithms curve25519-sha256\nciphers aes256-gcm@openssh.com\nmacs hmac-sha2-256-etm@openssh.com\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "words"),
+    [
+        ("", "", "pass", ""),
+        ("forwardagent no", "forwardagent yes", "fail", "forwardagent"),
+        ("forwardagent no", "forwardagent $SSH_AUTH_SOCK", "fail", "forwardagent"),
+        ("forwardx11 no", "forwardx11 yes", "fail", "forwardx11"),
+        ("checking ask", "checking false", "fail", "false"),
+        ("checking ask", "checking accept-new", "fail", "accept-new"),
+        ("hashknownhosts yes", "hashknownhosts no", "fail", "known_hosts"),
+        ("macs ", "macs hmac-sha1,", "fail", "hmac-sha1"),
+        ("hostkeyalgorithms ", "hostkeyalgorithms ssh-dss,", "fail", "ssh-dss"),
+    ],
+)
+def test_who_goes_on_from_a_host(old, new, status, words):
+    said = outcome(
+        ssh.test_who_goes_on_from_here_lends_no_keys, {"ssh -G": CLIENT.replace(old, new) if old else CLIENT}
+    )
+    assert (said[0], words in said[1]) == (status, True), said

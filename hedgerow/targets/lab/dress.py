@@ -17,7 +17,7 @@ STUB_RESOLVER = "127.0.0.53"
 
 @dataclass(frozen=True)
 class Dress:
-    """Everything written into a root before its first boot."""
+    """Everything written into a root before its first boot. `interface` is how networkd knows the host's own."""
 
     name: str
     address: str
@@ -26,6 +26,7 @@ class Dress:
     resolver: str
     proxies: dict[str, str]
     limits: bool
+    interface: str = "Name=host0"
 
 
 def files(dress: Dress) -> dict[str, str]:
@@ -37,7 +38,7 @@ def files(dress: Dress) -> dict[str, str]:
         # enable and disable services by preset and undo what the image has set.
         "etc/machine-id": f"{uuid.uuid4().hex}\n",
         "etc/systemd/network/10-lab.network": (
-            "[Match]\nName=host0\n\n[Network]\n"
+            f"[Match]\n{dress.interface}\n\n[Network]\n"
             f"Address={dress.address}/{dress.subnet.prefixlen}\nGateway={dress.subnet[CONTROLLER]}\n"
             "IPv6AcceptRA=no\n"
         ),

@@ -18,6 +18,7 @@ from hedgerow.targets.lab.commands import attempt, run
 from hedgerow.targets.lab.places import RECIPE, locked
 
 BUILD_SECONDS = 900
+LISTS = {"container": ("packages.txt",), "vm": ("packages.txt", "packages-vm.txt")}
 # What is begun here must not go on when we are killed: it would write where the next one writes,
 # without the lock it was begun under. A process name space ends whole with its first process.
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -29,12 +30,13 @@ class Image:
     """A host image as its recipe describes it."""
 
     suite: str
+    machine: str
     packages: tuple[str, ...]
     customize: Path
     key: str
 
     def tar(self, cache: Path) -> Path:
-        return cache / "lab" / f"debian-{self.suite}-{self.key}.tar"
+        return cache / "lab" / f"debian-{self.suite}-{self.machine}-{self.key}.tar"
 
 
 def package_names(text: str) -> tuple[str, ...]:
@@ -43,12 +45,12 @@ def package_names(text: str) -> tuple[str, ...]:
     return tuple(sorted(line for line in lines if line))
 
 
-def read_image(suite: str, recipe: Path = RECIPE) -> Image:
-    """Read the recipe. Its key changes with everything that goes into the image."""
-    packages = package_names((recipe / "packages.txt").read_text())
+def read_image(suite: str, machine: str = "container", recipe: Path = RECIPE) -> Image:
+    """Read the recipe of a kind of machine. Its key changes with everything that goes into the image."""
+    packages = package_names("".join((recipe / name).read_text() for name in LISTS[machine]))
     customize = recipe / "customize.sh"
-    parts = "\0".join([suite, *packages, customize.read_text()])
-    return Image(suite, packages, customize, hashlib.sha256(parts.encode()).hexdigest()[:12])
+    parts = "\0".join([suite, machine, *packages, customize.read_text()])
+    return Image(suite, machine, packages, customize, hashlib.sha256(parts.encode()).hexdigest()[:12])
 
 
 def build(image: Image, cache: Path, say: Say) -> None:
@@ -83,7 +85,7 @@ def build_command(image: Image, tar: Path) -> list[str]:
     return [
         *("mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(image.packages)}"),
         # A hook is a line of shell; its own first argument is the root of the image.
-        f'--customize-hook=sh {shlex.quote(str(image.customize))} "$1"',
+        f'--customize-hook=sh {shlex.quote(str(image.customize))} "$1" {image.machine}',
         *(image.suite, str(tar)),
     ]
 

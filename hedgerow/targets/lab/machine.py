@@ -7,18 +7,18 @@ import os
 import re
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hedgerow.errors import UnreachableError
 from hedgerow.targets.lab import cgroups
-from hedgerow.targets.lab.commands import SYSTEM_PATH, attempt, run
-from hedgerow.targets.lab.places import HostPlace
+from hedgerow.targets.lab.commands import SYSTEM_PATH
+from hedgerow.targets.lab.kinds import Kind
+from hedgerow.targets.lab.places import HostPlace, Machine
 
-NSPAWN_RUN = Path("/run/systemd/nspawn")
-NSPAWN_KINDS = ("propagate", "unix-export")
-
-# The keeper of a host: it outlives us, and boots the host again when the host reboots. Before
+# The keeper of a host: it outlives us, and boots a container again when that reboots. SIGTERM is the
+# power button: it is handed to what runs the guest, which shuts down in good order. Before
 # anything else it writes down who it is, so that a crash of the installer at any moment leaves
 # no host without a record. Each host has a cgroup of its own: systemd-nspawn makes "payload"
 # below the one it finds itself in, and two hosts in one would share every service's cgroup.
@@ -34,35 +34,22 @@ if [ "$mode" = private ]; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi
 mkdir -p "$group/keeper"
 echo $$ >"$group/keeper/cgroup.procs"
 going=yes
-trap 'going=no; kill -TERM "$nspawn"' TERM
+trap 'going=no; kill -TERM "$guest"' TERM
 while [ $going = yes ]; do
   sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" "$@" &
-  nspawn=$!
+  guest=$!
   # A signal to the keeper ends the wait, not the child: then wait again, for how it ends.
   status=0
-  wait $nspawn || status=$?
-  while kill -0 $nspawn 2>/dev/null; do
+  wait $guest || status=$?
+  while kill -0 $guest 2>/dev/null; do
     status=0
-    wait $nspawn || status=$?
+    wait $guest || status=$?
   done
   # systemd-nspawn(1), --keep-unit: 133 asks whoever started it to start it again.
   if [ $status != 133 ]; then going=no; fi
 done
 exit $status
 """
-
-
-@dataclass(frozen=True)
-class Machine:
-    """One host as systemd-nspawn knows it. `lab` is the lab's short name."""
-
-    lab: str
-    host: str
-    place: HostPlace
-
-    @property
-    def name(self) -> str:
-        return f"{self.lab}-{self.host}"
 
 
 @dataclass(frozen=True)
@@ -73,27 +60,10 @@ class Process:
     started: int
 
 
-def command(machine: Machine, bridge: str, mode: str) -> list[str]:
-    """Return the whole command that starts a host."""
-    nspawn = [
-        "systemd-nspawn",
-        "--settings=no",
-        "--boot",
-        f"--directory={machine.place.root}",
-        f"--machine={machine.name}",
-        f"--hostname={machine.host}",
-        f"--network-bridge={bridge}",
-        "--register=no",
-        "--keep-unit",
-        "--link-journal=no",
-        "--resolv-conf=off",
-        "--timezone=off",
-        # Podman inside mounts file systems, keeps keyrings and loads its device filter.
-        "--capability=all",
-        "--system-call-filter=keyctl bpf add_key @mount",
-    ]
+def command(machine: Machine, guest: Sequence[str], mode: str) -> list[str]:
+    """Return the whole command that starts a host, from the command that runs its guest."""
     group = cgroups.host_group(machine.lab, machine.host, mode)
-    keeper = ["/bin/sh", "-c", KEEPER, "keeper", str(machine.place.process), mode, group, *nspawn]
+    keeper = ["/bin/sh", "-c", KEEPER, "keeper", str(machine.place.process), mode, group, *guest]
     if mode == "scope":
         unit, part = cgroups.scope_name(machine.lab, machine.host), cgroups.slice_name(machine.lab)
         asked = ["systemd-run", "--quiet", "--scope", "--collect", f"--slice={part}", f"--unit={unit}"]
@@ -160,7 +130,7 @@ def handed_down() -> list[int]:
     return found
 
 
-def start(machine: Machine, bridge: str) -> None:
+def start(machine: Machine, kind: Kind, bridge: str) -> None:
     """Start a host that does not run. It belongs to nobody's session and outlives us."""
     mode = cgroups.current_mode()
     cgroups.end(cgroups.host_group(machine.lab, machine.host, mode), mode)
@@ -169,8 +139,8 @@ def start(machine: Machine, bridge: str) -> None:
     with place.console.open("ab") as console:
         pid = os.posix_spawn(
             "/usr/bin/setsid",
-            ["setsid", "--fork", *command(machine, bridge, mode)],
-            {"PATH": SYSTEM_PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "LC_ALL": "C.UTF-8"},
+            ["setsid", "--fork", *command(machine, kind.command(machine, bridge), mode)],
+            {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, console.fileno(), 1),
@@ -186,7 +156,7 @@ def start(machine: Machine, bridge: str) -> None:
         time.sleep(0.01)
 
 
-def stop(machine: Machine, seconds: float = 30) -> None:
+def stop(machine: Machine, seconds: float) -> None:
     """Shut a host down as its power button would; after `seconds`, cut the power."""
     process = find(machine.place)
     if process is not None:
@@ -229,18 +199,3 @@ def last_lines(place: HostPlace, count: int = 12) -> str:
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
     lines = [line.rstrip() for line in plain.splitlines() if line.strip()]
     return "\n".join(lines[-count:]) or "(nothing)"
-
-
-def sweep(machine: Machine) -> None:
-    """Remove what systemd-nspawn keeps under /run for a host, and leaves there when it is killed."""
-    status, output, _ = attempt(["findmnt", "--raw", "--noheadings", "--output", "TARGET"])
-    mounted = output.splitlines() if status == 0 else []
-    for kind in NSPAWN_KINDS:
-        folder = NSPAWN_RUN / kind / machine.name
-        if str(folder) in mounted:
-            run(["umount", str(folder)])
-        if folder.is_dir():
-            folder.rmdir()
-    if machine.place.root.exists():
-        inode = machine.place.root.stat()
-        (NSPAWN_RUN / "locks" / f"inode-{inode.st_dev}:{inode.st_ino}").unlink(missing_ok=True)

@@ -22,11 +22,15 @@ CANDIDATES = tuple(IPv4Network(f"10.77.{number}.0/24") for number in range(256))
 
 @dataclass(frozen=True)
 class LabSpec:
-    """The lab a declaration asks for: hosts as (name, roles), and a /24 for them or None to choose one."""
+    """The lab a declaration asks for: hosts as (name, roles), and a /24 for them or None to choose one.
+
+    `machine` is a key of kinds.KINDS: what the hosts are.
+    """
 
     hosts: tuple[tuple[str, tuple[str, ...]], ...]
     subnet: str | None = None
     suite: str = "trixie"
+    machine: str = "container"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,12 @@ def short_name(name: str) -> str:
 def network(name: str, subnet: IPv4Network) -> Network:
     short = short_name(name)
     return Network(bridge=f"hg-{short}", table=f"hedgerow_lab_{short}", subnet=subnet)
+
+
+def hardware_address(name: str) -> str:
+    """Return a locally administered address (IEEE 802, 8.2.2) that no other interface of ours has."""
+    digits = hashlib.sha256(name.encode()).hexdigest()
+    return ":".join(("02", *(digits[at : at + 2] for at in range(0, 10, 2))))
 
 
 def parse_subnet(text: str) -> IPv4Network:

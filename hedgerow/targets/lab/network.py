@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from hedgerow.targets.lab import firewall
 from hedgerow.targets.lab.commands import attempt, run
-from hedgerow.targets.lab.names import Network
+from hedgerow.targets.lab.names import Network, hardware_address
 from hedgerow.targets.lab.places import Places, locked, write
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -33,12 +32,6 @@ def bridge_addresses(network: Network) -> list[str] | None:
     if status != 0:
         return None
     return [own["local"] for link in json.loads(output) for own in link.get("addr_info", [])]
-
-
-def hardware_address(bridge: str) -> str:
-    """Return a locally administered address (IEEE 802, 8.2.2) that no other bridge of ours has."""
-    digits = hashlib.sha256(bridge.encode()).hexdigest()
-    return ":".join(("02", *(digits[at : at + 2] for at in range(0, 10, 2))))
 
 
 def has_bridge(network: Network) -> bool:

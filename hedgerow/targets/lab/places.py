@@ -41,13 +41,28 @@ class Places:
 
 @dataclass(frozen=True)
 class HostPlace:
-    """One host's folder: its root file system, its console and its process."""
+    """One host's folder: what it boots from, its console and its process.
+
+    A container boots from `root`, a virtual machine from `disk` with `kernel` and `initrd`; `half_made` becomes either.
+    """
 
     folder: Path
 
     @property
     def root(self) -> Path:
         return self.folder / "root"
+
+    @property
+    def disk(self) -> Path:
+        return self.folder / "disk.img"
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.folder / "initrd.img"
 
     @property
     def half_made(self) -> Path:
@@ -64,6 +79,19 @@ class HostPlace:
     @property
     def console(self) -> Path:
         return self.folder / "console.log"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One host as its process knows it. `lab` is the lab's short name."""
+
+    lab: str
+    host: str
+    place: HostPlace
+
+    @property
+    def name(self) -> str:
+        return f"{self.lab}-{self.host}"
 
 
 @dataclass(frozen=True)
@@ -108,11 +136,12 @@ class LabRecord:
     subnet: IPv4Network
     image: str
     hosts: tuple[HostRecord, ...]
+    machine: str = "container"
 
     def save(self, path: Path) -> None:
         hosts = [{"name": host.name, "roles": list(host.roles), "address": host.address} for host in self.hosts]
-        record = {"name": self.name, "subnet": str(self.subnet), "image": self.image, "hosts": hosts}
-        write(path, json.dumps(record, indent=2) + "\n")
+        record = {"name": self.name, "machine": self.machine, "subnet": str(self.subnet), "image": self.image}
+        write(path, json.dumps({**record, "hosts": hosts}, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> LabRecord | None:
@@ -123,7 +152,9 @@ class LabRecord:
         except PermissionError as error:
             raise CallError(f"{path} cannot be read", "Labs belong to root: run this as root.") from error
         hosts = tuple(HostRecord(host["name"], tuple(host["roles"]), host["address"]) for host in record["hosts"])
-        return cls(record["name"], IPv4Network(record["subnet"]), record["image"], hosts)
+        # Labs that were made before there were two kinds do not say which they are.
+        machine = record.get("machine", "container")
+        return cls(record["name"], IPv4Network(record["subnet"]), record["image"], hosts, machine)
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> None:

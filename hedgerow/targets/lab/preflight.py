@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from hedgerow.errors import CallError
-from hedgerow.targets.lab import dress, names
+from hedgerow.targets.lab import dress, names, vm
 from hedgerow.targets.lab.cgroups import current_mode
 from hedgerow.targets.lab.commands import PROXIES, SYSTEM_PATH, attempt, environment, run
+from hedgerow.targets.lab.names import LabSpec
+from hedgerow.targets.lab.places import LabRecord
 
 # The command, and the package it comes in on Debian and Ubuntu.
 COMMANDS = {
@@ -26,6 +29,8 @@ COMMANDS = {
     "findmnt": "util-linux",
     "tar": "tar",
 }
+# What virtual machines need beyond that.
+VM_COMMANDS = {**COMMANDS, "qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
 # What Debian signs its packages with. Debian has it; Ubuntu does not install it by itself.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BYTES_PER_HOST = 4 * 1024**3
@@ -49,6 +54,9 @@ TRIALS = {
         " mount -t overlay -o lowerdir=low,upperdir=up,workdir=work overlay all",
     ],
 }
+VM_TRIAL = {
+    "tap devices (module tun)": ["unshare", "--net", "ip", "tuntap", "add", "dev", "hg-trial", "mode", "tap"],
+}
 # What hosts need where version 1 lies over it; version 2 itself cannot be mounted over itself.
 CGROUP_TRIAL = {
     "cgroup version 2": [
@@ -71,11 +79,12 @@ def missing_commands(commands: dict[str, str] = COMMANDS, keyring: Path = KEYRIN
     ]
 
 
-def missing_features() -> list[str]:
-    """Try what the kernel must be able to do."""
+def missing_features(machine: str) -> list[str]:
+    """Try what the kernel must be able to do for hosts of this kind."""
     mode = current_mode()
     problems = []
-    for feature, trial in {**TRIALS, **(CGROUP_TRIAL if mode == "private" else {})}.items():
+    trials = {**TRIALS, **(CGROUP_TRIAL if mode == "private" else {}), **(VM_TRIAL if machine == "vm" else {})}
+    for feature, trial in trials.items():
         status, _, complaint = attempt(trial, seconds=10)
         if status != 0:
             told = complaint.strip().splitlines()
@@ -95,6 +104,26 @@ def missing_room(folder: Path, new_hosts: int) -> list[str]:
         f"{there} has {free / 1024**3:.1f} GiB left and {new_hosts} new host(s) need {needed / 1024**3:.0f} GiB: "
         "free some, or set HEDGEROW_STATE to a folder on a larger disk"
     ]
+
+
+def missing_memory(machine: str, starting: int, memory: str | None = None, architecture: str = "") -> list[str]:
+    """Say whether this controller can run `starting` more virtual machines; containers take what they use.
+
+    `memory` is /proc/meminfo, `architecture` what the controller is, where they are not asked of it.
+    """
+    if machine != "vm":
+        return []
+    problems = []
+    if (architecture or platform.machine()) != "x86_64":
+        problems.append("machine: vm runs on x86-64 controllers only: write machine: container, which runs everywhere")
+    text = Path("/proc/meminfo").read_text() if memory is None else memory
+    (free,) = (int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
+    if free < starting * vm.MEMORY_MIB:
+        problems.append(
+            f"{free / 1024:.1f} GiB of memory are free here and {starting} virtual machine(s) take "
+            f"{starting * vm.MEMORY_MIB / 1024:.0f} GiB: free some, declare fewer hosts, or write machine: container"
+        )
+    return problems
 
 
 def unfit_disk(folder: Path) -> list[str]:
@@ -140,3 +169,16 @@ def subnet_problem(declared: str | None, taken: Sequence[IPv4Network]) -> list[s
     except CallError as error:
         return [f"{error.message}. {error.fix}"]
     return []
+
+
+def moved(declared: LabSpec | None, record: LabRecord) -> list[str]:
+    """Say what a lab that is there cannot become by another install."""
+    pairs = [
+        ("subnet", str(record.subnet), declared.subnet if declared else None),
+        ("machine", record.machine, declared.machine if declared else None),
+    ]
+    return [
+        f"target.{key}: the lab {record.name} was set up with {before} and is now declared with {now}: destroy it first"
+        for key, before, now in pairs
+        if now is not None and now != before
+    ]

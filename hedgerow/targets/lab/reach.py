@@ -12,8 +12,6 @@ from hedgerow.targets.lab.commands import attempt, run
 from hedgerow.targets.lab.machine import find, last_lines
 from hedgerow.targets.lab.places import HostPlace, LabPlace, write
 
-BOOT_SECONDS = 90
-
 
 def identity(place: LabPlace) -> str:
     """Make the lab's key pair unless it is there, and return its public half."""
@@ -44,7 +42,7 @@ def ssh(place: LabPlace, host: Host, *command: str) -> list[str]:
     return ["ssh", "-F", "none", "-i", str(place.identity), *given, f"{host.user}@{host.address}", *command]
 
 
-def wait(place: LabPlace, host: Host, machine: HostPlace, seconds: float = BOOT_SECONDS) -> None:
+def wait(place: LabPlace, host: Host, machine: HostPlace, seconds: float = 90) -> None:
     """Wait until a host lets us in with its pinned key. Raises UnreachableError with its last words."""
     deadline = time.monotonic() + seconds
     reason = "nothing answers on port 22"

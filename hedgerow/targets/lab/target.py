@@ -12,6 +12,7 @@ from hedgerow.hosts import Change, Host, HostState, Site
 from hedgerow.targets import Say
 from hedgerow.targets.lab import cgroups, dress, firewall, image, machine, network, plan, preflight, reach
 from hedgerow.targets.lab.commands import proxies
+from hedgerow.targets.lab.kinds import KINDS, Kind
 from hedgerow.targets.lab.names import (
     CANDIDATES,
     LabSpec,
@@ -22,14 +23,14 @@ from hedgerow.targets.lab.names import (
     short_name,
 )
 from hedgerow.targets.lab.names import network as network_of
-from hedgerow.targets.lab.places import HostRecord, LabPlace, LabRecord, Places, locked
+from hedgerow.targets.lab.places import HostRecord, LabPlace, LabRecord, Machine, Places, locked
 
 # Unpacking keeps a core and the disk busy: three hosts at once took 2.0 s on two cores, one 0.8 s.
 AT_ONCE = 4
 
 
 class LabTarget:
-    """A lab of systemd-nspawn hosts. `spec` may be left out by who only looks at it or removes it."""
+    """A lab of hosts of one kind (kinds.KINDS). `spec` may be left out by who only looks at it or removes it."""
 
     def __init__(self, name: str, spec: LabSpec | None = None, places: Places | None = None) -> None:
         check_names(name, spec)
@@ -44,16 +45,19 @@ class LabTarget:
         """Return what would make `apply` fail, one human line each; empty when nothing would."""
         if os.geteuid() != 0:
             return ["the lab boots hosts and makes a network: run this as root"]
-        if problems := preflight.missing_commands():
-            return problems
         spec = self._wanted()
-        new = [name for name, _ in spec.hosts if not self.place.host(name).root.is_dir()]
-        problems = preflight.missing_features() + preflight.unusable_names()
+        commands = preflight.VM_COMMANDS if spec.machine == "vm" else preflight.COMMANDS
+        if problems := preflight.missing_commands(commands):
+            return problems
+        new = [name for name, _ in spec.hosts if not self._is_made(name)]
+        down = [name for name, _ in spec.hosts if machine.find(self.place.host(name)) is None]
+        problems = preflight.missing_features(spec.machine) + preflight.unusable_names()
+        problems += preflight.missing_memory(spec.machine, len(down))
         problems += preflight.missing_room(self.places.labs, len(new)) + preflight.unfit_disk(self.places.labs)
         record = self._record()
         problems += firewall.problems(self._by_name().bridge)
         if record is not None:
-            moved = self._moved(record)
+            moved = preflight.moved(self.spec, record)
             if not moved and network.bridge_addresses(self._by_name()) is None:
                 # The controller was started anew, and something else may have come to use the network.
                 moved = preflight.subnet_problem(str(record.subnet), self._taken())
@@ -70,7 +74,7 @@ class LabTarget:
         spec = self._wanted()
         record = self._record()
         net = network_of(self.name, record.subnet if record else choose_subnet(spec.subnet, self._taken()))
-        recipe = image.read_image(spec.suite)
+        recipe = image.read_image(spec.suite, spec.machine)
         facts = plan.Facts(
             image=recipe.tar(self.places.cache).name,
             image_cached=recipe.tar(self.places.cache).exists(),
@@ -86,10 +90,10 @@ class LabTarget:
         if problems := self.preflight():
             raise CallError("the lab cannot be set up here:\n" + "\n".join(problems), "Nothing was touched.")
         spec = self._wanted()
-        recipe = image.read_image(spec.suite)
+        recipe = image.read_image(spec.suite, spec.machine)
         record = self._decide(spec, recipe.key)
         self._drop_undeclared({host.name for host in record.hosts}, say)
-        if any(not self.place.host(host.name).root.is_dir() for host in record.hosts):
+        if any(not self._is_made(host.name) for host in record.hosts):
             image.build(recipe, self.places.cache, say)
         net = network_of(self.name, record.subnet)
         network.set_up(net, str(self.place.folder), self.places)
@@ -100,7 +104,7 @@ class LabTarget:
         site = self.site()
         reach.pin(self.place, site.hosts)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda host: reach.wait(self.place, host, self.place.host(host.name)), site.hosts))
+            list(pool.map(self._wait, site.hosts))
         return site
 
     def site(self) -> Site:
@@ -116,7 +120,7 @@ class LabTarget:
                 roles=host.roles,
                 identity_file=self.place.identity,
                 host_key=self.place.host(host.name).host_key.read_text().strip(),
-                machine="container",
+                machine=KINDS[record.machine].KERNEL,
             )
             for host in record.hosts
             if self.place.host(host.name).host_key.exists()
@@ -158,7 +162,7 @@ class LabTarget:
 
     def stop(self, host: str) -> None:
         """Shut a host down in good order; its disk stays."""
-        machine.stop(self._machine(host))
+        machine.stop(self._machine(host), self._kind.STOP_SECONDS)
 
     def start(self, host: str) -> None:
         """Boot a stopped host from its disk and wait until it lets us in. Raises UnreachableError."""
@@ -168,8 +172,8 @@ class LabTarget:
         place = self.place.host(host)
         if machine.find(place) is None:
             net = network_of(self.name, self._recorded().subnet)
-            machine.start(self._machine(host), net.bridge)
-        reach.wait(self.place, known[host], place)
+            machine.start(self._machine(host), self._kind, net.bridge)
+        self._wait(known[host])
 
     def reboot(self, host: str) -> None:
         """Shut a host down in good order, boot it again and wait for it. Raises UnreachableError."""
@@ -178,14 +182,25 @@ class LabTarget:
 
     # How
 
-    def _machine(self, host: str) -> machine.Machine:
-        return machine.Machine(short_name(self.name), host, self.place.host(host))
+    def _machine(self, host: str) -> Machine:
+        return Machine(short_name(self.name), host, self.place.host(host))
+
+    @property
+    def _kind(self) -> Kind:
+        return KINDS[self._wanted().machine]
+
+    def _is_made(self, host: str) -> bool:
+        return self._kind.boots_from(self.place.host(host)).exists()
+
+    def _wait(self, host: Host) -> None:
+        reach.wait(self.place, host, self.place.host(host.name), self._kind.BOOT_SECONDS)
 
     def _wanted(self) -> LabSpec:
         if self.spec is not None:
             return self.spec
         record = self._recorded()
-        return LabSpec(tuple((host.name, host.roles) for host in record.hosts), str(record.subnet))
+        hosts = tuple((host.name, host.roles) for host in record.hosts)
+        return LabSpec(hosts, str(record.subnet), machine=record.machine)
 
     def _record(self) -> LabRecord | None:
         return LabRecord.load(self.place.state)
@@ -199,15 +214,6 @@ class LabTarget:
     def _by_name(self) -> Network:
         """Return the lab's network where only its name is known; the subnet says nothing."""
         return network_of(self.name, CANDIDATES[0])
-
-    def _moved(self, record: LabRecord) -> list[str]:
-        declared = self.spec.subnet if self.spec else None
-        if declared is None or IPv4Network(declared) == record.subnet:
-            return []
-        return [
-            f"target.subnet: the lab {self.name} was set up in {record.subnet} and is now declared in {declared}: "
-            "destroy it first"
-        ]
 
     def _taken(self) -> list[IPv4Network]:
         """Return what is in use here, the networks of other labs that are down included."""
@@ -226,7 +232,7 @@ class LabTarget:
             recorded = {host.name: host.address for host in before.hosts} if before else {}
             addresses = assign_addresses(subnet, (name for name, _ in spec.hosts), recorded)
             hosts = tuple(HostRecord(name, roles, addresses[name]) for name, roles in spec.hosts)
-            record = LabRecord(self.name, subnet, key, hosts)
+            record = LabRecord(self.name, subnet, key, hosts, spec.machine)
             self.place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if record != before:
                 record.save(self.place.state)
@@ -240,12 +246,12 @@ class LabTarget:
 
     def _bring_up(self, host: HostRecord, net: Network, recipe: image.Image, key: str, say: Say) -> None:
         place = self.place.host(host.name)
-        if not place.root.is_dir():
+        if not self._is_made(host.name):
             say(f"{host.name}: unpacking its root file system")
             self._make_root(host, net, recipe, key)
         if machine.find(place) is None:
             say(f"{host.name}: booting ({host.address})")
-            machine.start(self._machine(host.name), net.bridge)
+            machine.start(self._machine(host.name), self._kind, net.bridge)
 
     def _make_root(self, host: HostRecord, net: Network, recipe: image.Image, key: str) -> None:
         place = self.place.host(host.name)
@@ -258,23 +264,25 @@ class LabTarget:
             authorized_key=key,
             resolver=dress.resolver_file().read_text(),
             proxies=proxies(dict(os.environ)),
-            limits=cgroups.limits_enforced(),
+            limits=self._kind.limits_enforced(),
+            interface=self._kind.interface(self._machine(host.name)),
         )
         place.host_key.write_text(dress.put_on(place.half_made, wear) + "\n")
-        place.half_made.rename(place.root)
+        self._kind.finish(place)
 
     def _state(self, name: str) -> HostState:
         place = self.place.host(name)
         if machine.find(place) is not None:
             return HostState(name, "running")
-        if place.root.is_dir():
+        if any(kind.boots_from(place).exists() for kind in KINDS.values()):
             return HostState(name, "stopped", "its disk is there")
         return HostState(name, "missing", "half unpacked" if place.half_made.exists() else "")
 
     def _remove_host(self, name: str) -> None:
         gone = self._machine(name)
         machine.cut(gone)
-        machine.sweep(gone)
+        for kind in KINDS.values():  # the record that says which it was may be lost
+            kind.sweep(gone)
         image.clear(gone.place.folder)
 
 

@@ -96,7 +96,7 @@ JANE = {"token": "phc_a", "distinct_id": "jane"}
 ANSWERS = [
     ("POST", "/flags/", JANE, 200),
     ("POST", "/flags", {"api_key": "phc_a", "distinct_id": "jane"}, 200),
-    ("POST", "/flags/", gzip.compress(json.dumps(JANE).encode()), 200),
+    ("POST", "/flags/", gzip.compress(json.dumps(JANE).encode(), mtime=0), 200),
     ("GET", "/flags/", None, 200),
     ("POST", "/flags/", {**JANE, "token": "phc_b"}, 401),
     ("POST", "/flags/", {"token": "phc_a"}, 400),

@@ -1,0 +1,146 @@
+"""A host as a virtual machine: QEMU on a disk image, with a kernel of its own.
+
+There is no boot loader: QEMU loads kernel and initial RAM disk from beside the image, where they were copied when it
+was made. A kernel that the host installs later is on its disk and not what boots.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hedgerow.errors import UnreachableError
+from hedgerow.targets.lab import image
+from hedgerow.targets.lab.commands import attempt, run
+from hedgerow.targets.lab.names import hardware_address
+from hedgerow.targets.lab.places import HostPlace, Machine
+
+KERNEL = "metal"
+# Without KVM a boot to SSH took 24 s on two idle cores; a busy controller takes several times that.
+BOOT_SECONDS = 300
+STOP_SECONDS = 120
+
+QEMU = "qemu-system-x86_64"
+MEMORY_MIB = 4096
+CORES = 4
+DISK_BYTES = 24 * 1024**3
+FSTAB = "/dev/vda / ext4 rw,discard,errors=remount-ro 0 1\n"
+
+# The smallest guest there is: a boot sector that writes a number to the port by which QEMU is ended
+# (isa-debug-exit: the exit code is that number, doubled, plus one).
+TRIAL_NUMBER = 0x10
+TRIAL = bytes([0xB0, TRIAL_NUMBER, 0xE6, 0xF4, 0xF4, 0xEB, 0xFD]).ljust(510, b"\0") + b"\x55\xaa"
+TRIAL_SECONDS = 10
+
+ACCELERATION = {
+    "kvm": ("-accel", "kvm", "-cpu", "host"),
+    # With "max", which claims all that TCG can do, Debian 13's kernel panicked. ClickHouse asks for SSE 4.2, which
+    # this one has.
+    "tcg": ("-accel", "tcg,thread=multi", "-cpu", "Nehalem"),
+}
+
+# Runs in the host's folder, so that no path of ours is read as QEMU's syntax. QEMU takes a SIGTERM for a pulled plug;
+# so it is pressed as a power button, over the monitor. The tap device is QEMU's own and goes when QEMU goes, however
+# that happens; the script that joins it to the bridge gets its name.
+RUNNER = r"""
+set -eu
+cd "$1"
+bridge=$2
+shift 2
+rm -f monitor
+mkfifo -m 600 monitor
+printf '#!/bin/sh\nexec ip link set dev "$1" master %s up\n' "$bridge" >join-bridge
+chmod 700 join-bridge
+exec 3<>monitor
+trap 'echo system_powerdown >&3' TERM
+"$@" -monitor stdio <&3 >/dev/null &
+qemu=$!
+status=0
+wait $qemu || status=$?
+while kill -0 $qemu 2>/dev/null; do
+  status=0
+  wait $qemu || status=$?
+done
+exit $status
+"""
+
+
+def boots_from(place: HostPlace) -> Path:
+    return place.disk
+
+
+def finish(place: HostPlace) -> None:
+    """Make a disk image of the half made root, and copy out what it is booted with. Raises UnreachableError."""
+    for name, copy in (("vmlinuz-*", place.kernel), ("initrd.img-*", place.initrd)):
+        found = sorted((place.half_made / "boot").glob(name))
+        if not found:
+            raise UnreachableError(f"the host image holds no /boot/{name}", "Build it anew: remove HEDGEROW_CACHE/lab.")
+        shutil.copyfile(found[-1], copy)
+    (place.half_made / "etc/fstab").write_text(FSTAB)
+    made = place.disk.with_suffix(".new")
+    with made.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    # The image is a file with holes: it takes the room of what is in it. No loop device, no mount.
+    options = ("-q", "-F", "-t", "ext4", "-m", "1", "-E", "lazy_itable_init=1")
+    run([*image.WITH_US, "mke2fs", *options, "-d", str(place.half_made), str(made)], seconds=300)
+    image.clear(place.half_made)
+    made.rename(place.disk)
+
+
+def interface(machine: Machine) -> str:
+    """Return how the host's networkd knows its interface, whatever its kernel calls it."""
+    return f"MACAddress={hardware_address(machine.name)}"
+
+
+def limits_enforced() -> bool:
+    return True
+
+
+def command(machine: Machine, bridge: str) -> list[str]:
+    """Return the command that runs a host until it is shut down. Whether by KVM is tried now, with a guest."""
+    return [*("/bin/sh", "-c", RUNNER, "vm", str(machine.place.folder), bridge), *qemu(machine, accelerator())]
+
+
+def qemu(machine: Machine, accelerator: str) -> list[str]:
+    """Return QEMU's own command. Paths are relative to the host's folder."""
+    place = machine.place
+    return [
+        *(QEMU, "-name", machine.name, *ACCELERATION[accelerator]),
+        *("-smp", str(min(CORES, os.cpu_count() or 1)), "-m", str(MEMORY_MIB)),
+        *("-no-user-config", "-nodefaults", "-display", "none", "-rtc", "base=utc"),
+        *("-kernel", place.kernel.name, "-initrd", place.initrd.name),
+        *("-append", "root=/dev/vda rw console=ttyS0"),
+        # A lab's disk need not outlive the controller's power: nobody waits for the real disk.
+        *("-drive", f"file={place.disk.name},format=raw,if=virtio,cache=unsafe,discard=unmap"),
+        *("-netdev", "tap,id=net,ifname=hgvm%d,script=./join-bridge,downscript=no"),
+        *("-device", f"virtio-net-pci,netdev=net,romfile=,mac={hardware_address(machine.name)}"),
+        *("-device", "virtio-rng-pci"),
+        *("-chardev", f"file,id=console,path={place.console.name},append=on", "-serial", "chardev:console"),
+    ]
+
+
+def sweep(machine: Machine) -> None:
+    """Nothing is left: the tap device went with QEMU, and all else lies in the host's folder."""
+
+
+def accelerator() -> str:
+    """Return `kvm` where a guest runs under it, else `tcg`. That the device is there does not say that it works."""
+    return "kvm" if os.access("/dev/kvm", os.R_OK | os.W_OK) and runs_a_guest("kvm") else "tcg"
+
+
+def runs_a_guest(accelerator: str) -> bool:
+    """Start the smallest guest and see whether it ends by itself, with its number."""
+    with tempfile.TemporaryDirectory() as folder:
+        sector = Path(folder) / "sector.img"
+        sector.write_bytes(TRIAL)
+        status, _, _ = attempt(
+            [
+                *(QEMU, *ACCELERATION[accelerator], "-m", "16", "-no-user-config", "-nodefaults", "-display", "none"),
+                *("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"),
+                *("-drive", f"file={sector},format=raw,if=ide"),
+            ],
+            seconds=TRIAL_SECONDS,
+        )
+    return status == 2 * TRIAL_NUMBER + 1

@@ -1,0 +1,67 @@
+"""One installed deployment on a virtual machine, for the whole session."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from hedgerow import prerequisites
+from tests.conftest import Lab
+from tests.vm import time_server
+
+NAME = "t-vm"
+DECLARATION = f"""\
+name: {NAME}
+domain: analytics.acme.example
+target: {{kind: lab, machine: vm}}
+features: []
+"""
+# Without KVM everything takes about ten times as long as in the container lab.
+INSTALL_SECONDS = 3600
+# What a network's DHCP offers: chrony looks there (roles/base), and it must be there again after a reboot.
+TIME_FILE = "/etc/tmpfiles.d/lab-time.conf"
+TIME_SOURCE = """\
+d /run/chrony-dhcp 0755 root root -
+f+ /run/chrony-dhcp/lab.sources 0644 root root - server {} iburst
+"""
+
+
+@pytest.fixture(scope="session")
+def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A place for the deployment; its host is removed when the session ends, however it ends."""
+    if os.geteuid() != 0:
+        pytest.fail("the lab's tests boot hosts: run them as root")
+    prerequisites.provide(prerequisites.LAB_VM, yes=True, say=print)
+    lab = Lab(tmp_path_factory.mktemp("vm"), NAME)
+    lab.declaration.write_text(DECLARATION)
+    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
+    os.environ.update({name: lab.environment[name] for name in before})
+    lab.installer("destroy", NAME, "--yes")
+    try:
+        yield lab
+    finally:
+        lab.installer("destroy", NAME, "--yes")
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="session")
+def booted(lab_folder: Lab) -> Iterator[Lab]:
+    """The host, booted and not yet installed, with a source of time."""
+    site = lab_folder.work.target.apply(print)
+    source = TIME_SOURCE.format(site.controller)
+    written = lab_folder.run(site.hosts[0], f"printf %s {shlex.quote(source)} >{TIME_FILE}; systemd-tmpfiles --create")
+    assert written.returncode == 0, written.stderr
+    with time_server.serving(site.controller):
+        yield lab_folder
+
+
+@pytest.fixture(scope="session")
+def lab(booted: Lab) -> Lab:
+    """The installed deployment."""
+    answer = booted.installer("install", str(booted.declaration), "--json", "--yes", seconds=INSTALL_SECONDS)
+    assert answer.code == 0, answer.out + answer.err
+    return booted

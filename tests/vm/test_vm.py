@@ -1,0 +1,155 @@
+"""A host with its own kernel: the same flow as in the container lab, and what only such a host can show."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hedgerow.targets.lab import LabTarget, machine
+from hedgerow.targets.lab.commands import run
+from tests.breaking import CATALOG, Case, break_and_mend, broken, cases, groups, mend, settle
+from tests.conftest import Lab
+from tests.vm.conftest import INSTALL_SECONDS, NAME
+
+pytestmark = [pytest.mark.lab, pytest.mark.long]
+
+HOST = "hedge-1"
+OWN_KERNEL = {control.id for control in CATALOG.controls if control.own_kernel}
+GROUPS = groups((case for case in cases() if case.own_kernel), whole=True)
+SERVICES = ("ssh", "chrony", "nftables", "nginx", "postgresql@17-main", "valkey-server")
+
+
+def eventually(true: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+    return True
+
+
+def boot_id(lab: Lab) -> str:
+    return lab.run(lab.host, "cat /proc/sys/kernel/random/boot_id").stdout.strip()
+
+
+def holds(lab: Lab) -> None:
+    """Wait until the host has come up whole, and ask every control."""
+
+    def settled() -> bool:
+        return lab.run(lab.host, "systemctl is-system-running").stdout.strip() == "running"
+
+    assert eventually(settled, 300), lab.run(lab.host, "systemctl --failed; systemctl list-jobs").stdout
+    assert lab.run(lab.host, f"systemctl is-active {' '.join(SERVICES)}").returncode == 0
+    assert lab.run(lab.host, "chronyc waitsync 60 0 0 2").returncode == 0
+    findings = lab.verify()
+    assert broken(findings) == {}
+    status = {finding.control: f"{finding.status} {finding.reason}" for finding in findings}
+    assert {control: status.get(control, "not asked") for control in OWN_KERNEL} == dict.fromkeys(OWN_KERNEL, "pass ")
+
+
+def test_a_host_boots_into_a_kernel_of_its_own(booted: Lab) -> None:
+    host = booted.host
+    assert host.machine == "metal"
+    told = booted.run(
+        host, "systemd-detect-virt --vm; systemd-detect-virt --container; uname -r; hostname"
+    ).stdout.split()
+    assert told[0] in ("qemu", "kvm")
+    assert told[1] == "none"
+    assert told[2] != os.uname().release
+    assert told[3] == HOST
+    assert booted.run(host, "systemctl is-system-running --wait").stdout.strip() == "running"
+    # What the container lab has to go without.
+    assert {"memory", "pids"} <= set(booted.run(host, "cat /sys/fs/cgroup/cgroup.controllers").stdout.split())
+
+
+def test_a_second_install_changes_nothing(lab: Lab) -> None:
+    again = lab.installer("install", NAME, "--json", "--yes", seconds=INSTALL_SECONDS)
+    assert again.code == 0, again.out + again.err
+    assert again.json["hosts"][HOST]["changed"] == 0
+
+
+def test_what_needs_a_kernel_is_asked_and_holds(lab: Lab) -> None:
+    holds(lab)
+
+
+@pytest.fixture
+def put_right(lab: Lab) -> Iterator[list[Case]]:
+    """Whatever is still in this list when a test has ended badly must not spoil the next one."""
+    left: list[Case] = []
+    yield left
+    if left:
+        mend(lab, left)
+        lab.converge().raise_for_failure()
+        settle(lab, left)
+
+
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
+def test_broken_seen_mended(lab: Lab, put_right: list[Case], group: tuple[Case, ...]) -> None:
+    break_and_mend(lab, group, set(), put_right)
+
+
+def test_a_reboot_from_inside_changes_nothing(lab: Lab) -> None:
+    first, target = boot_id(lab), lab.work.target
+    assert isinstance(target, LabTarget)
+    process = machine.find(target.place.host(HOST))
+    lab.run(lab.host, "systemd-run --on-active=1 systemctl reboot")
+    assert eventually(lambda: boot_id(lab) not in ("", first), 300)
+    assert machine.find(target.place.host(HOST)) == process, "the same machine has booted again"
+    holds(lab)
+
+
+def test_the_power_button_shuts_down_in_good_order(lab: Lab) -> None:
+    first, target = boot_id(lab), lab.work.target
+    assert isinstance(target, LabTarget)
+    target.stop(HOST)
+    assert [state.state for state in target.observe()] == ["stopped"]
+    assert "Power down" in target.place.host(HOST).console.read_text(errors="replace").splitlines()[-1]
+    target.start(HOST)
+    assert boot_id(lab) not in ("", first)
+    holds(lab)
+
+
+def links() -> list[str]:
+    return [line for line in run(["ip", "-o", "link"]).splitlines() if "hgvm" in line or f"hg-{NAME}" in line]
+
+
+def guests() -> list[str]:
+    """Return the command lines of QEMU for this lab."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[0].endswith(b"qemu-system-x86_64") and f"{NAME}-{HOST}".encode() in words:
+            found.append(path.parent.name)
+    return found
+
+
+def test_a_machine_that_was_killed_is_gone_and_boots_again(lab: Lab) -> None:
+    """Also when nobody is left who kept it: no tap device, no process, and the disk's journal is played back."""
+    target = lab.work.target
+    assert isinstance(target, LabTarget)
+    (keeper,) = machine.keepers(target.place.host(HOST))
+    machine.signal_process(keeper, signal.SIGKILL)
+    (guest,) = guests()
+    os.kill(int(guest), signal.SIGKILL)
+    assert eventually(lambda: not guests(), 20)
+    assert [line.split()[1] for line in links()] == [f"hg-{NAME}:"]
+    assert [state.state for state in target.observe()] == ["stopped"]
+    assert [host.name for host in target.apply(print).hosts] == [HOST]
+    assert len(guests()) == 1
+    holds(lab)
+
+
+def test_nothing_is_left_of_it(lab: Lab) -> None:
+    target = lab.work.target
+    assert isinstance(target, LabTarget)
+    answer = lab.installer("destroy", NAME, "--yes")
+    assert answer.code == 0, answer.err
+    assert (links(), guests(), target.place.folder.exists()) == ([], [], False)
