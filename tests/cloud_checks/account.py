@@ -413,6 +413,7 @@ def _guards(account: Account) -> None:
     account.aws("s3control").put_public_access_block(AccountId=ACCOUNT, PublicAccessBlockConfiguration=BLOCK)
     account.aws("ec2").enable_ebs_encryption_by_default()
     account.aws("ec2").enable_snapshot_block_public_access(State="block-all-sharing")
+    account.aws("iam").create_user(UserName="jane")
     passwords(account)
 
 
