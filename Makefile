@@ -18,7 +18,7 @@ lint: $(READY)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=plugins/modules ANSIBLE_ACTION_PLUGINS=plugins/action $(VENV)/bin/ansible-lint --offline playbooks roles
 
 unit: $(READY)
-	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit
+	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit tests/cloud_checks
 
 # An emulated AWS behind a proxy on 127.0.0.1: no account, no network.
 cloud: $(READY)

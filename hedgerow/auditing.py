@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hedgerow import explaining, flow, inventory, printing, printing_audit, proof
 from hedgerow.bundle import Files, contents, sbom, sealing, signing
-from hedgerow.catalog import load_catalog
+from hedgerow.catalog import catalog_of, whole_catalog
 from hedgerow.console import Reporter
 from hedgerow.deployment import Deployment, now
 from hedgerow.errors import EXIT_DONE, CallError
@@ -26,7 +26,7 @@ Given = argparse.Namespace
 def history(given: Given, report: Reporter) -> int:
     """Show the kept runs, and each control that did not hold in one of them."""
     work = flow.open_work(given.reference, judge_files=False)
-    found = runs(work.deployment.evidence, load_catalog(), given.runs)
+    found = runs(work.deployment.evidence, catalog_of(work.declaration.target.kind), given.runs)
     if not found:
         raise CallError(f"{work.deployment.name} has no evidence yet", "Run verify first.")
     if given.json:
@@ -45,7 +45,7 @@ def history(given: Given, report: Reporter) -> int:
 
 def explain(given: Given, report: Reporter) -> int:
     """Print everything that is known about a control."""
-    found = explaining.explain(given.id, load_catalog())
+    found = explaining.explain(given.id, whole_catalog())
     if given.json:
         printing.as_json(found.as_json())
         return EXIT_DONE
@@ -58,7 +58,7 @@ def bundle(given: Given, report: Reporter) -> int:
     """Write the last evidence and everything around it as one signed archive."""
     work = flow.open_work(given.reference, judge_files=False)
     with work.deployment.lock("report --bundle"):
-        evidence = proof.last_evidence(work.deployment, load_catalog())
+        evidence = proof.last_evidence(work.deployment, catalog_of(work.declaration.target.kind))
         made = sealing.make(work.deployment, files_of(work, evidence), now(), given.bundle, given.key)
         work.deployment.record("report --bundle", "done", number=made.number, manifest=made.sum)
     if given.json:

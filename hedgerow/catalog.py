@@ -18,6 +18,8 @@ from hedgerow.errors import DeclarationError, Problem
 CHECKS = Path(__file__).resolve().parent.parent / "checks"
 CONTROLS = CHECKS / "controls.yml"
 REMEDIES = CHECKS / "remedies.yml"
+CLOUD_FILES = {"aws": (CHECKS / "aws" / "controls.yml", CHECKS / "aws" / "remedies.yml")}
+"""By the kind of target: the controls of its own account, and what to do when one fails."""
 
 MEANING = {
     "low": "good order suffers",
@@ -55,14 +57,17 @@ CONCERNS = {
     "containers": ("app", "data"),
     "posthog": ("app", "data"),
     "edge": ("edge",),
+    "aws": ("aws",),
 }
-"""Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it."""
+"""Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it.
+
+A control of a cloud has the target's kind as its role, and concerns the account instead of a host."""
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*")
 NIST = re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?")
 NO_REMEDIES: Mapping[str, str] = MappingProxyType({})
 KEYS = {
-    *("id", "severity", "role", "hosts", "own_kernel", "promise", "source", "never_waived"),
+    *("id", "severity", "role", "hosts", "own_kernel", "promise", "source", "never_waived", "resource"),
     *("hipaa", "nist_800_53r5", "cis"),
 }
 
@@ -73,8 +78,10 @@ class Control:
 
     `severity` is one of SEVERITIES. `fix` says what to do when it fails. `nist_800_53r5` are ids of SP 800-53r5,
     `cis` pairs of an edition (a key of BENCHMARKS) and its numbers.
-    `never_waived` is why no waiver excuses it, "" where one may. `own_kernel` is true where only a host with a kernel
-    of its own can show it: never the container lab, always the VM lab.
+    `never_waived` is why no waiver excuses it, "" where one may. `resource` is the kind of thing in a cloud that makes
+    it true, as the target names its kinds, or "operator" where only a person can; "" on a host.
+    `own_kernel` is true where only a host with a kernel of its own can show it: never the container lab, always the VM
+    lab.
     """
 
     id: str
@@ -103,6 +110,7 @@ class Control:
         )
 
     never_waived: str = ""
+    resource: str = ""
     own_kernel: bool = False
 
     @property
@@ -163,6 +171,23 @@ def load_catalog(path: Path = CONTROLS) -> Catalog:
     return read_catalog(path.read_text(encoding="utf-8"), str(path), remedies)
 
 
+def catalog_of(kind: str) -> Catalog:
+    """Return the controls of a kind of target: those of its hosts, and those of its account where it has one."""
+    catalog = load_catalog()
+    if kind not in CLOUD_FILES:
+        return catalog
+    controls, remedies = (file.read_text(encoding="utf-8") for file in CLOUD_FILES[kind])
+    more = read_catalog(controls, str(CLOUD_FILES[kind][0]), yaml.safe_load(remedies))
+    return Catalog(catalog.controls + more.controls)
+
+
+def whole_catalog() -> Catalog:
+    """Return every control that there is, of hosts and of each cloud's account: for who names one."""
+    clouds = [catalog_of(kind).controls for kind in CLOUD_FILES]
+    controls = {control.id: control for rows in (load_catalog().controls, *clouds) for control in rows}
+    return Catalog(tuple(controls.values()))
+
+
 def read_catalog(text: str, name: str = "controls.yml", remedies: Mapping[str, str] = NO_REMEDIES) -> Catalog:
     """Return the catalog that a text states. Raises DeclarationError.
 
@@ -205,6 +230,7 @@ def _control(row: dict[str, Any], remedies: Mapping[str, str]) -> Control:
         nist_800_53r5=tuple(row.get("nist_800_53r5", ())),
         cis=tuple((edition, tuple(numbers)) for edition, numbers in row.get("cis", {}).items()),
         never_waived=row.get("never_waived", ""),
+        resource=row.get("resource", ""),
         own_kernel=row.get("own_kernel", False),
     )
 
@@ -227,6 +253,8 @@ def _wrong(row: object) -> list[tuple[str, str, str]]:
         wrong.append(("role", f'there is no role "{row["role"]}"', f"Roles are {', '.join(CONCERNS)}."))
     if isinstance(row.get("severity"), str) and row["severity"] not in SEVERITIES:
         wrong.append(("severity", f'"{row["severity"]}" is no severity', f"It is one of {', '.join(SEVERITIES)}."))
+    if ("resource" in row) != (row.get("role") in CLOUD_FILES):
+        wrong.append(("resource", "stands where it must not, or is missing", "A control of a cloud has one, no other."))
     hosts = row.get("hosts", ["edge"])
     if not isinstance(hosts, list) or not hosts or not set(hosts) <= set(EVERY_HOST):
         wrong.append(("hosts", f"not a list out of {', '.join(EVERY_HOST)}", "Leave it out where the role decides."))

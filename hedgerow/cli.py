@@ -62,20 +62,7 @@ def parser() -> argparse.ArgumentParser:
     verb("plan", verbs.plan, "show what an install would change, and touch nothing")
     install = verb("install", verbs.install, "provision, converge, verify and smoke; safe to repeat")
     _add_yes(install)
-    check = verb("verify", verbs.verify, "run the checks and write the evidence")
-    check.add_argument(
-        "--control", action="append", default=[], metavar="ID", help="only this control; may be given several times"
-    )
-    check.add_argument(
-        "--format", type=_formats, default=(), metavar="FORMAT,...", help=f"also write these: {', '.join(FORMATS)}"
-    )
-    check.add_argument(
-        "--fail-on",
-        choices=SEVERITIES,
-        default=SEVERITIES[0],
-        help="exit 1 only for failures of this severity or worse; what could not be asked is exit 3 all the same",
-    )
-    check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
+    _add_verify(verb("verify", verbs.verify, "run the checks and write the evidence"))
     smoke = verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
     smoke.add_argument("--browser", action="store_true", help="also with the browser SDK, in a headless Chromium")
     _add_yes(smoke)
@@ -160,6 +147,25 @@ def _add_images(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
     ):
         action = verb(name, verbs.images, words, among=actions)
         action.add_argument("--archive", required=True, type=Path, metavar="FILE", help="the archive")
+
+
+def _add_verify(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        "--control", action="append", default=[], metavar="ID", help="only this control; may be given several times"
+    )
+    check.add_argument(
+        "--format", type=_formats, default=(), metavar="FORMAT,...", help=f"also write these: {', '.join(FORMATS)}"
+    )
+    check.add_argument(
+        "--fail-on",
+        choices=SEVERITIES,
+        default=SEVERITIES[0],
+        help="exit 1 only for failures of this severity or worse; what could not be asked is exit 3 all the same",
+    )
+    check.add_argument(
+        "--iam-policy", action="store_true", help="print what credentials must be allowed to verify on AWS; ask nothing"
+    )
+    check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
 
 
 def _whole(text: str) -> int:

@@ -16,13 +16,14 @@ from typing import Any
 
 import yaml
 
-from hedgerow.catalog import Catalog, Control
+from hedgerow.catalog import CLOUD_FILES, Catalog, Control
 from hedgerow.declaration.words import meant
 from hedgerow.deployment import REPOSITORY
 from hedgerow.errors import CallError
 
 NO_TESTS = "the tests are not part of this installation"
 NOT_BROKEN = "no test breaks it on its own"
+IN_A_CLOUD = "broken by a call of the API, on an emulated account"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def explain(control_id: str, catalog: Catalog, repository: Path = REPOSITORY) ->
 def check_of(control: Control, repository: Path) -> Check | None:
     """Return the check that carries the control's mark."""
     mark = f'@pytest.mark.control("{control.id}")'
-    for path in sorted((repository / "checks").glob("test_*.py")):
+    for path in sorted((repository / "checks").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if mark not in text:
             continue
@@ -108,6 +109,8 @@ def tasks_of(control: Control, repository: Path) -> Iterator[Task]:
 
 def sabotage_of(control: Control, repository: Path) -> Sabotage:
     """Return how the tests break the control."""
+    if control.role in CLOUD_FILES:
+        return Sabotage("tests/cloud_checks/sabotage.py", "", note=IN_A_CLOUD)
     folder = repository / "tests" / "sabotage"
     if not folder.is_dir():
         return Sabotage("", "", note=NO_TESTS)

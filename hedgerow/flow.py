@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hedgerow import callers, converge, mail, preflight, prerequisites, releases, render
-from hedgerow.catalog import load_catalog
+from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
 from hedgerow.declaration import read_file as read_small_file
@@ -71,7 +71,7 @@ def open_work(reference: str, *, judge_files: bool = True) -> Work:
     thing, DeclarationError when it is wrong.
     """
     path = Path(reference)
-    catalog = load_catalog()
+    catalog = whole_catalog()
     if "/" in reference or path.suffix in (".yml", ".yaml") or path.is_file():
         path = path / "deploy.yml" if path.is_dir() else path
         return _work(load(path, catalog.ids, never_waived=catalog.never_waived, judge=judge_files), path)

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from hedgerow import __version__, callers, history, inventory, network, smoke, ssh
-from hedgerow.catalog import Catalog, load_catalog
+from hedgerow.catalog import Catalog, catalog_of
+from hedgerow.cloud_sheet import CloudSheet, cloud_sheets
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment, now, operator, write_file
 from hedgerow.drift import Drift
@@ -55,14 +56,15 @@ class Verified:
 
 def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[str] = ()) -> Verified:
     """Ask every host about every control, or about `controls`. Raises CallError for a control that does not exist."""
-    catalog = load_catalog()
+    catalog = catalog_of(work.declaration.target.kind)
     unknown = sorted(set(controls) - set(catalog.ids))
     if unknown:
         raise CallError(f"there is no control {', '.join(unknown)}", "The controls are in checks/controls.yml.")
     started, begun = now(), time.monotonic()
     with report.phase("verify", "verify: the controls"):
         waivers = work.declaration.waivers
-        findings = verify(sheets(work, site), waivers, report.say, catalog=catalog, controls=tuple(controls))
+        asked: tuple[Sheet | CloudSheet, ...] = (*sheets(work, site), *clouds(work, site))
+        findings = verify(asked, waivers, report.say, catalog=catalog, controls=tuple(controls))
     seconds = round(time.monotonic() - begun, 2)
     return Verified(findings, started, seconds)
 
@@ -79,7 +81,9 @@ def verify_whole(work: Work, site: Site, report: Reporter) -> Verified:
 
 def compared(work: Work, verified: Verified) -> Verified:
     """Return the run held against those before it: what is different, and since when each status is what it is."""
-    found = history.compare(work.deployment.evidence, load_catalog(), verified.findings, verified.started)
+    found = history.compare(
+        work.deployment.evidence, catalog_of(work.declaration.target.kind), verified.findings, verified.started
+    )
     return replace(verified, findings=found.findings, drift=found.drift, past=found.past)
 
 
@@ -96,6 +100,11 @@ def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
         )
         for host in site.hosts
     )
+
+
+def clouds(work: Work, site: Site) -> tuple[CloudSheet, ...]:
+    """Return what a verify run is told about the account that the target lives in; empty where it lives in none."""
+    return cloud_sheets(work.declaration, site.controller)
 
 
 def declared_facts(declaration: Declaration, site: Site, host: Host, lock: ImageLock = NO_LOCK) -> Declared:
@@ -226,9 +235,12 @@ def write_evidence(
         seconds=verified.seconds,
         version=__version__,
         operator=operator(),
-        hosts=tuple((host.name, host.private_address, host.roles) for host in site.hosts),
+        hosts=(
+            *((host.name, host.private_address, host.roles) for host in site.hosts),
+            *(cloud.place for cloud in clouds(work, site)),
+        ),
         findings=verified.findings,
-        catalog=load_catalog(),
+        catalog=catalog_of(work.declaration.target.kind),
         smoke=tuple(smoked.as_json()["steps"]) if smoked else (),
         agreements=tuple(
             (agreement.party, agreement.signed.isoformat(), agreement.reference)

@@ -16,7 +16,7 @@ import argcomplete
 from hedgerow import auditing, flow, looking, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
-from hedgerow.catalog import SEVERITIES, Catalog, load_catalog
+from hedgerow.catalog import SEVERITIES, Catalog, catalog_of
 from hedgerow.console import Reporter
 from hedgerow.declaration.schema import text as schema_text
 from hedgerow.deployment import REPOSITORY, Deployment, write_file
@@ -100,11 +100,20 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
 
 def verify(given: Given, report: Reporter) -> int:
     """Run the checks and write the evidence; with `given.watch` again and again, until somebody ends it."""
+    if given.iam_policy:
+        return _reading_policy()
     if given.control and given.format:
         raise CallError("a run over a few controls is a look and leaves no files", "Leave out --control or --format.")
     if given.watch is None:
         return _verify(given, report)
     return watch(lambda: _verify(given, report), given.watch, report, pause)
+
+
+def _reading_policy() -> int:
+    from hedgerow.cloud_reading import policy  # noqa: PLC0415 - boto3, which no other verb should wait for
+
+    printing.as_json(policy())
+    return EXIT_DONE
 
 
 def watch(once: Callable[[], int], seconds: int, report: Reporter, rest: Callable[[float], None]) -> int:
@@ -129,7 +138,7 @@ def _verify(given: Given, report: Reporter) -> int:
         else:
             verified = proof.compared(work, proof.verify_whole(work, site, report))
             folder = proof.write_evidence(work, site, verified, also=given.format)
-        counted = at_least(verified.findings, given.fail_on, load_catalog())
+        counted = at_least(verified.findings, given.fail_on, catalog_of(work.declaration.target.kind))
         code = exit_code(counted)
         work.deployment.record("verify", "done" if code == EXIT_DONE else f"exit {code}", seconds=verified.seconds)
     files = {name: folder / FORMATS[name].file for name in given.format} if folder else {}
@@ -176,7 +185,7 @@ def report(given: Given, report: Reporter) -> int:
     if given.coverage and given.output:
         raise CallError("the matrix goes to standard output", "Leave out --output, and lead it into a file.")
     work = flow.open_work(given.reference, judge_files=False)
-    last = proof.last_evidence(work.deployment, load_catalog())
+    last = proof.last_evidence(work.deployment, catalog_of(work.declaration.target.kind))
     if given.coverage:
         printing.coverage(report, last, as_json_=given.json)
         return EXIT_DONE

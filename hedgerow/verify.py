@@ -18,11 +18,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hedgerow.catalog import CHECKS, Catalog, Control, load_catalog
+from hedgerow.cloud_sheet import CloudSheet
 from hedgerow.findings import Finding
 from hedgerow.sheet import Sheet
 
 HOST_SECONDS = 180.0
 """A host that is not done by then has its child ended; what it did not answer is `error`."""
+
+CLOUD_KEPT = (
+    "AWS_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+"""How the variables begin that credentials and ways to a cloud come by."""
 
 KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "SSH_AUTH_SOCK", "TZ", "USER")
 
@@ -56,7 +69,7 @@ class Attestation(Protocol):
 
 
 def verify(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[Sheet | CloudSheet],
     waivers: Sequence[Waiver] = (),
     say: Say = lambda _line: None,
     *,
@@ -66,14 +79,14 @@ def verify(
     checks: Path = CHECKS,
     today: date | None = None,
 ) -> tuple[Finding, ...]:
-    """Ask every host about every control that concerns it, and return the findings in a stable order.
+    """Ask every host and cloud about every control that concerns it, and return the findings in a stable order.
 
     `controls` narrows the run to some ids or concerns ("ssh.no-root", "firewall"). Never raises
     for what a host does or does not say: an unreachable host yields `error` for all its controls.
     """
     catalog = catalog or load_catalog()
     today = today or datetime.now(UTC).date()
-    wanted = [(sheet, catalog.concerning(sheet.host.roles, controls)) for sheet in sheets]
+    wanted = [(sheet, catalog.concerning(_place(sheet)[1], controls)) for sheet in sheets]
     asked = [(sheet, rows) for sheet, rows in wanted if rows]
     if not asked:
         return ()
@@ -84,21 +97,32 @@ def verify(
         return tuple(settle(finding, valid, attestations, today) for found in answers for finding in found)
 
 
-def verify_host(sheet: Sheet, controls: Sequence[Control], checks: Path, say: Say) -> list[Finding]:
-    """Run the child for one host and return one finding a control, in the controls' order."""
-    order = {"sheet": asdict(sheet), "controls": [control.id for control in controls], "checks": str(checks)}
+def _place(sheet: Sheet | CloudSheet) -> tuple[str, tuple[str, ...]]:
+    """Return the name that findings have as their host, and the roles by which controls concern it."""
+    return (sheet.kind, (sheet.kind,)) if isinstance(sheet, CloudSheet) else (sheet.host.name, sheet.host.roles)
+
+
+def verify_host(sheet: Sheet | CloudSheet, controls: Sequence[Control], checks: Path, say: Say) -> list[Finding]:
+    """Run the child for one host or cloud and return one finding a control, in the controls' order."""
+    cloud, name = isinstance(sheet, CloudSheet), _place(sheet)[0]
+    order = {
+        "sheet": asdict(sheet),
+        "controls": [control.id for control in controls],
+        "checks": str(checks),
+        "cloud": cloud,
+    }
     heard: dict[str, Finding] = {}
     why = ""
     rows = {control.id: control for control in controls}
     words: Mapping[str, Any]
-    for words in _child(json.dumps(order, default=str)):
+    for words in _child(json.dumps(order, default=str), cloud):
         if "control" in words:
-            finding = Finding(hipaa=rows[words["control"]].hipaa, host=sheet.host.name, **words)
+            finding = Finding(hipaa=rows[words["control"]].hipaa, host=name, **words)
             heard[finding.control] = finding
-            say(f"{sheet.host.name}: {len(heard)} of {len(rows)} controls, {finding.control} {finding.status}")
+            say(f"{name}: {len(heard)} of {len(rows)} controls, {finding.control} {finding.status}")
         elif "unreachable" in words:
             why = str(words["unreachable"])
-            say(f"{sheet.host.name}: {why}")
+            say(f"{name}: {why}")
         elif "died" in words:
             why = why or f"the verify process ended before this was answered: {words['died']}"
         elif words.get("broken"):
@@ -107,7 +131,7 @@ def verify_host(sheet: Sheet, controls: Sequence[Control], checks: Path, say: Sa
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return [
         heard.get(control.id)
-        or Finding(control.id, control.hipaa, sheet.host.name, "error", expected=control.promise, reason=silent, at=now)
+        or Finding(control.id, control.hipaa, name, "error", expected=control.promise, reason=silent, at=now)
         for control in controls
     ]
 
@@ -131,9 +155,11 @@ def settle(finding: Finding, waivers: Sequence[Waiver], attestations: Sequence[A
     return finding
 
 
-def _child(order: str) -> Iterator[dict[str, Any]]:
+def _child(order: str, cloud: bool) -> Iterator[dict[str, Any]]:
     """Start the child, give it its order and yield what it says; the last word is "died" if it did not end well."""
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
+    environment = {
+        name: value for name, value in os.environ.items() if name in KEPT or (cloud and name.startswith(CLOUD_KEPT))
+    } | {
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }

@@ -1,4 +1,4 @@
-"""The child of a verify run: one host, one channel, pytest over checks/ in this process.
+"""The child of a verify run: one host and one channel, or one cloud's account; pytest over checks/ in this process.
 
 The sheet and the controls come in as one JSON line on standard input. On standard output each
 line is one JSON object: a finding's fields, {"unreachable": why} when there is no channel, and
@@ -10,21 +10,25 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hedgerow.channel import Channel, CouldNotAsk
 from hedgerow.checking import REASON_LENGTH, shorten
+from hedgerow.cloud_sheet import CLOUDS, CloudSheet
 from hedgerow.sheet import from_json
 from hedgerow.verify_plugin import Findings, Run
 
+if TYPE_CHECKING:
+    from hedgerow.cloud_reading import Reader
+
 
 def main() -> int:
-    """Verify one host. Returns 0 also when controls fail: the findings say so."""
+    """Verify one host or cloud. Returns 0 also when controls fail: the findings say so."""
     order = json.loads(sys.stdin.readline())
-    sheet = from_json(json.dumps(order["sheet"]))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever pytest or a check prints goes to standard error
 
@@ -32,6 +36,13 @@ def main() -> int:
         out.write(json.dumps(words) + "\n")
         out.flush()
 
+    if order.get("cloud"):
+        from hedgerow.cloud_reading import Reader  # noqa: PLC0415 - boto3, which no host needs
+
+        cloud = CloudSheet.from_plain(order["sheet"])
+        emit(ask_cloud(cloud, Reader.of(cloud), order, emit))
+        return 0
+    sheet = from_json(json.dumps(order["sheet"]))
     channel = Channel.to(sheet.host, sheet.known_hosts)
     from hedgerow.testinfra_backend import host_over  # noqa: PLC0415 - loads while the connection is made
 
@@ -49,10 +60,20 @@ def main() -> int:
     return 0
 
 
-def arguments(checks: Path) -> list[str]:
-    """Return pytest's arguments: our checks, nobody's settings, words rather than rewritten asserts."""
+def ask_cloud(
+    sheet: CloudSheet, reader: Reader, order: dict[str, Any], emit: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Ask one account, emit its findings, and return the last word."""
+    run = Run(sheet, reader, frozenset(order["controls"]), emit)
+    pytest.main(arguments(Path(order["checks"]), sheet.kind), plugins=[Findings(run)])
+    return {"end": True, "broken": run.broken}
+
+
+def arguments(checks: Path, cloud: str = "") -> list[str]:
+    """Return pytest's arguments: our checks of hosts or of a cloud, nobody's settings, words rather than rewritten
+    asserts."""
     return [
-        str(checks),
+        *([str(checks / cloud)] if cloud else [str(checks), *(f"--ignore={checks / one}" for one in CLOUDS)]),
         f"--rootdir={checks.parent}",
         "-c/dev/null",
         "-pno:cacheprovider",

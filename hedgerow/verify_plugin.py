@@ -7,15 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from hedgerow.checking import REASON_LENGTH, CouldNotAsk, Finder, NotExercised, shorten
+from hedgerow.cloud_sheet import CloudSheet
 from hedgerow.sheet import Sheet
-
-if TYPE_CHECKING:
-    import testinfra.host
 
 WAITS = ("", "ASK_AHEAD", "SLOW", "look_ahead")
 """What a module of checks has that makes it wait, the shortest first."""
@@ -23,10 +21,13 @@ WAITS = ("", "ASK_AHEAD", "SLOW", "look_ahead")
 
 @dataclass
 class Run:
-    """The state of one run: what every check shares, and the notebook of the one at work."""
+    """The state of one run: what every check shares, and the notebook of the one at work.
 
-    sheet: Sheet
-    host: testinfra.host.Host
+    `host` is testinfra's, or of a cloud who reads its account.
+    """
+
+    sheet: Sheet | CloudSheet
+    host: Any
     controls: frozenset[str]
     emit: Callable[[dict[str, Any]], None]
     finder: Finder = field(default_factory=Finder)
@@ -67,11 +68,11 @@ class Findings:
         kept = [item for item in items if control_of(item) in self.run.controls]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = sorted(kept, key=_wait)
-        backend = self.run.host.backend
         for module in dict.fromkeys(item.module for item in kept if isinstance(item, pytest.Function)):
             for question in getattr(module, "ASK_AHEAD", ()):
                 # A question that names an address is made from the sheet.
-                backend.ask_ahead(question(self.run.sheet) if callable(question) else question, 60.0)
+                words = question(self.run.sheet) if callable(question) else question
+                self.run.host.backend.ask_ahead(words, 60.0)
             if look_ahead := getattr(module, "look_ahead", None):
                 self.run.ahead[module.__name__] = self.run.threads.submit(look_ahead, self.run.host, self.run.sheet)
 
