@@ -55,6 +55,7 @@ CONCERNS = {
     "containers": ("app", "data"),
     "posthog": ("app", "data"),
     "edge": ("edge",),
+    "backup": ("data",),
 }
 """Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it."""
 
