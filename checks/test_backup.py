@@ -12,7 +12,7 @@ from hedgerow.checking import CouldNotAsk, NotExercised
 
 OLDEST = 30 * 3600
 ENCRYPTED = "Salted__"
-INFORMATION = "runuser -u postgres -- pgbackrest --stanza=hedgerow --output=json info && date +%s"
+INFORMATION = "runuser -u postgres -- pgbackrest --stanza=hedgerow --output=json info && echo && date +%s"
 TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-backup.timer"
 LAST = "systemctl show -p Result --value hedgerow-backup.service"
 LOOK = "/usr/local/lib/hedgerow/backup look"
