@@ -36,7 +36,7 @@ test-backup: $(READY)
 long: sabotage
 	$(PYTHON) -m pytest -m long tests/lab
 
-# What only a host with its own kernel can show, on a virtual machine: an hour without KVM.
+# What only a host with its own kernel can show, on a virtual machine: slow where there is no KVM.
 test-vm: $(READY)
 	$(PYTHON) -m pytest -m long tests/vm
 

@@ -111,9 +111,20 @@ class Answer:
 class Channel:
     """A running agent on one host. Questions may be asked from several threads at once."""
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str] | None = None, mark: str = "") -> None:
-        """Start `command`, which must end up running BOOTSTRAP. Nothing is waited for here: see `prove`."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: dict[str, str] | None = None,
+        mark: str = "",
+        *,
+        patience: float = 1.0,
+    ) -> None:
+        """Start `command`, which must end up running BOOTSTRAP. Nothing is waited for here: see `prove`.
+
+        Every wait takes up to `patience` times as long as it says.
+        """
         self.mark = mark
+        self._patience = patience
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process that writes to it
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[Answer]] = {}
@@ -138,15 +149,16 @@ class Channel:
         """Open a channel to a host over SSH, root through sudo without a password."""
         mark = f"hedgerow-verify-{secrets.token_hex(4)}"
         remote = shlex.join(["sudo", "-n", "/usr/bin/python3", "-IS", "-c", BOOTSTRAP, mark])
-        return cls(ssh.command(host, known_hosts, [remote]), environment, mark)
+        return cls(ssh.command(host, known_hosts, [remote]), environment, mark, patience=host.patience)
 
     def prove(self, seconds: float = PROVE_SECONDS) -> None:
         """Hear one true answer from root on the host. Raises CouldNotAsk, saying what stood in the way."""
         try:
-            owner = self._ready.result(timeout=seconds)
+            owner = self._ready.result(timeout=seconds * self._patience)
         except Late:
             self.close()
-            raise CouldNotAsk(f"the host did not answer within {seconds:g} s{self._complaint()}") from None
+            longest = seconds * self._patience
+            raise CouldNotAsk(f"the host did not answer within {longest:g} s{self._complaint()}") from None
         if owner != 0:
             raise CouldNotAsk(f"on the host we are user {owner}, not root: most questions need root")
         word = secrets.token_hex(8)
@@ -168,15 +180,17 @@ class Channel:
             number = self._count
             self._waiting[number] = future
             self._commands[number] = command
-        self._write(json.dumps({"id": number, "command": command, "seconds": seconds, "longest": LONGEST_ANSWER}))
+        limits = {"seconds": seconds * self._patience, "longest": LONGEST_ANSWER}
+        self._write(json.dumps({"id": number, "command": command, **limits}))
         return future
 
     def wait(self, future: Future[Answer], command: str, seconds: float) -> Answer:
         """Wait for the answer of `ask_later`. Raises CouldNotAsk."""
+        longest = seconds * self._patience + GRACE_SECONDS
         try:
-            return future.result(timeout=seconds + GRACE_SECONDS)
+            return future.result(timeout=longest)
         except Late:
-            raise CouldNotAsk(f"no answer within {seconds + GRACE_SECONDS:g} s to: {command}") from None
+            raise CouldNotAsk(f"no answer within {longest:g} s to: {command}") from None
 
     def close(self) -> None:
         """End the agent and, with it, every question still running."""

@@ -17,7 +17,8 @@ class Host:
     `address` is what the controller connects to, `private_address` the IPv4 address the
     host itself owns and its peers use. `user` has sudo without a password. `host_key` is
     the pinned public key ("ssh-ed25519 AAAA...") or "" where it is trusted on first use.
-    `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel).
+    `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel). `patience` is how many times
+    as long as another host it is given to answer: an emulated one is slow.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Host:
     identity_file: Path | None = None
     host_key: str = ""
     machine: str = "metal"
+    patience: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from checks import test_audit as audit
-from checks.auditing import read_rules, unrecorded
+from checks.auditing import LAYERS, read_rules, unrecorded
 from hedgerow.checking import CouldNotAsk
 from tests.unit.test_verify import sheet_of
 from tests.unit.told import outcome
@@ -137,6 +137,10 @@ READ = [
     ("-a always,exit -F dir=/srv -F perm=wa -S all", [], ["mount"], ["mount"]),
     ("-a never,exit -F auid=1000\n-w /etc/passwd -p wa", ["/etc/passwd"], [], ["/etc/passwd"]),
     ("-w /etc/passwd -p wa\n-a never,exit -F auid=1000", ["/etc/passwd"], [], []),
+    (f"-a never,exit -F arch=b64 -S unlinkat,chmod -F dir={LAYERS}\n-w /etc/passwd -p wa", ["/etc/passwd"], [], []),
+    (f"-a never,exit -S renameat -F dir={LAYERS}\n-w /etc/passwd -p wa", ["/etc/passwd"], [], ["/etc/passwd"]),
+    ("-a never,exit -S unlinkat -F dir=/srv\n-w /etc/passwd -p wa", ["/etc/passwd"], [], ["/etc/passwd"]),
+    (f"-a never,exit -S unlinkat -F dir={LAYERS}", [], ["unlinkat"], ["unlinkat"]),
     ("-a never,task\n-w /etc/passwd -p wa", ["/etc/passwd"], [], ["/etc/passwd"]),
 ]
 

@@ -94,6 +94,16 @@ def test_a_channel_that_cannot_be_proven_says_what_stood_in_the_way(command, wor
     broken.close()
 
 
+def test_a_slow_host_is_given_its_time():
+    patient = Channel(HERE, patience=20)
+    assert patient.ask("sleep 1; echo late", 0.1).stdout == "late\n"
+    patient.close()
+    hasty = Channel(HERE)
+    with pytest.raises(CouldNotAsk, match=r"no answer within 0.1 s"):
+        hasty.ask("sleep 1; echo late", 0.1)
+    hasty.close()
+
+
 def test_a_greeting_before_the_agent_does_no_harm():
     greeted = Channel(["sh", "-c", f"echo Last login: Monday; exec {sys.executable} -IS -c '{BOOTSTRAP}'"])
     assert greeted.ask("echo fine").stdout == "fine\n"

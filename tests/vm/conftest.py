@@ -25,7 +25,7 @@ INSTALL_SECONDS = 3600
 TIME_FILE = "/etc/tmpfiles.d/lab-time.conf"
 TIME_SOURCE = """\
 d /run/chrony-dhcp 0755 root root -
-f+ /run/chrony-dhcp/lab.sources 0644 root root - server {} iburst
+f+ /run/chrony-dhcp/lab.sources 0644 root root - server {} iburst\\n
 """
 
 

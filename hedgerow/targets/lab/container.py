@@ -11,6 +11,7 @@ from hedgerow.targets.lab.places import HostPlace, Machine
 KERNEL = "container"
 BOOT_SECONDS = 90
 STOP_SECONDS = 30
+PATIENCE = 1.0
 
 NSPAWN_RUN = Path("/run/systemd/nspawn")
 NSPAWN_KINDS = ("propagate", "unix-export")

@@ -28,6 +28,11 @@ class Kind(Protocol):
         """How long it may take to shut down in good order."""
         ...
 
+    @property
+    def PATIENCE(self) -> float:  # noqa: N802 - as above
+        """What Host.patience says."""
+        ...
+
     def boots_from(self, place: HostPlace) -> Path:
         """Return the path that is there once, and only once, the host can boot."""
         ...

@@ -121,6 +121,7 @@ class LabTarget:
                 identity_file=self.place.identity,
                 host_key=self.place.host(host.name).host_key.read_text().strip(),
                 machine=KINDS[record.machine].KERNEL,
+                patience=KINDS[record.machine].PATIENCE,
             )
             for host in record.hosts
             if self.place.host(host.name).host_key.exists()
