@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit cloud test-faults lab sabotage long test-vm bench lock clean
+.PHONY: test lint unit cloud test-faults lab sabotage test-backup long test-vm bench lock clean
 
 # What needs no host runs on every core; hosts are one after the other, or they would stand in each other's way.
 test: lint unit cloud lab
@@ -35,6 +35,10 @@ lab: $(READY)
 # Every control broken, seen to fail and mended; `make test` does a few of each role's.
 sabotage: $(READY)
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
+
+# A host of its own whose data is destroyed and restored, several times over: some ten minutes.
+test-backup: $(READY)
+	$(PYTHON) -m pytest tests/backup
 
 # What proves more of the same, and takes longer than everybody can wait: before a release.
 long: sabotage

@@ -58,6 +58,7 @@ CONCERNS = {
     "posthog": ("app", "data"),
     "edge": ("edge",),
     "aws": ("aws",),
+    "backup": ("data",),
 }
 """Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it.
 

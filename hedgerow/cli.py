@@ -11,7 +11,7 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, auditing, printing, rotating, verbs
+from hedgerow import __version__, auditing, keeping, printing, rotating, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -76,17 +76,12 @@ def parser() -> argparse.ArgumentParser:
         "--coverage", action="store_true", help="print what answers each paragraph of the Security Rule instead"
     )
     report.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of to standard output")
-    history = verb("history", auditing.history, "show what each control was, run by run")
-    history.add_argument("--runs", type=_whole, default=SHOWN, metavar="N", help=f"the newest N runs (default {SHOWN})")
-    history.add_argument(
-        "--control", action="append", default=[], metavar="ID", help="this control, whatever it was; may be repeated"
-    )
-    explain = verb("explain", auditing.explain, "print everything that is known about a control", reference=False)
-    explain.add_argument("id", metavar="CONTROL", help="for example ssh.no-root")
+    _add_looking_back(verb)
     ssh = verb("ssh", verbs.ssh, "run a command as root on a host, or open a shell there")
     ssh.add_argument("host", metavar="HOST")
     ssh.usage = f"{top.prog} ssh [-h] NAME|deploy.yml HOST [-- COMMAND ...]"
     _add_images(verbs_, verb)
+    _add_backup(verbs_, verb)
     _add_rotate(
         verb("rotate", rotating.rotate, "replace secrets and certificates, and have the hosts use the new ones")
     )
@@ -123,6 +118,16 @@ def main(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; there is nobody left to tell.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (kept open until exit)
         return 0
+
+
+def _add_looking_back(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    history = verb("history", auditing.history, "show what each control was, run by run")
+    history.add_argument("--runs", type=_whole, default=SHOWN, metavar="N", help=f"the newest N runs (default {SHOWN})")
+    history.add_argument(
+        "--control", action="append", default=[], metavar="ID", help="this control, whatever it was; may be repeated"
+    )
+    explain = verb("explain", auditing.explain, "print everything that is known about a control", reference=False)
+    explain.add_argument("id", metavar="CONTROL", help="for example ssh.no-root")
 
 
 def _add_rotate(rotate: argparse.ArgumentParser) -> None:
@@ -166,6 +171,20 @@ def _add_verify(check: argparse.ArgumentParser) -> None:
         "--iam-policy", action="store_true", help="print what credentials must be allowed to verify on AWS; ask nothing"
     )
     check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
+
+
+def _add_backup(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
+    text = "make, list or read back the backups of a deployment"
+    backup = verbs_.add_parser(
+        "backup", help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = backup.add_subparsers(dest="action", metavar="ACTION", required=True)
+    verb("now", keeping.backup, "make one now, and read it back", among=actions)
+    verb("list", keeping.backup, "show what there is, what each holds and what it leaves out", among=actions)
+    read = verb("verify", keeping.backup, "read one from end to end; exit 1 unless it is as it was made", among=actions)
+    read.add_argument("id", nargs="?", metavar="ID", help="which one (default: the newest)")
+    restore = verb("restore", keeping.restore, "put back what a backup holds, as it was then or at a moment after it")
+    keeping.add_arguments(restore)
 
 
 def _whole(text: str) -> int:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import callers, converge, mail, preflight, prerequisites, releases, render
+from hedgerow import backups, callers, converge, mail, preflight, prerequisites, releases, render
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -186,7 +186,7 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
         servers = server_names(work.declaration, site, stack)
         made = ensure(
             work.deployment,
-            stack.wanted,
+            stack.wanted | backups.secrets(work.declaration),
             servers,
             provided(work.declaration),
             stack.stores.clients,

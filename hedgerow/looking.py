@@ -87,7 +87,7 @@ def _try(work: Work, host: Host) -> SeenHost:
     table, load = table_of(work.declaration), load_of(work.declaration.capacity)
     services = [row.name for row in table.services if row.tier in host.roles]
     try:
-        seen = observing.ask(host, work.deployment.known_hosts, services)
+        seen = observing.ask(host, work.deployment.known_hosts, services, backup=work.declaration.backup is not None)
     except HedgerowError as error:
         return SeenHost(host.name, host.address, host.roles, False, error.message)
     free = min(seen.free.values(), default=None)

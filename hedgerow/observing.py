@@ -38,10 +38,12 @@ shown = "Id,ActiveState,SubState,Result,NRestarts"
 units = []
 # systemd has forgotten a unit made from a pattern that was stopped: the clusters say which there are to be.
 clusters = ["postgresql@%s-main.service" % path.split("/")[3] for path in glob.glob("/etc/postgresql/*/main")]
-names = asked["units"] + (clusters if asked["postgres"] else []) + asked["services"]
+names = asked["units"] + (clusters if asked["postgres"] else []) + asked["services"] + asked["jobs"]
 for block in out("systemctl", "show", "-p", shown, *names).strip().split("\n\n") if names else []:
     row = dict(line.split("=", 1) for line in block.splitlines())
     name = row.get("Id", "?")
+    if name in asked["jobs"] and row.get("ActiveState") != "failed":
+        continue  # it runs now and then, and ends: only a failure is news
     calm = row.get("ActiveState") == "active" and not health.get(name)
     said = "" if calm else out("journalctl", "-q", "-o", "cat", "-n", "40", "--no-pager", "_SYSTEMD_UNIT=" + name)
     units.append([name, row.get("ActiveState", ""), row.get("SubState", ""), row.get("Result", ""),
@@ -50,13 +52,19 @@ print(json.dumps({"free": free, "units": units, "refusing": os.path.exists("/run
 """
 
 
-def ask(host: Host, known_hosts: Path, services: Sequence[str]) -> Observed:
-    """Ask one host, which is to run these services of the table. Raises UnreachableError when it cannot be asked."""
+def ask(host: Host, known_hosts: Path, services: Sequence[str], *, backup: bool = False) -> Observed:
+    """Ask one host, which is to run these services of the table, and to make backups if so declared.
+
+    Raises UnreachableError when it cannot be asked.
+    """
     units = [name for role in host.roles for name in UNITS[role]]
+    makes_backups = backup and "data" in host.roles
+    units += ["hedgerow-backup.timer"] if makes_backups else []
     question = {
         "paths": PATHS,
         "units": units,
         "postgres": "data" in host.roles,
+        "jobs": ["hedgerow-backup.service"] if makes_backups else [],
         "services": [f"hedgerow-{name}.service" for name in services],
     }
     words = ["sudo", "-n", "python3", "-", ssh.quoted([json.dumps(question)])]

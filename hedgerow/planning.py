@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hedgerow import callers, converge, render
+from hedgerow import backups, callers, converge, render
 from hedgerow.credentials import drafted
 from hedgerow.deployment import write_file
 from hedgerow.flow import Reporter, Work, brought, demand_forward, rendered
@@ -52,7 +52,7 @@ def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
         places = [*(f"tls.{owner}" for owner in owners), *(f"brought.{name}" for name in brought(work.declaration))]
-        wanted = {**stack.wanted, **dict.fromkeys(places, "password")}
+        wanted = {**stack.wanted, **backups.secrets(work.declaration), **dict.fromkeys(places, "password")}
         credentials = replace(
             drafted(work.deployment, owners), callers=callers.drafted(work.deployment, work.declaration)
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, callers, history, inventory, network, smoke, ssh
+from hedgerow import __version__, backups, callers, history, inventory, network, smoke, ssh
 from hedgerow.catalog import Catalog, catalog_of
 from hedgerow.cloud_sheet import CloudSheet, cloud_sheets
 from hedgerow.declaration import Declaration, resolve_sources
@@ -154,6 +154,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         mask_text=declaration.privacy.mask_text,
         drop_properties=declaration.privacy.drop_properties,
         keep_days=declaration.capacity.keep_days,
+        backup=backups.folder(declaration),
         mail=_relay(declaration),
         reserve=load.reserve,
         edge_address=edge_host(site).address,

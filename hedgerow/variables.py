@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from hedgerow import mail
+from hedgerow import backups, mail
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import ANY, Declaration, resolve_sources
@@ -83,7 +83,8 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             "updates_reboot": declaration.updates.reboot,
             "updates_reboot_time": declaration.updates.reboot_time,
         },
-        ("group_vars/data", "postgres"): _postgres(site, credentials, stack),
+        ("group_vars/data", "postgres"): _postgres(site, credentials, stack) | backups.archiving(declaration),
+        ("group_vars/data", "backup"): backups.values(declaration, stack.table),
         ("group_vars/data", "valkey"): _valkey(site, credentials, stack),
         ("group_vars/edge", "edge"): _edge(declaration, site, credentials, stack),
     }
@@ -110,7 +111,7 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
             {"name": person.name, "ssh_keys": list(person.ssh_keys)} for person in declaration.access.administrators
         ],
         "base_installer_account": host.user,
-        "base_packages": packages(host),
+        "base_packages": packages(host, ("backup",) if declaration.backup and "data" in host.roles else ()),
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
@@ -127,10 +128,10 @@ def own_kernel(host: Host) -> bool:
     return host.machine != "container"
 
 
-def packages(host: Host) -> dict[str, list[str]]:
+def packages(host: Host, further: Sequence[str] = ()) -> dict[str, list[str]]:
     """Return the packages of every role the host plays, by distribution: one installation for the whole play."""
     of_host = [role for role in HOST_ROLES if own_kernel(host) or role not in OWN_KERNEL_ROLES]
-    roles = [*of_host, *(role for tier in host.roles for role in TIER_ROLES[tier])]
+    roles = [*of_host, *further, *(role for tier in host.roles for role in TIER_ROLES[tier])]
     gathered: dict[str, set[str]] = {}
     for role in roles:
         path = REPOSITORY / "roles" / role / "meta" / "needs.yml"

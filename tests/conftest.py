@@ -24,6 +24,7 @@ from hedgerow.hosts import Host, Site
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAME = "t-e2e"
+BACKUPS = f"/srv/backup/{NAME}"
 DECLARATION = f"""\
 name: {NAME}
 domain: analytics.acme.example
@@ -38,6 +39,7 @@ access:
   outbound_to: ["203.0.113.80:8443"]
 features: [session-replay, feature-flags, error-tracking, destinations, batch-exports, live-events, screenshots]
 privacy: {{drop_properties: [diagnosis, form.birthday]}}
+backup: {{to: /srv/backup}}
 mail: {{host: smtp.acme.example, address: 192.0.2.25, user: posthog, password_file: mail-password, from: a@b.example}}
 """
 # The order of the design: the virgin host first, then the flow, then what needs an installed host.

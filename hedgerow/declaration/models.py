@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from hedgerow.declaration import fields, networks
+from hedgerow.declaration.backups import Backup
 from hedgerow.declaration.kinds import (
     Count,
     Day,
@@ -332,6 +333,9 @@ class Declaration(Model):
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."
     )
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
+    backup: Backup | None = Field(
+        default=None, description="Backups, of PostgreSQL so far (docs/backup.md). Default: none."
+    )
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."
     )

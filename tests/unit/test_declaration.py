@@ -131,7 +131,12 @@ KEYS = {
     ),
     "name is missing": Case(LAB.replace("name: acme\n", ""), 1, "name", "is missing", "name: acme"),
     "kind is missing": Case(LAB.replace("kind: lab", ""), 3, "target.kind", "is missing", "kind: onprem"),
-    "backup is for later": lab("backup: {to: x}\n", 4, "backup", "not in this release", "remove this key"),
+    "a place of backups that is not built": lab(
+        'backup: {to: "s3://acme"}\n', 4, "backup.to", "not in this release; a folder", "/mnt/backup"
+    ),
+    "drills are for later": lab(
+        "backup: {to: /mnt/backup, drill_days: 90}\n", 4, "backup.drill_days", "not in this release", "remove this key"
+    ),
     "contact is for later": lab("tls: {contact: a@b.example}\n", 4, "tls.contact", "not in this release", "acme"),
     "single sign-on is not upstream's": lab("sign_on: {kind: oidc}\n", 4, "sign_on", "not in this release", "licence"),
     "single sign-on elsewhere": lab(

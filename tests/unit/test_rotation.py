@@ -19,6 +19,7 @@ VAULT = {
     "postgres": {"posthog_web": "d", "posthog_worker": "e"},
     "tls": {"edge": "f"},
     "brought": {"mail": "g"},
+    "backup": {"cipher_pass": "h"},
 }
 ROTATED = ("postgres.posthog_web", "postgres.posthog_worker", "posthog.secret_key", "tls.edge")
 
@@ -43,6 +44,7 @@ def test_what_is_named_is_meant(asked, meant):
         ("posthog.encryption_salt_keys", "would not be able to read that"),
         ("posthog.owner_password", "only its owner"),
         ("brought.mail", "it is yours"),
+        ("backup.cipher_pass", "every backup that was made"),
         ("postgre", "there is no secret postgre"),
         ("postgres.posthog", "there is no secret"),
     ],

@@ -1,0 +1,108 @@
+"""Backups, asked of pgBackRest, of PostgreSQL's archiver and of what lies at their place."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from checks.sql import sql
+from hedgerow.checking import CouldNotAsk, NotExercised
+
+OLDEST = 30 * 3600
+ENCRYPTED = "Salted__"
+INFORMATION = "runuser -u postgres -- pgbackrest --stanza=hedgerow --output=json info && echo && date +%s"
+TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-backup.timer"
+LAST = "systemctl show -p Result --value hedgerow-backup.service"
+LOOK = "/usr/local/lib/hedgerow/backup look"
+ARCHIVER = sql(
+    "select json_build_object('mode', current_setting('archive_mode'), 'command', current_setting('archive_command'),"
+    " 'last', last_archived_wal, 'failing', coalesce(last_failed_time > coalesce(last_archived_time, 'epoch'), false),"
+    " 'waiting', (select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"
+    " and modification < now() - interval '10 minutes')) from pg_stat_archiver"
+)
+
+
+# The shell's own `read`, so that a thousand files cost no thousand processes.
+READABLE = """find {place} -type f -size +0 ! -path '*/sets/*/manifest.*' -print0 | {{ count=0
+while IFS= read -r -d '' file; do count=$((count + 1))
+  LC_ALL=C IFS= read -r -N 8 begins <"$file" 2>/dev/null; test "$begins" = {encrypted} || echo "$file"
+done; echo "$count"; }}"""
+
+
+def readable(place):
+    """Return the question which files do not begin as encrypted ones do, and how many there are."""
+    return READABLE.format(place=shlex.quote(place), encrypted=ENCRYPTED)
+
+
+@pytest.fixture
+def place(declared):
+    """Return the folder of the backups, or say that there is none to ask about."""
+    if not declared.backup:
+        raise NotExercised("no backup is declared (backup in deploy.yml)")
+    return declared.backup
+
+
+@pytest.mark.control("backup.recent")
+def test_one_is_young_and_the_next_will_come(host, finding, place):
+    finding.expect(f"a good backup not older than {OLDEST // 3600} hours, a timer that waits, and no failed run")
+    said, now = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
+    good = [row["timestamp"]["stop"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
+    timer = dict(line.split("=", 1) for line in finding.ask(host, TIMER).stdout.splitlines())
+    last = finding.ask(host, LAST).stdout.strip()
+    age = int(now) - max(good, default=0)
+    waits = timer.get("ActiveState") == "active" and timer.get("NextElapseUSecRealtime", "")
+    old = f"the newest is {age // 3600} hours old" if good else "there is none"
+    finding.observe(f"{len(good)} backups, {old}; the timer {'waits' if waits else 'does not wait'}; last run {last}")
+    assert good, f"there is no backup in {place}"
+    assert age <= OLDEST, old
+    assert waits, "no timer waits: nobody makes the next one"
+    assert last == "success", f"the last run ended with {last}"
+
+
+@pytest.mark.control("backup.encrypted")
+def test_nothing_lies_readable(host, finding, place):
+    """Manifests name files and hold nothing of a store; all else begins as OpenSSL's encrypted files do."""
+    finding.expect("every file but manifests begins as an encrypted one")
+    lines = finding.ask(host, readable(place), timeout=120).stdout.splitlines()
+    count, plain = int(lines.pop()), lines
+    finding.observe(f"{count} files, {len(plain)} of them readable")
+    if not count:
+        raise CouldNotAsk(f"there is nothing in {place}")
+    assert not plain, f"not encrypted: {', '.join(plain[:3])}"
+
+
+@pytest.mark.control("backup.journal-archived")
+def test_the_journal_goes_along(host, finding, place):
+    """What the server says that it has archived must be there: a command that only says yes loses everything."""
+    finding.expect("archiving on, by pgBackRest, nothing waiting, and the last piece at the backup's place")
+    told = json.loads(finding.ask(host, ARCHIVER).stdout)
+    last = told["last"] or ""
+    # A segment's name goes on with its sum; the history of a timeline, which a restore begins, has its name alone.
+    named = f"find {shlex.quote(place)}/postgres/archive -name {shlex.quote(f'{last}*')} | wc -l"
+    found = finding.ask(host, named, timeout=60).stdout.strip()
+    finding.observe(
+        f"archive_mode {told['mode']}, last {last or 'none'}{'' if last and found != '0' else ' (not there)'},"
+        f" {told['waiting']} waiting for ten minutes"
+    )
+    assert told["mode"] in ("on", "always"), "the journal is archived nowhere"
+    assert "pgbackrest" in told["command"], "the journal is handed to another command"
+    assert not told["failing"], "the last try to archive failed"
+    assert not told["waiting"], f"{told['waiting']} pieces of the journal wait for longer than ten minutes"
+    assert last, "nothing was archived yet"
+    assert found != "0", f"{last} was archived, says PostgreSQL, and is not there"
+
+
+@pytest.mark.control("backup.verified")
+def test_the_newest_was_read_back(host, finding, place):
+    finding.expect("the newest backup read whole once, as it was made, and its files there with their sizes")
+    told = json.loads(finding.ask(host, LOOK, timeout=60, codes=(0, 1)).stdout)
+    if "refused" in told:
+        raise CouldNotAsk(told["refused"])
+    read = told["read"] or {}
+    finding.observe(f"newest {told['id'] or 'none'}; read whole: {read.get('id', 'never')} at {read.get('at', '-')}")
+    assert told["id"], f"there is no backup in {place}"
+    assert not told["problems"], "; ".join(told["problems"][:3])
+    assert read.get("id") == told["id"], "the newest was never read back"
+    assert not read.get("problems"), "; ".join(read["problems"][:3])

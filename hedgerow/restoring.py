@@ -1,0 +1,141 @@
+"""Backups of a running deployment: made, listed, read back and restored, by the program on its data host."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hedgerow import ssh
+from hedgerow.errors import CallError, HedgerowError, UnreachableError
+from hedgerow.flow import Work
+from hedgerow.hosts import Host, Site
+from hedgerow.images import table_of
+from hedgerow.variables import data_host
+
+PROGRAM = "/usr/local/lib/hedgerow/backup"
+DAY = 24 * 3600.0
+LATEST = "latest"
+
+
+class BackupError(HedgerowError):
+    """A backup could not be made, or is not as it was made. Exit code 1: something that was promised does not hold."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What to go back to: the backup `id`, and from there on to `at` (as PostgreSQL writes it; "": to its own end)."""
+
+    id: str
+    at: str = ""
+
+
+def demand_declared(work: Work) -> None:
+    """Raise CallError where no backup is declared."""
+    if work.declaration.backup is None:
+        raise CallError(
+            f"{work.declaration.name} declares no backup",
+            "Write backup: {to: /mnt/backup} in deploy.yml and install.",
+        )
+
+
+def ask(work: Work, host: Host, *words: str, seconds: float = 120) -> tuple[int, dict[str, Any]]:
+    """Have the program on the host do something; return its exit code and answer. Raises BackupError."""
+    # ssh hands the far shell one line, so each word is quoted for it.
+    line = ["sudo", "-n", shlex.join([PROGRAM, *words])]
+    answer = ssh.ask(host, work.deployment.known_hosts, line, seconds=seconds)
+    try:
+        said = json.loads(answer.stdout.strip().rpartition("\n")[2])
+    except ValueError:
+        why = answer.stderr.strip()[-600:] or "it said nothing"
+        if "command not found" in why:
+            raise CallError(f"{host.name} has no backups yet", "Run install first.") from None
+        raise BackupError(f"{host.name}: {words[0]} gave no answer: {why}") from None
+    if "refused" in said:
+        raise BackupError(f"{host.name}: {said['refused']}")
+    return answer.returncode, said
+
+
+def make(work: Work, site: Site, say: Callable[[str], None]) -> dict[str, Any]:
+    """Make a backup now, as the timer does, and return it. Raises BackupError with the unit's last words."""
+    host = data_host(site)
+    say(f"{host.name} makes a backup and reads it back")
+    unit = "hedgerow-backup.service"
+    answer = ssh.ask(host, work.deployment.known_hosts, ["sudo", "-n", "systemctl", "start", unit], seconds=DAY)
+    if answer.returncode != 0:
+        words = ["sudo", "-n", "journalctl", "-q", "-u", unit, "-n", "8", "-o", "cat", "--no-pager"]
+        said = ssh.ask(host, work.deployment.known_hosts, words).stdout.strip()
+        raise BackupError(
+            f"{host.name}: the backup failed: {said or answer.stderr.strip()}",
+            "See that its place is there and not full.",
+        )
+    return listed(work, site)["backups"][0]
+
+
+def listed(work: Work, site: Site) -> dict[str, Any]:
+    """Return where backups lie and every one of them, the newest first."""
+    return ask(work, data_host(site), "list")[1]
+
+
+def verify(work: Work, site: Site, name: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Read a backup whole ("": the newest) and return what is wrong with it."""
+    say(f"reading {name or 'the newest backup'} from end to end")
+    return ask(work, data_host(site), "verify", *([name] if name else []), seconds=DAY)[1]
+
+
+def chosen(backups: list[dict[str, Any]], name: str, at: str, now: datetime) -> Moment:
+    """Return what `--from` and `--at` mean among these backups. Pure. Raises CallError."""
+    if not backups:
+        raise CallError("there is no backup to restore", "`backup now` makes one.")
+    known = {row["id"]: row for row in backups}
+    if name and name not in known:
+        raise CallError(f"there is no backup {name}", f"There are: {', '.join(known)}.")
+    if not at:
+        return Moment(name or next(iter(known)))
+    moment = now if at == LATEST else _moment(at)
+    if moment > now + timedelta(seconds=1):
+        raise CallError(f"{at} has not come yet", "Say --at latest for all that was archived.")
+    before = [row["id"] for row in backups if not row["problem"] and _moment(row["finished"]) <= moment]
+    if name and name not in before:
+        raise CallError(f"backup {name} ended after {at}", "Leave out --from, or name an earlier one.")
+    if not before:
+        oldest = min((row["finished"] for row in backups if not row["problem"]), default="never")
+        raise CallError(f"no backup ended before {at}; the oldest ended {oldest}", "Name a later moment.")
+    return Moment(name or max(before), LATEST if at == LATEST else moment.strftime("%Y-%m-%d %H:%M:%S.%f+00"))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise CallError(f"{text} is no moment", "Write it in UTC: 2026-02-01T13:30:00Z.") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def stop_writers(work: Work, site: Site, say: Callable[[str], None]) -> None:
+    """Stop what writes to the stores: the services in the reverse of their order, so that nobody loses what it sent.
+
+    The edge stays: it refuses events meanwhile, and their senders keep them. Raises UnreachableError.
+    """
+    rows = [row for row in table_of(work.declaration).services if row.tier == "app"]
+    units = [f"hedgerow-{row.name}.service" for row in reversed(rows)]
+    for host in site.hosts:
+        if "app" not in host.roles or not units:
+            continue
+        say(f"stopping {len(units)} services on {host.name}")
+        words = ["sudo", "-n", "systemctl", "stop", *units]
+        answer = ssh.ask(host, work.deployment.known_hosts, words, seconds=900)
+        if answer.returncode not in (0, 5):  # 5: one of them is not there yet, on a host that was never whole
+            raise UnreachableError(f"{host.name}: could not stop its services: {answer.stderr.strip()[-300:]}")
+
+
+def restore(work: Work, site: Site, moment: Moment, say: Callable[[str], None]) -> dict[str, Any]:
+    """Put PostgreSQL back on the data host and wait until it answers. Raises BackupError."""
+    host = data_host(site)
+    say(f"{host.name}: PostgreSQL from {moment.id}{f' to {moment.at}' if moment.at else ''}")
+    return ask(work, host, "restore", moment.id, *([moment.at] if moment.at else []), seconds=DAY)[1]

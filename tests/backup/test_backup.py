@@ -1,0 +1,152 @@
+"""A backup is what was restored: data destroyed, put back and found; a moment gone back to; a damaged backup refused.
+
+Minutes on a host of its own: `make test-backup`, and not part of `make test`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.conftest import Answer, Lab
+
+pytestmark = pytest.mark.lab
+NAME = "t-backup"
+ROWS = 10_000
+DECLARATION = f"""\
+name: {NAME}
+domain: analytics.acme.example
+target: {{kind: lab}}
+access: {{ingest_from: [any]}}
+backup: {{to: /srv/backup}}
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A host with backups, and rows of our own in PostHog's database; removed in the end, however that comes."""
+    lab = Lab(tmp_path_factory.mktemp("backup"), NAME)
+    lab.declaration.write_text(DECLARATION)
+    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
+    os.environ.update({name: lab.environment[name] for name in before})
+    lab.installer("destroy", NAME, "--yes")
+    try:
+        answer = lab.installer("install", str(lab.declaration), "--json", "--yes")
+        assert answer.code == 0, answer.out + answer.err
+        sql(lab, "create table kept (what text)")
+        yield lab
+    finally:
+        lab.installer("destroy", NAME, "--yes")
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def sql(lab: Lab, statement: str, database: str = "posthog") -> str:
+    """Have PostgreSQL do something as its superuser, and return what it said."""
+    done = lab.run(lab.host, f'runuser -u postgres -- psql -XAtqwd {database} -v ON_ERROR_STOP=1 -c "{statement}"')
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def insert(lab: Lab, what: str, count: int) -> None:
+    sql(lab, f"insert into kept select '{what}' from generate_series(1, {count})")  # noqa: S608 - words of this file
+
+
+def found(lab: Lab) -> dict[str, int]:
+    """Return how many rows of each kind there are now."""
+    text = sql(
+        lab, "select coalesce(json_object_agg(what, n), '{}') from (select what, count(*) n from kept group by 1) t"
+    )
+    return json.loads(text)
+
+
+def well(answer: Answer) -> Answer:
+    assert answer.code == 0, answer.out + answer.err
+    return answer
+
+
+def test_a_second_run_changes_nothing(kept: Lab) -> None:
+    again = well(kept.installer("install", NAME, "--json", "--yes")).json
+    assert again["hosts"]["hedge-1"]["changed"] == 0, again
+    assert again["summary"]["fail"] == 0
+
+
+def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
+    insert(kept, "before", ROWS)
+    made = well(kept.installer("backup", "now", NAME, "--json")).json
+    assert set(made["holds"]) == {"postgres"}
+    assert "clickhouse" in made["leaves_out"], "what a backup does not hold, it names"
+    assert made["same_disk"], "a lab's backups lie on its own disk, and it is said"
+    insert(kept, "after", 7)
+    kept.run(kept.host, "systemctl stop 'hedgerow-*.service'")
+    sql(kept, "drop database posthog with (force)", "postgres")
+    restored = well(kept.installer("restore", NAME, "--from", made["id"], "--yes", "--json")).json
+    assert found(kept) == {"before": ROWS}
+    assert restored["summary"]["fail"] == 0
+    assert restored["smoke"]["ok"]
+
+
+def test_a_moment_is_gone_back_to(kept: Lab) -> None:
+    """What was written before the moment is there, what came after it is gone."""
+    insert(kept, "earlier", 5)
+    time.sleep(2)
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    time.sleep(2)
+    insert(kept, "later", 9)
+    well(kept.installer("restore", NAME, "--at", moment, "--yes", "--json"))
+    assert found(kept) == {"before": ROWS, "earlier": 5}
+
+
+def test_all_that_was_archived_comes_back_where_the_data_is_lost(kept: Lab) -> None:
+    """The files themselves gone, as with a disk: from the backup and the journal, to the last row that was archived."""
+    insert(kept, "last", 3)
+    sql(kept, "select pg_switch_wal()")
+    time.sleep(3)
+    kept.run(kept.host, "systemctl kill -s KILL 'postgresql@17-main.service'; rm -rf /var/lib/postgresql/17/main")
+    well(kept.installer("restore", NAME, "--at", "latest", "--yes", "--json"))
+    assert found(kept) == {"before": ROWS, "earlier": 5, "last": 3}
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_touched(kept: Lab) -> None:
+    newest = well(kept.installer("backup", "list", NAME, "--json")).json["backups"][0]
+    label = newest["holds"]["postgres"]["label"]
+    file = f"/srv/backup/{NAME}/postgres/backup/hedgerow/{label}/backup.manifest"
+    kept.run(kept.host, f"cp -a {file} /root/whole; truncate -s -1 {file}")
+    started = sql(kept, "select pg_postmaster_start_time()")
+    read = kept.installer("backup", "verify", NAME, "--json")
+    assert read.code == 1
+    assert "bytes and had" in read.json["problems"][0]
+    refused = kept.installer("restore", NAME, "--yes")
+    assert refused.code == 2
+    assert "is not as it was made" in refused.err
+    assert "Nothing was touched" in refused.err
+    assert sql(kept, "select pg_postmaster_start_time()") == started
+    kept.run(kept.host, f"cp -a /root/whole {file}")
+    well(kept.installer("backup", "verify", NAME))
+
+
+def test_a_run_that_fails_is_seen(kept: Lab) -> None:
+    """The place is not there any more, as with a share: the unit fails, and so does `status`."""
+    kept.run(kept.host, f"mv /srv/backup/{NAME} /srv/backup/away; mkdir /srv/backup/{NAME}")
+    failed = kept.installer("backup", "now", NAME)
+    assert failed.code == 1
+    seen = kept.installer("status", NAME, "--json")
+    assert seen.code == 1
+    assert any("hedgerow-backup.service" in each["what"] for each in seen.json["hosts"][0]["unwell"])
+    kept.run(kept.host, f"rm -rf /srv/backup/{NAME}; mv /srv/backup/away /srv/backup/{NAME}")
+    well(kept.installer("backup", "now", NAME))
+    well(kept.installer("status", NAME))
+
+
+def test_the_journal_says_who_did_what(kept: Lab) -> None:
+    lines = [json.loads(line) for line in (kept.deployment.root / "journal.jsonl").read_text().splitlines()]
+    told = [(line["verb"], line["outcome"]) for line in lines if line["verb"].startswith(("backup", "restore"))]
+    assert ("restore", "done") in told
+    assert ("backup now", "done") in told
+    assert any(verb == "backup now" and "failed" in outcome for verb, outcome in told)
+    assert all(line["who"] and line["at"] for line in lines)

@@ -1,0 +1,243 @@
+"""Backups without a host: what is declared, what a moment means, and a manifest that tells what is not as it was."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from checks import test_backup as checks
+from hedgerow import backups, keeping
+from hedgerow.cli import main
+from hedgerow.declaration import parse
+from hedgerow.deployment import REPOSITORY
+from hedgerow.errors import CallError, DeclarationError
+from hedgerow.images import table_of
+from hedgerow.restoring import LATEST, Moment, chosen
+from tests.unit.told import outcome
+
+LAB = "name: acme\ndomain: analytics.acme.example\ntarget: {kind: lab}\n"
+NOW = datetime(2026, 2, 10, 12, 0, tzinfo=UTC)
+LABEL = "20260209-020000F"
+FIRST, SECOND = "20260208T020000Z", "20260209T020000Z"
+ROWS = [
+    {"id": SECOND, "finished": "2026-02-09T02:01:00Z", "problem": ""},
+    {"id": FIRST, "finished": "2026-02-08T02:01:00Z", "problem": ""},
+]
+
+
+@pytest.fixture(scope="module")
+def program() -> ModuleType:
+    """The program that runs on the data host."""
+    spec = importlib.util.spec_from_file_location("backup_program", REPOSITORY / "roles/backup/files/backup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("s3://acme-backup", "backups to s3:// are not in this release; a folder on the data host is"),
+        ("ssh://backup@192.0.2.9/srv", "backups to ssh:// are not in this release"),
+        ("backup", "is no absolute folder"),
+        ("/mnt/../etc", "is no absolute folder"),
+        ("/", "is no absolute folder"),
+        ("/var/lib/postgresql/backup", "belongs to the system, or to the data"),
+        ("/etc/backup", "belongs to the system"),
+    ],
+)
+def test_a_place_that_is_none_is_refused_with_what_is_built(to: str, said: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        parse(f"{LAB}backup: {{to: '{to}'}}\n")
+    assert said in str(refused.value)
+    assert "/mnt/backup" in str(refused.value)
+
+
+def test_defaults_and_what_the_roles_are_told() -> None:
+    declaration = parse(f"{LAB}backup: {{to: /mnt/backup}}\n")
+    values = backups.values(declaration, table_of(declaration))
+    assert values["backup_to"] == "/mnt/backup/acme"
+    assert (values["backup_keep_days"], values["backup_time"]) == (35, "02:00")
+    assert {"clickhouse", "seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
+    told = backups.archiving(declaration)
+    assert told["postgres_archive_paths"] == ["/mnt/backup"]
+    assert [row["path"] for row in told["postgres_archive_folders"]] == ["/mnt/backup/acme/postgres"]
+    assert set(backups.secrets(declaration)) == {"backup.cipher_pass", "backup.manifest_key"}
+
+
+def test_nothing_declared_means_nothing_done() -> None:
+    declaration = parse(LAB)
+    assert backups.values(declaration, table_of(declaration)) == {"backup_enabled": False}
+    assert backups.archiving(declaration) == {}
+    assert backups.secrets(declaration) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "moment"),
+    [
+        ("", "", Moment(SECOND)),
+        (FIRST, "", Moment(FIRST)),
+        ("", "2026-02-09T01:00:00Z", Moment(FIRST, "2026-02-09 01:00:00.000000+00")),
+        ("", "2026-02-09T13:30:00+01:00", Moment(SECOND, "2026-02-09 12:30:00.000000+00")),
+        (FIRST, "2026-02-09T12:00:00", Moment(FIRST, "2026-02-09 12:00:00.000000+00")),
+        ("", LATEST, Moment(SECOND, LATEST)),
+    ],
+)
+def test_the_newest_backup_that_fits_is_taken(name: str, at: str, moment: Moment) -> None:
+    assert chosen(ROWS, name, at, NOW) == moment
+
+
+@pytest.mark.parametrize(
+    ("rows", "name", "at", "said"),
+    [
+        ([], "", "", "there is no backup to restore"),
+        (ROWS, "20200101T000000Z", "", "there is no backup 20200101T000000Z"),
+        (ROWS, "", "2026-02-08T02:00:59Z", "no backup ended before"),
+        (ROWS, SECOND, "2026-02-08T12:00:00Z", "ended after"),
+        (ROWS, "", "2026-02-11T00:00:00Z", "has not come yet"),
+        (ROWS, "", "yesterday", "is no moment"),
+    ],
+)
+def test_a_moment_that_cannot_be_had_is_refused(rows: list[dict[str, str]], name: str, at: str, said: str) -> None:
+    with pytest.raises(CallError, match=said):
+        chosen(rows, name, at, NOW)
+
+
+@pytest.fixture
+def place(program: ModuleType, tmp_path: Path) -> SimpleNamespace:
+    """A backup on disk as pgBackRest and the program leave one: two files, and one piece of the journal."""
+    made = program.Place(tmp_path, b"key")
+    made.sets.mkdir()
+    files = {
+        f"postgres/backup/hedgerow/{LABEL}/bundle/1": b"Salted__one",
+        f"postgres/backup/hedgerow/{LABEL}/backup.manifest": b"Salted__two",
+    }
+    segment = f"postgres/archive/hedgerow/17-1/0000000100000000/000000010000000000000005-{'a' * 40}.zst"
+    for name, data in {**files, segment: b"Salted__wal"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+
+    def rows(names: list[str]) -> dict[str, list[object]]:
+        return {name: [(tmp_path / name).stat().st_size, program.digest(tmp_path / name)] for name in names}
+
+    old = f"postgres/archive/hedgerow/17-1/0000000100000000/000000010000000000000002-{'b' * 40}.zst"
+    manifest = {
+        "files": rows(list(files)),
+        # The second was needed for an older backup alone, and has gone with it.
+        "journal": {**rows([segment]), old: [11, "0" * 64]},
+        "holds": {"postgres": {"label": LABEL, "journal_from": "000000010000000000000005"}},
+    }
+    made.add(SECOND, manifest)
+    return SimpleNamespace(place=made, folder=tmp_path, file=tmp_path / next(iter(files)), segment=tmp_path / segment)
+
+
+def test_a_backup_that_is_as_it_was_made_has_no_problem(place: SimpleNamespace) -> None:
+    assert place.place.problems(SECOND) == []
+    assert place.place.names() == [SECOND]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_truncated_file_is_told(place: SimpleNamespace, whole: bool) -> None:
+    place.file.write_bytes(place.file.read_bytes()[:-1])
+    assert "has 10 bytes and had 11" in place.place.problems(SECOND, whole)[0]
+
+
+def test_a_changed_file_a_lost_one_and_a_lost_piece_of_the_journal_are_told(place: SimpleNamespace) -> None:
+    place.file.write_bytes(b"Salted__ons")
+    assert "has other content" in place.place.problems(SECOND)[0]
+    assert place.place.problems(SECOND, whole=False) == [], "a glance sees sizes alone"
+    place.file.unlink()
+    place.segment.unlink()
+    assert len(place.place.problems(SECOND)) == 2
+
+
+def test_a_manifest_that_was_made_fit_is_told(place: SimpleNamespace) -> None:
+    """Whoever can write at the backup's place has not the key of the seal."""
+    path = place.place.sets / SECOND / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": {}}))
+    assert "was changed, or another deployment made it" in place.place.problems(SECOND)[0]
+
+
+def test_a_name_that_leads_elsewhere_is_no_backup(place: SimpleNamespace) -> None:
+    assert "there is no backup ../../etc" in place.place.problems("../../etc")[0]
+
+
+GOOD = {"status": {"code": 0}, "backup": [{"timestamp": {"stop": 1_000_000}, "error": False}]}
+DECLARED = "/srv/backup/acme"
+
+
+def recent(now: int, timer: str = "active", result: str = "success", **changed: object) -> tuple[str, str]:
+    answers = {
+        "pgbackrest": f"{json.dumps([GOOD | changed])}\n{now}\n",
+        "hedgerow-backup.timer": f"ActiveState={timer}\nNextElapseUSecRealtime=Wed 2026-02-11 02:00:00 UTC\n",
+        "hedgerow-backup.service": f"{result}\n",
+    }
+    return outcome(checks.test_one_is_young_and_the_next_will_come, answers, DECLARED)
+
+
+def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
+    assert recent(1_000_000 + 3600)[0] == "pass"
+    assert "31 hours old" in recent(1_000_000 + 31 * 3600)[1]
+    assert "no timer waits" in recent(1_000_060, timer="inactive")[1]
+    assert "ended with exit-code" in recent(1_000_060, result="exit-code")[1]
+    assert "there is no backup" in recent(1_000_060, backup=[])[1]
+
+
+def archiver(last_there: str = "1", **changed: object) -> tuple[str, str]:
+    told = {"mode": "on", "command": backups.ARCHIVE, "last": "0" * 24, "failing": False, "waiting": 0} | changed
+    answers = {"pg_stat_archiver": json.dumps(told), "find ": last_there}
+    return outcome(checks.test_the_journal_goes_along, answers, DECLARED)
+
+
+def test_the_check_of_the_archiver_passes_and_fails() -> None:
+    assert archiver()[0] == "pass"
+    assert "archived nowhere" in archiver(mode="off")[1]
+    assert "another command" in archiver(command="/bin/true")[1]
+    assert "last try" in archiver(failing=True)[1]
+    assert "wait for longer" in archiver(waiting=3)[1]
+    assert "is not there" in archiver(last_there="0")[1]
+
+
+def test_the_check_of_what_lies_readable_passes_and_fails() -> None:
+    ask = checks.test_nothing_lies_readable
+    assert outcome(ask, {"find ": "7\n"}, DECLARED)[0] == "pass"
+    assert "by-hand.sql" in outcome(ask, {"find ": "/srv/backup/acme/by-hand.sql\n7\n"}, DECLARED)[1]
+    assert outcome(ask, {"find ": "0\n"}, DECLARED)[0] == "error"
+
+
+def test_the_check_of_the_newest_passes_and_fails() -> None:
+    def look(**changed: object) -> tuple[str, str]:
+        told = {"id": SECOND, "problems": [], "read": {"id": SECOND, "at": "now", "problems": []}} | changed
+        return outcome(checks.test_the_newest_was_read_back, {"backup look": json.dumps(told)}, DECLARED)
+
+    assert look()[0] == "pass"
+    assert "never read back" in look(read=None)[1]
+    assert "had 11" in look(problems=["x has 10 bytes and had 11"])[1]
+    assert "other content" in look(read={"id": SECOND, "at": "now", "problems": ["x has other content"]})[1]
+
+
+def test_verbs_without_a_declared_backup_say_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deploy.yml").write_text(LAB)
+    for words in (["backup", "now"], ["backup", "list"], ["backup", "verify"], ["restore"]):
+        assert main([*words, str(tmp_path / "deploy.yml"), "--quiet"]) == 2
+        assert "backup: {to: /mnt/backup}" in capsys.readouterr().err
+
+
+def test_a_restore_that_nobody_confirmed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = SimpleNamespace(yes=False)
+    report = SimpleNamespace(err=SimpleNamespace(print=lambda *_, **__: None))
+    monkeypatch.setattr(keeping.sys, "stdin", SimpleNamespace(isatty=lambda: False))
+    with pytest.raises(CallError, match="overwrites what acme holds now"):
+        keeping._demand_word("acme", given, report)
+    monkeypatch.setattr(keeping.sys, "stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "yes\n"))
+    with pytest.raises(CallError, match="nothing was restored"):
+        keeping._demand_word("acme", given, report)
+    monkeypatch.setattr(keeping.sys, "stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "acme\n"))
+    keeping._demand_word("acme", given, report)
