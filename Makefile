@@ -34,6 +34,7 @@ lab: $(READY)
 
 # Every control broken, seen to fail and mended; `make test` does a few of each role's.
 sabotage: $(READY)
+	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud_checks/test_controls.py
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
 
 # A host of its own whose data is destroyed and restored, several times over: some ten minutes.

@@ -410,8 +410,12 @@ def test_a_host_is_not_handed_what_the_caller_left_open() -> None:
 def test_a_keeper_is_found_before_it_is_on_record(tmp_path: Path) -> None:
     """As somebody leaves it who is killed while a host starts."""
     place = HostPlace(tmp_path / "one")
-    with subprocess.Popen(["sh", "-c", "read word", "keeper", str(place.process)], stdin=subprocess.PIPE) as keeper:
+    words = ["sh", "-c", "echo; read word", "keeper", str(place.process)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
         try:
+            # A process has no words yet for a moment after it was begun.
+            assert keeper.stdout is not None
+            assert keeper.stdout.readline() == b"\n"
             assert [each.pid for each in machine.keepers(place)] == [keeper.pid]
             assert all(machine.is_alive(each) for each in machine.keepers(place))
             assert machine.keepers(HostPlace(tmp_path / "two")) == []
