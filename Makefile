@@ -22,7 +22,7 @@ unit: $(READY)
 
 # An emulated AWS behind a proxy on 127.0.0.1: no account, no network.
 cloud: $(READY)
-	$(PYTHON) -m pytest tests/cloud
+	$(PYTHON) -m pytest -n auto --dist loadfile tests/cloud
 
 # A run that fails at each call which changes something in AWS, one test each; `make test` takes a few.
 test-faults: $(READY)

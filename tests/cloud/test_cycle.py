@@ -34,7 +34,7 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(aws: str) ->
         cost = target().cost()
     assert changing(calls) == [] and census() == empty
     assert {change.action for change in planned} == {"create", "change"}
-    assert "USD a month" in cost and "2025" in cost
+    assert "USD a month" in cost and "from memory" in cost
     with recorded() as calls:
         target().provision(quiet)
     assert set(calls) <= in_the_source()
@@ -120,7 +120,7 @@ def test_a_public_machine_has_one_address_and_named_networks_alone(aws: str) -> 
 def test_a_region_of_no_list_is_refused(aws: str) -> None:
     made = target(fresh=True)
     made.spec = made.spec.model_copy(update={"region": "us-iso-east-1"})
-    with pytest.raises(CallError, match="is not among the regions of 2025"):
+    with pytest.raises(CallError, match="is not among the regions of 20"):
         made.plan()
 
 
