@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import pytest
@@ -15,6 +16,8 @@ ENCRYPTED = "Salted__"
 INFORMATION = "runuser -u postgres -- pgbackrest --stanza=hedgerow --output=json info && echo && date +%s"
 TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-backup.timer"
 LAST = "systemctl show -p Result --value hedgerow-backup.service"
+ARCHIVED = "find {place}/postgres/archive -type f -printf '%f\\n'"
+SEGMENT = "[0-9A-F]{24}"
 LOOK = "/usr/local/lib/hedgerow/backup look"
 ARCHIVER = sql(
     "select json_build_object('mode', current_setting('archive_mode'), 'command', current_setting('archive_command'),"
@@ -73,25 +76,45 @@ def test_nothing_lies_readable(host, finding, place):
     assert not plain, f"not encrypted: {', '.join(plain[:3])}"
 
 
+def number(segment):
+    """Return which piece of the journal a segment is, whatever its timeline: pieces of 16 MiB, 256 to a file's name."""
+    return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)
+
+
+def missing(archived, start, last):
+    """Return how many pieces of the journal are not there, from the newest backup's first to the last archived."""
+    if not re.fullmatch(SEGMENT, start) or not re.match(SEGMENT, last):
+        return 0
+    there = {number(name) for name in archived if re.match(SEGMENT, name)}
+    return len(set(range(number(start), number(last) + 1)) - there)
+
+
 @pytest.mark.control("backup.journal-archived")
 def test_the_journal_goes_along(host, finding, place):
-    """What the server says that it has archived must be there: a command that only says yes loses everything."""
-    finding.expect("archiving on, by pgBackRest, nothing waiting, and the last piece at the backup's place")
+    """What the server says that it has archived must be there: a command that only says yes loses everything.
+
+    So must all before it, back to the newest backup: behind a hole no moment can be gone back to.
+    """
+    finding.expect("archiving on, by pgBackRest, nothing waiting, and all pieces since the newest backup at its place")
     told = json.loads(finding.ask(host, ARCHIVER).stdout)
     last = told["last"] or ""
     # A segment's name goes on with its sum; the history of a timeline, which a restore begins, has its name alone.
-    named = f"find {shlex.quote(place)}/postgres/archive -name {shlex.quote(f'{last}*')} | wc -l"
-    found = finding.ask(host, named, timeout=60).stdout.strip()
+    archived = finding.ask(host, ARCHIVED.format(place=shlex.quote(place)), timeout=60).stdout.split()
+    said, _ = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
+    starts = [row["archive"]["start"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
+    holes = missing(archived, starts[-1] if starts else "", last)
+    there = bool(last) and any(name.startswith(last) for name in archived)
     finding.observe(
-        f"archive_mode {told['mode']}, last {last or 'none'}{'' if last and found != '0' else ' (not there)'},"
-        f" {told['waiting']} waiting for ten minutes"
+        f"archive_mode {told['mode']}, last {last or 'none'}{'' if there else ' (not there)'},"
+        f" {told['waiting']} waiting for ten minutes, {holes} missing since the newest backup"
     )
     assert told["mode"] in ("on", "always"), "the journal is archived nowhere"
     assert "pgbackrest" in told["command"], "the journal is handed to another command"
     assert not told["failing"], "the last try to archive failed"
     assert not told["waiting"], f"{told['waiting']} pieces of the journal wait for longer than ten minutes"
     assert last, "nothing was archived yet"
-    assert found != "0", f"{last} was archived, says PostgreSQL, and is not there"
+    assert there, f"{last} was archived, says PostgreSQL, and is not there"
+    assert not holes, f"{holes} pieces of the journal since the newest backup are not there"
 
 
 @pytest.mark.control("backup.verified")

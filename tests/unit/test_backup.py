@@ -190,9 +190,14 @@ def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
     assert "there is no backup" in recent(1_000_060, backup=[])[1]
 
 
-def archiver(last_there: str = "1", **changed: object) -> tuple[str, str]:
-    told = {"mode": "on", "command": backups.ARCHIVE, "last": "0" * 24, "failing": False, "waiting": 0} | changed
-    answers = {"pg_stat_archiver": json.dumps(told), "find ": last_there}
+def archiver(archived: tuple[int, ...] = (5, 6, 7), **changed: object) -> tuple[str, str]:
+    told = {"mode": "on", "command": backups.ARCHIVE, "last": f"{1:08X}{7:016X}", "failing": False, "waiting": 0}
+    rows = [GOOD | {"backup": [{"archive": {"start": f"{1:08X}{5:016X}"}, "error": False}]}]
+    answers = {
+        "pg_stat_archiver": json.dumps(told | changed),
+        "find ": "\n".join(f"{1:08X}{number:016X}-{'a' * 40}.zst" for number in archived),
+        "pgbackrest": f"{json.dumps(rows)}\n{1_000_000}\n",
+    }
     return outcome(checks.test_the_journal_goes_along, answers, DECLARED)
 
 
@@ -202,7 +207,20 @@ def test_the_check_of_the_archiver_passes_and_fails() -> None:
     assert "another command" in archiver(command="/bin/true")[1]
     assert "last try" in archiver(failing=True)[1]
     assert "wait for longer" in archiver(waiting=3)[1]
-    assert "is not there" in archiver(last_there="0")[1]
+    assert "is not there" in archiver(archived=(5, 6))[1]
+    assert "1 pieces of the journal" in archiver(archived=(5, 7))[1]
+    assert archiver(last="00000002.history", archived=())[0] == "fail"
+
+
+def test_a_hole_in_the_journal_is_found_by_both_who_look_for_it(program: ModuleType, place: SimpleNamespace) -> None:
+    """A piece that is lost since the newest backup, also where a later one was archived, and over a file's turn."""
+    state = {"backup": [{"archive": {"start": "000000010000000000000005"}}]}
+    assert program.holes(place.place, state, "000000010000000000000005") == 0
+    assert program.holes(place.place, state, "000000010000000000000007") == 2
+    assert program.holes(place.place, state, "00000002.history") == 0
+    assert program.holes(place.place, {"backup": []}, "000000010000000000000007") == 0
+    for number in (program.number, checks.number):
+        assert number("000000020000000100000000") - number("0000000100000000000000FF") == 1
 
 
 def test_the_check_of_what_lies_readable_passes_and_fails() -> None:

@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -I
 """Makes, lists, proves and restores the backups of this host's stores; each answer is one JSON object.
 
-  backup prepare          have the folders and PostgreSQL's repository, and a first backup where there is none
+  backup prepare          have the folders and PostgreSQL's repository, and a backup where there is none, or where
+                          pieces of the journal are missing since the newest
   backup run              make one, prove it, and let go of what is older than it is to be kept
   backup list             every backup, the newest first
   backup verify [ID]      read one again, whole (default: the newest); exit 1 where it is not as it was made
@@ -36,6 +37,7 @@ STANZA = "hedgerow"
 FULL_DAYS = 7
 STILL_STARTING = 20
 SEGMENT = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
+PIECE = re.compile(r"[0-9A-F]{24}")
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 ENCRYPTED = b"Salted__"
 
@@ -282,6 +284,20 @@ def listed(place: Place) -> dict:
     return {"to": str(place.to), "backups": found}
 
 
+def number(segment: str) -> int:
+    """Return which piece of the journal a segment is, whatever its timeline; 256 pieces of 16 MiB make a file's turn."""
+    return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)
+
+
+def holes(place: Place, state: dict, last: str) -> int:
+    """Return how many pieces of the journal are not at their place, from the newest backup's first to the last."""
+    good = [row for row in state.get("backup", ()) if not row.get("error")]
+    if not good or not PIECE.match(last):
+        return 0
+    there = {number(segment) for segment in place.segments().values()}
+    return len(set(range(number(good[-1]["archive"]["start"]), number(last) + 1)) - there)
+
+
 def prepare(place: Place, config: dict) -> dict:
     """Have everything a backup needs. What belongs to another server is left alone, and said."""
     done = []
@@ -302,6 +318,10 @@ def prepare(place: Place, config: dict) -> dict:
     if not place.names():
         command("systemctl", "start", "hedgerow-backup.service")
         done.append("made the first backup")
+    elif missing := holes(place, state, ask("select last_archived_wal from pg_stat_archiver")):
+        # Nothing brings them back, and behind them no moment can be gone back to: from here on it can again.
+        command("systemctl", "start", "hedgerow-backup.service")
+        done.append(f"made a backup: {missing} pieces of the journal since the newest were missing")
     return {"done": done, "foreign": False}
 
 
