@@ -285,7 +285,7 @@ def listed(place: Place) -> dict:
 
 
 def number(segment: str) -> int:
-    """Return which piece of the journal a segment is, whatever its timeline; 256 pieces of 16 MiB make a file's turn."""
+    """Return which piece of the journal a segment is, whatever its timeline: pieces of 16 MiB, 256 to a turn."""
     return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)
 
 
