@@ -39,7 +39,11 @@ class SeenHost:
 
     def as_json(self) -> dict[str, Any]:
         """Return it under its published names."""
-        return {**asdict(self), "roles": list(self.roles), "unwell": [{"what": one.what, "reason": one.reason, "fix": one.fix} for one in self.unwell]}
+        return {
+            **asdict(self),
+            "roles": list(self.roles),
+            "unwell": [{"what": one.what, "reason": one.reason, "fix": one.fix} for one in self.unwell],
+        }
 
 
 @dataclass(frozen=True)
