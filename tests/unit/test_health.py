@@ -6,17 +6,20 @@ import importlib.util
 import json
 import smtplib
 import socket
+import socketserver
 import ssl
 import sys
+import threading
 import urllib.error
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from hedgerow import health
+from hedgerow import health, pki
 from hedgerow.declaration import Around, parse
 from hedgerow.deployment import REPOSITORY
 from hedgerow.errors import DeclarationError
@@ -273,3 +276,106 @@ def test_alerts_that_cannot_be_are_refused(more: str, hook: bytes, key: str, say
         declared(more, hook)
     (problem,) = refused.value.problems
     assert (problem.key, says in problem.message) == (key, True), problem
+
+
+class Relay(socketserver.StreamRequestHandler):
+    """As much of a relay as a client needs: STARTTLS where its context is set, a password, and a mail."""
+
+    context: ssl.SSLContext | None = None
+    implicit = False
+    said: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        if not self.implicit:
+            self._speak(encrypted=False)
+        elif self._wrapped():
+            self._say("220 relay")
+            self._speak(encrypted=True)
+
+    def _wrapped(self) -> bool:
+        assert self.context is not None
+        try:
+            secure = self.context.wrap_socket(self.connection, server_side=True)
+        except OSError:
+            return False
+        self.rfile, self.wfile = secure.makefile("rb"), secure.makefile("wb", buffering=0)
+        return True
+
+    def _say(self, words: str) -> None:
+        self.wfile.write(f"{words}\r\n".encode())
+
+    def _speak(self, *, encrypted: bool) -> None:
+        if not encrypted:
+            self._say("220 relay")
+        while line := self.rfile.readline().decode().strip():
+            verb = line.split()[0].upper()
+            self.said.append(f"{'tls' if encrypted else 'plain'} {verb}")
+            if verb == "EHLO":
+                offers = "AUTH PLAIN" if encrypted else "STARTTLS" if self.context else "SIZE 9999"
+                self._say(f"250-relay\r\n250 {offers}")
+            elif verb == "STARTTLS" and self.context:
+                self._say("220 go on")
+                if self._wrapped():
+                    self._speak(encrypted=True)
+                return
+            elif verb == "DATA":
+                self._say("354 go on")
+                while (row := self.rfile.readline().decode().strip()) != ".":
+                    self.said.append(row)
+                self._say("250 taken")
+            else:
+                self._say("235 welcome" if verb == "AUTH" else "221 bye" if verb == "QUIT" else "250 well")
+
+
+@pytest.mark.parametrize(
+    ("encryption", "offers", "trusted", "name", "says"),
+    [
+        ("starttls", True, True, "relay.acme.example", ""),
+        ("starttls", True, False, "relay.acme.example", "its certificate is not trusted"),
+        ("starttls", True, True, "other.acme.example", "its certificate is not trusted"),
+        ("starttls", False, True, "relay.acme.example", "it offers no TLS"),
+        ("implicit", True, True, "relay.acme.example", ""),
+        ("implicit", True, False, "relay.acme.example", "its certificate is not trusted"),
+    ],
+)
+def test_a_mail_goes_over_verified_tls_or_not_at_all(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encryption: str,
+    offers: bool,
+    trusted: bool,
+    name: str,
+    says: str,
+) -> None:
+    now = datetime.now(UTC)
+    authority, other = pki.new_authority("acme", now), pki.new_authority("other", now)
+    pair = pki.issue(authority, ("relay.acme.example",), now)
+    (tmp_path / "ca").write_text((authority if trusted else other).certificate)
+    (tmp_path / "crt").write_text(pair.certificate)
+    (tmp_path / "key").write_text(pair.key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    monkeypatch.setattr(Relay, "context", context if offers else None)
+    monkeypatch.setattr(Relay, "implicit", encryption == "implicit")
+    monkeypatch.setattr(Relay, "said", [])
+    row = {
+        "host": name, "address": "127.0.0.1", "encryption": encryption, "user": "posthog", "password": "secret word",
+        "from": "ph@acme.example", "to": ["jane@acme.example"],
+    }  # fmt: skip
+    messages = [{"kind": "begins", "what": "disk", "text": "5 MiB free", "since": NOW}]
+    reason = ""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relay:
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        try:
+            host_ = {"deployment": "acme", "host": "hedge-1"}
+            programs["telling"].by_mail(host_, {**row, "port": relay.server_address[1]}, messages)
+        except Exception as failed:
+            reason = programs["telling"].reason(failed)
+        finally:
+            relay.shutdown()
+    assert reason.startswith(says)
+    assert bool(reason) is bool(says)
+    assert not {"plain AUTH", "plain MAIL", "plain DATA"} & set(Relay.said)
+    assert ("acme, hedge-1: disk: NOT WELL: 5 MiB free (since 2027-01-15 08:00 UTC)" in Relay.said) is (not says)
