@@ -78,6 +78,7 @@ def queued(channels: Mapping[str, State], wanted: Mapping[str, str], said: Seque
         waiting = list(row.get("outbox", ()))
         if row.get("mark") != mark:
             row = {"error": "", "at": 0}
+            waiting = [one for one in waiting if one["kind"] != "test"]
             waiting.append(message("test", "alerts", "alerts of this host arrive here", now, now))
         waiting = [*waiting, *said][-MOST_WAITING:]
         then[name] = {**row, "mark": mark, "outbox": waiting, "waiting": len(waiting)}
