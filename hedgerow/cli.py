@@ -128,9 +128,7 @@ def _add_looking_back(verb: Callable[..., argparse.ArgumentParser]) -> None:
     )
     text = "print everything that is known about a control, or what answers a technical requirement"
     explain = verb("explain", auditing.explain, text, reference=False)
-    explain.add_argument(
-        "id", metavar="CONTROL", help="ssh.no-root, or a row of checks/requirements.yml"
-    )
+    explain.add_argument("id", metavar="CONTROL", help="ssh.no-root, or a row of checks/requirements.yml")
 
 
 def _add_rotate(rotate: argparse.ArgumentParser) -> None:
