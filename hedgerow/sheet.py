@@ -47,6 +47,7 @@ class Declared:
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
     password has at least. `backup` is the folder on the data host that backups lie in, "" where none are declared.
+    `alerts` are the channels by which a host tells that it is not well: mail, webhook.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
@@ -90,6 +91,7 @@ class Declared:
     mail: Relay | None = None
     second_factor: bool = False
     password_length: int = 14
+    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
