@@ -89,9 +89,9 @@ class Declared:
     keep_days: int = 365
     backup: str = ""
     mail: Relay | None = None
+    alerts: tuple[str, ...] = ()
     second_factor: bool = False
     password_length: int = 14
-    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
