@@ -23,7 +23,15 @@ SUDO_COMMAND = re.compile(r"(/[A-Za-z0-9._+-]+)+( [A-Za-z0-9._/@+-]+)*")
 TAKEN = {
     *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list"),
     *("irc", "nobody", "sshd", "messagebus", "sudo", "adm", "admin", "www-data", "postgres", "valkey", "nginx"),
-    *("systemd-network", "systemd-resolve", "systemd-timesync", "hedgerow", "hedgerow-admins", "hedgerow-ssh"),
+    *(
+        "systemd-network",
+        "systemd-resolve",
+        "systemd-timesync",
+        "hedgerow",
+        "hedgerow-admins",
+        "hedgerow-people",
+        "hedgerow-ssh",
+    ),
     *("debian", "ubuntu"),
 }
 """Accounts and groups that a Debian or Ubuntu host, or Hedgerow, has for itself."""

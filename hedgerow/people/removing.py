@@ -56,7 +56,12 @@ def host_ways(host: str, name: str, accounts: Sequence[HostAccount]) -> tuple[Wa
     let_in = sorted(groups & allowed) if allowed else ["everybody"]
     files = ", ".join(said["files"]) or "none"
     return (
-        Way(host, "SSH key", not account.keys, _said(account.keys, f"sshd finds no key in {files}")),
+        Way(
+            host,
+            "SSH key",
+            not account.keys or not let_in,
+            f"{len(account.keys)} keys in {files}" if account.keys else f"sshd finds no key in {files}",
+        ),
         Way(host, "SSH account", bool(allowed) and not let_in, _said(let_in, "in no group that sshd lets in")),
         Way(
             host,

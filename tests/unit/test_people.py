@@ -58,7 +58,8 @@ def test_an_account_is_held_against_the_declaration(told, declared, opens, expir
     ("differing", "still_open"),
     [
         ({}, set()),
-        ({"keys": ["SHA256:abc (ED25519)"]}, {"SSH key"}),
+        ({"keys": ["SHA256:abc (ED25519)"]}, set()),
+        ({"keys": ["SHA256:abc (ED25519)"], "groups": ["jane", "hedgerow-ssh"]}, {"SSH key", "SSH account"}),
         ({"groups": ["jane", "hedgerow-ssh"]}, {"SSH account"}),
         ({"allowed": []}, {"SSH account"}),
         ({"shell": True, "expires": ""}, {"login"}),
