@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hedgerow import flow, proof
+from hedgerow.bundle import contents
 from hedgerow.cli import main
 from hedgerow.deployment import Deployment
 from hedgerow.hosts import Host, Site
@@ -157,3 +158,11 @@ def test_a_declaration_that_was_changed_since_is_installed_first(
     assert "run install first" in capsys.readouterr().err
     assert main(["users", "remove", str(made.file), "jane", "--yes"]) == 2
     assert made.converged == []
+
+
+def test_a_bundle_holds_reviews_and_removals(made: Made) -> None:
+    assert main(["users", "remove", "acme", "jane", "--yes"]) == 0
+    assert main(["users", "review", "acme", "--reviewer", "Jane Doe"]) == 0
+    names = sorted(Path(name).parent.name for name in contents.people(Deployment("acme")))
+    assert names == ["access-reviews", "access-reviews", "removals"]
+    assert journal()[-1]["reviewer"] == "Jane Doe"
