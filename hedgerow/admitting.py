@@ -24,7 +24,7 @@ from hedgerow.deployment import now, operator, write_file
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, CallError, HedgerowError
 from hedgerow.findings import Finding
 from hedgerow.hosts import Site
-from hedgerow.people import asking, removing, review
+from hedgerow.people import asking, inviting, removing, review
 from hedgerow.people.removing import Way
 from hedgerow.variables import data_host
 from hedgerow.verbs import exit_code
@@ -82,7 +82,32 @@ def _review(work: flow.Work, given: Given, report: Reporter) -> int:
     return EXIT_DONE
 
 
+def _invite(work: flow.Work, given: Given, report: Reporter) -> int:
+    """Invite a member: by mail where a relay is declared, else by a link that is shown once and kept nowhere."""
+    if given.key or given.expires or given.sudo:
+        raise CallError(f"{given.who} is an address in PostHog, which has no keys, days or sudo", "Say --level.")
+    if not work.declaration.posthog.deploy:
+        raise CallError("PostHog is not deployed here (posthog.deploy is false)", "Nobody can be invited to it.")
+    site = work.target.site()
+    if there := removing.member(work, data_host(site), given.who):
+        state = "" if there["active"] else ", which was removed and cannot be invited again: give another address"
+        raise CallError(f"PostHog has an account of {given.who}{state}", "users list shows it.")
+    if not given.yes:
+        _demand_word(f"Invite {given.who} into PostHog as {given.level}?", report)
+    with report.phase("users", "users: inviting as the owner"):
+        made = inviting.invite(
+            proof.smoke_sheet(work, site), given.who, given.level, by_mail=work.declaration.mail is not None
+        )
+    work.deployment.record("users add", "invited", person=given.who, level=given.level, mailed=made.mailed)
+    printing_people.invited(report, made, as_json_=given.json)
+    return EXIT_DONE
+
+
 def _add(work: flow.Work, given: Given, report: Reporter) -> int:
+    if "@" in given.who:
+        return _invite(work, given, report)
+    if not given.key:
+        raise CallError(f"{given.who} could not log in without a key", "Say --key FILE.pub.")
     if any(person.name == given.who for person in work.declaration.access.administrators):
         raise CallError(f"{given.who} is an administrator already", "Change her lines in deploy.yml, then run install.")
     file = declaration_file(work)
@@ -117,7 +142,8 @@ def _remove(work: flow.Work, given: Given, report: Reporter) -> int:
         raise CallError(f"nobody is called {unknown[0]}, declared or on a host", "users list shows who there is.")
     database = data_host(site)
     for address in addresses:
-        removing.demand_removable(work, address, removing.member(work, database, address))
+        waiting = removing.invited(work, database, address)
+        removing.demand_removable(work, address, removing.member(work, database, address), waiting)
     changed = work
     if leaving := [name for name in names if name in declared]:
         file = declaration_file(work)
@@ -153,7 +179,8 @@ def tried(work: flow.Work, site: Site, names: Sequence[str], addresses: Sequence
         ]
         ways += [removing.role_way(database.name, name, roles) for name in names]
     for address in addresses:
-        ways += removing.member_ways(f"PostHog, {address}", removing.member(work, database, address))
+        waiting = removing.invited(work, database, address)
+        ways += removing.member_ways(f"PostHog, {address}", removing.member(work, database, address), waiting)
     return tuple(ways)
 
 
@@ -267,17 +294,14 @@ def add_arguments(sub: argparse.ArgumentParser, action: str) -> None:
         case "review":
             sub.add_argument("--reviewer", metavar="WHO", help="who reviews (default: who runs this)")
         case "add":
-            sub.add_argument("who", metavar="ACCOUNT", help="her account on the hosts")
-            sub.add_argument(
-                "--key",
-                action="append",
-                required=True,
-                metavar="FILE",
-                help="her .pub file, or its line; may be repeated",
-            )
+            sub.add_argument("who", metavar="ACCOUNT|EMAIL", help="an account on the hosts, or an address for PostHog")
+            sub.add_argument("--key", action="append", default=[], metavar="FILE", help="her .pub file, or its line")
             sub.add_argument("--expires", metavar="DATE", help="the day from which she is let in no more")
             sub.add_argument(
                 "--sudo", action="append", metavar="all|none|COMMAND", help="what she may do as root; may be repeated"
+            )
+            sub.add_argument(
+                "--level", choices=tuple(inviting.OFFERED), default="member", help="of an address: her level in PostHog"
             )
         case _:
             sub.add_argument("who", nargs="+", metavar="ACCOUNT|EMAIL", help="accounts on hosts, addresses in PostHog")

@@ -12,6 +12,7 @@ from hedgerow import printing
 from hedgerow.console import Reporter
 from hedgerow.findings import Finding
 from hedgerow.people import Access
+from hedgerow.people.inviting import VALID_DAYS, Invitation
 from hedgerow.people.removing import Way
 
 
@@ -55,6 +56,21 @@ def reviewed(report: Reporter, file: Path, checksum: str, *, as_json_: bool) -> 
         printing.as_json({"review": str(file), "sha256": checksum})
         return
     report.out.print(f"Access review: {file}\nSHA-256: {checksum}", markup=False)
+
+
+def invited(report: Reporter, made: Invitation, *, as_json_: bool) -> None:
+    """Print an invitation. The link is a secret, shown here and kept nowhere; where PostHog mails it, not even here."""
+    if as_json_:
+        link = {} if made.mailed else {"link": made.link}
+        printing.as_json({"email": made.email, "level": made.level, "mailed": made.mailed, **link})
+        return
+    if made.mailed:
+        report.out.print(
+            f"PostHog sends the invitation to {made.email}; it is good for {VALID_DAYS} days.", markup=False
+        )
+        return
+    report.out.print(f"Give this to {made.email} by a way that is safe; it is good once, for {VALID_DAYS} days:")
+    report.out.print(made.link, markup=False)
 
 
 def difference(before: str, after: str, name: str) -> str:

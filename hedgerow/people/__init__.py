@@ -10,7 +10,7 @@ from typing import Any
 from hedgerow.declaration import Administrator
 
 SOON_DAYS = 14
-LEVELS = {1: "member", 8: "administrator", 15: "owner"}
+LEVELS = {1: "member", 8: "admin", 15: "owner"}
 """PostHog's levels of membership (OrganizationMembership.Level)."""
 DISTANT = datetime.date(1970, 1, 1)
 
@@ -135,6 +135,12 @@ def member_of(said: Mapping[str, Any]) -> Member:
         sessions=said["sessions"],
         tokens=int(said["tokens"]),
     )
+
+
+def invited_of(said: Mapping[str, Any]) -> Member:
+    """Return somebody who was invited and has not answered: no member yet, and a link that makes one."""
+    level = f"invited as {LEVELS.get(said['level'], said['level'])}"
+    return Member(said["email"], level, False, "none", said["since"] or "", "", (), 0, 0)
 
 
 def role_of(host: str, said: Mapping[str, Any], services: Sequence[str]) -> DatabaseRole:

@@ -14,7 +14,7 @@ from hedgerow.errors import UnreachableError
 from hedgerow.flow import Work
 from hedgerow.hosts import Host, Site
 from hedgerow.images import table_of
-from hedgerow.people import Access, HostAccount, account_of, member_of, role_of
+from hedgerow.people import Access, HostAccount, account_of, invited_of, member_of, role_of
 from hedgerow.stores import Stores
 from hedgerow.variables import data_host
 
@@ -93,6 +93,12 @@ SELECT coalesce(json_agg(json_build_object('name', rolname, 'superuser', rolsupe
 FROM pg_roles WHERE rolcanlogin;
 """
 TABLES = "SELECT coalesce(json_agg(relname), '[]') FROM pg_class WHERE relkind = 'r' AND relname LIKE 'posthog%';"
+INVITES = "posthog_organizationinvite"
+INVITED = """
+SELECT coalesce(json_agg(json_build_object('email', target_email, 'level', level, 'since', created_at)
+                         ORDER BY target_email), '[]')
+FROM posthog_organizationinvite;
+"""
 TOKENS = ("posthog_oauthaccesstoken", "posthog_oauthrefreshtoken", "posthog_oauthgrant")
 COUNT = "(SELECT count(*) FROM %s t WHERE t.user_id = u.id)"
 # Columns that not every release has are read through to_jsonb, where a missing one is NULL and no error.
@@ -128,7 +134,8 @@ def access(work: Work, site: Site, say: Callable[[str], None] = lambda _: None) 
     services = [row["name"] for row in Stores(table_of(work.declaration), site.hosts).postgres_roles]
     roles = tuple(role_of(host.name, row, services) for row in query(work, host, ROLES, "postgres"))
     members = tuple(member_of(row) for row in asked_members(work, host))
-    return Access(now(), tuple(one for found in seen for one in found), members, roles)
+    invited = tuple(invited_of(row) for row in invitations(work, host))
+    return Access(now(), tuple(one for found in seen for one in found), members + invited, roles)
 
 
 def accounts(work: Work, host: Host, only: tuple[str, ...] = ()) -> tuple[HostAccount, ...]:
@@ -149,6 +156,13 @@ def asked_members(work: Work, host: Host) -> list[dict[str, Any]]:
     if "posthog_user" not in tables:
         return []
     return query(work, host, members_query(tables))
+
+
+def invitations(work: Work, host: Host) -> list[dict[str, Any]]:
+    """Return the invitations that were not answered yet, expired ones too: whoever has the link may ask for more."""
+    if not work.declaration.posthog.deploy or INVITES not in query(work, host, TABLES):
+        return []
+    return query(work, host, INVITED)  # type: ignore[no-any-return]
 
 
 def members_query(tables: set[str]) -> str:

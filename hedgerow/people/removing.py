@@ -10,7 +10,7 @@ from hedgerow.errors import CallError
 from hedgerow.flow import Work
 from hedgerow.hosts import Host
 from hedgerow.people import DatabaseRole, HostAccount
-from hedgerow.people.asking import TABLES, TOKENS, members_query, query
+from hedgerow.people.asking import TABLES, TOKENS, invitations, members_query, query
 
 OWNER = 15  # OrganizationMembership.Level
 TABLES_OF_KEYS = ("posthog_personalapikey", *TOKENS)
@@ -23,6 +23,10 @@ CREATE TEMP TABLE gone AS SELECT id FROM posthog_user WHERE lower(email) = lower
 UPDATE posthog_user SET is_active = false,
   password = '!' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')
   WHERE id IN (SELECT id FROM gone);
+CREATE TEMP TABLE address AS SELECT lower(:'email') AS email;
+DO $do$ BEGIN IF to_regclass('posthog_organizationinvite') IS NOT NULL THEN
+  EXECUTE 'DELETE FROM posthog_organizationinvite WHERE lower(target_email) IN (SELECT email FROM address)';
+END IF; END $do$;
 DO $do$ DECLARE what text; BEGIN
   FOREACH what IN ARRAY ARRAY[{tables}] LOOP BEGIN
     EXECUTE format('DELETE FROM %I t WHERE to_jsonb(t)->>''user_id'' IN (SELECT id::text FROM gone)', what);
@@ -86,10 +90,11 @@ def role_way(host: str, name: str, roles: Iterable[DatabaseRole]) -> Way:
     return Way(host, "database role", not there, "it can log in" if there else "no role of this name can log in")
 
 
-def member_ways(where: str, said: Mapping[str, Any] | None) -> tuple[Way, ...]:
+def member_ways(where: str, said: Mapping[str, Any] | None, invited: int = 0) -> tuple[Way, ...]:
     """Return the ways into PostHog of a person, as its database answered about each."""
+    invitation = Way(where, "invitation", not invited, f"{invited} not answered" if invited else "none is waiting")
     if said is None:
-        return (Way(where, "account", True, "PostHog knows nobody of this address"),)
+        return (Way(where, "account", True, "PostHog knows nobody of this address"), invitation)
     shut = not said["active"]
     because = "the account is not active" if shut else "the account is active"
     sessions = said["sessions"]
@@ -103,6 +108,7 @@ def member_ways(where: str, said: Mapping[str, Any] | None) -> tuple[Way, ...]:
         Way(where, "personal API keys", shut or not keys, f"{keys} keys; {because}"),
         Way(where, "OAuth tokens", shut or not tokens, f"{tokens} tokens; {because}"),
         Way(where, "membership", not said["level"], "none left" if not said["level"] else f"level {said['level']}"),
+        invitation,
     )
 
 
@@ -112,8 +118,15 @@ def member(work: Work, host: Host, email: str) -> Mapping[str, Any] | None:
     return next((row for row in rows if row["email"].lower() == email.lower()), None)
 
 
-def demand_removable(work: Work, email: str, said: Mapping[str, Any] | None) -> None:
+def invited(work: Work, host: Host, email: str) -> int:
+    """Return how many invitations of an address wait to be answered."""
+    return sum(row["email"].lower() == email.lower() for row in invitations(work, host))
+
+
+def demand_removable(work: Work, email: str, said: Mapping[str, Any] | None, waiting: int = 0) -> None:
     """Raise CallError for somebody who is not there, and for an owner: somebody must be left who can let people in."""
+    if said is None and waiting:
+        return
     if said is None:
         raise CallError(f"PostHog knows nobody of the address {email}", "users list shows who there is.")
     if email.lower() == work.declaration.owner.lower() or said["level"] == OWNER:

@@ -33,7 +33,8 @@ def _rows(access: Access) -> Iterator[tuple[str, ...]]:
         factor = f"second factor: {member.second_factor}"
         sessions = "sessions not told apart" if member.sessions is None else f"{member.sessions} sessions"
         details = f"{factor}; {sessions}; {member.tokens} OAuth tokens"
-        opens = "yes" if member.active and member.level != "none" else "no"
+        invited = member.level.startswith("invited")
+        opens = "yes" if invited or (member.active and member.level != "none") else "no"
         yield ("member", "PostHog", member.email, "", member.level, opens, member.since, "", member.last_login,
                details, "")  # fmt: skip
         for key in member.keys:

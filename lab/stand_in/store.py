@@ -66,6 +66,10 @@ ALTER TABLE django_session
     ADD COLUMN IF NOT EXISTS half boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS verified boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS proposed_seed text;
+CREATE TABLE IF NOT EXISTS posthog_organizationinvite (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), organization_id uuid NOT NULL REFERENCES posthog_organization,
+    target_email text NOT NULL, first_name text NOT NULL DEFAULT '', level smallint NOT NULL DEFAULT 1,
+    created_by_id integer REFERENCES posthog_user, created_at timestamptz NOT NULL DEFAULT now());
 -- In a lab that an earlier stand-in has signed up, whoever is there is the owner.
 INSERT INTO posthog_organizationmembership (organization_id, user_id, level)
     SELECT current_organization_id, id, 15 FROM posthog_user

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hedgerow.declaration import Administrator
-from hedgerow.people import Access, DatabaseRole, HostAccount, account_of, ending, member_of, role_of
+from hedgerow.people import Access, DatabaseRole, HostAccount, account_of, ending, invited_of, member_of, role_of
 from hedgerow.people.asking import members_query
 from hedgerow.people.removing import host_ways, member_ways, role_way
 from hedgerow.people.review import COLUMNS, table
@@ -130,14 +130,15 @@ def test_a_review_has_a_line_for_everything_and_no_formula() -> None:
     access = Access(
         "2026-03-01T00:00:00Z",
         (HostAccount("one", "mallory", "", True),),
-        (member,),
+        (member, invited_of({"email": "new@acme.example", "level": 1, "since": "2026-03-01"})),
         (DatabaseRole("one", "posthog_web", "service", False, "", 3),),
     )
     rows = list(csv.reader(io.StringIO(table(access))))
     assert tuple(rows[0]) == COLUMNS
-    assert [row[0] for row in rows[1:]] == ["host account", "member", "API key", "database role"]
+    assert [row[0] for row in rows[1:]] == ["host account", "member", "API key", "member", "database role"]
     assert rows[1][3] == "no"
-    assert rows[2][4] == "administrator"
+    assert rows[2][4] == "admin"
+    assert rows[4][4:6] == ["invited as member", "yes"], "a link that makes a member is a way in"
     assert rows[3][9] == "'=cmd()", "a spreadsheet would run it"
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert "ways" not in str(access.as_json())
