@@ -48,6 +48,7 @@ class Declared:
     `backup` is the folder on the data host that backups lie in, "" where none are declared.
     `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
     commands that one may run as root where that is not all of them.
+    `alerts` are the channels by which a host tells that it is not well: mail, webhook.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
@@ -91,6 +92,7 @@ class Declared:
     expiries: tuple[tuple[str, str], ...] = ()
     sudo_scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     mail: Relay | None = None
+    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from hedgerow import backups, mail
+from hedgerow import backups, health, mail
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -26,7 +26,7 @@ Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
-HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit")
+HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit", "health")
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 TIER_ROLES = {
@@ -99,6 +99,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
             found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
+        found[f"host_vars/{host.name}", "health"] = health.values(declaration, host, stack.table)
         found[f"host_vars/{host.name}", "firewall"] = firewall(declaration, site, host, stack)
     return found
 
