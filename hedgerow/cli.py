@@ -189,7 +189,7 @@ def _add_backup(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
 
 
 def _add_users(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
-    text = "say who can reach what, review it, and let administrators in and people out"
+    text = "say who can reach what, review it, and let people in and out"
     users = verbs_.add_parser(
         "users", help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -197,7 +197,7 @@ def _add_users(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> Non
     for name, words in (
         ("list", "show who can reach hosts, PostHog and database, as they answer"),
         ("review", "write the same as an access review among the evidence"),
-        ("add", "write an administrator into deploy.yml, and have the hosts let her in"),
+        ("add", "write an administrator into deploy.yml and have the hosts let her in, or invite a member"),
         ("remove", "take every way in from a person, and try each; exit 1 where one is open"),
     ):
         admitting.add_arguments(verb(name, admitting.users, words, among=actions), name)

@@ -166,3 +166,18 @@ def test_a_bundle_holds_reviews_and_removals(made: Made) -> None:
     names = sorted(Path(name).parent.name for name in contents.people(Deployment("acme")))
     assert names == ["access-reviews", "access-reviews", "removals"]
     assert journal()[-1]["reviewer"] == "Jane Doe"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["bob@acme.example", "--key", BOB, "--yes"], "has no keys"),
+        (["bob@acme.example", "--yes"], "not deployed here"),
+        (["bob", "--yes"], "could not log in without a key"),
+    ],
+)
+def test_an_account_has_keys_and_an_address_has_a_level(
+    made: Made, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["users", "add", "acme", *words]) == 2
+    assert message in capsys.readouterr().err
