@@ -18,7 +18,7 @@ def test_what_somebody_has_changed_by_hand_is_put_back(aws: str) -> None:
     made = set(calls)
     break_things()
     broken = {name for name, action in actions(target(public)).items() if action != "keep"}
-    assert {"instance/analytics-1", "role/flow", "key/data", "trail/main"} <= broken
+    assert {"vpc-endpoint/s3", "instance/analytics-1", "role/flow", "key/data", "trail/main"} <= broken
     with recorded() as calls:
         target(public).provision(quiet)
     made |= set(calls)
@@ -44,6 +44,9 @@ def break_things() -> None:
     tables = ec2.describe_route_tables(Filters=[{"Name": "tag:hedgerow:name", "Values": ["private"]}])["RouteTables"]
     gateway = ec2.describe_internet_gateways()["InternetGateways"][0]["InternetGatewayId"]
     ec2.create_route(RouteTableId=tables[0]["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    (endpoint,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    open_to_all = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PolicyDocument=json.dumps(open_to_all))
     iam.attach_role_policy(RoleName="hedgerow-acme-flow", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
     anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     trust = {"Version": "2012-10-17", "Statement": [anybody]}

@@ -65,7 +65,7 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *_keys(place),
         *_buckets(wanted, place),
         *_roles(place),
-        *_network(wanted),
+        *_network(wanted, place),
         *_groups(wanted),
         *_logs(wanted, place),
         *_alarms(wanted, place),
@@ -197,7 +197,7 @@ def _roles(place: Place) -> list[Resource]:
     return [*roles, Resource("instance-profile", "host", profile, needs=("role/host",))]
 
 
-def _network(wanted: Wanted) -> list[Resource]:
+def _network(wanted: Wanted, place: Place) -> list[Resource]:
     target = wanted.target
     own = target.vpc is None
     vpc = Ref("vpc/main")
@@ -288,6 +288,7 @@ def _network(wanted: Wanted) -> list[Resource]:
                     "service": f"com.amazonaws.{target.region}.{name}",
                     "subnets": [Ref("subnet/private")],
                     "groups": [Ref("security-group/endpoints")],
+                    "policy": documents.endpoint(place, name),
                 },
                 needs=("vpc/main", "subnet/private", "security-group/endpoints"),
                 fixed=frozenset({"vpc", "service"}),
@@ -299,7 +300,12 @@ def _network(wanted: Wanted) -> list[Resource]:
         Resource(
             "vpc-endpoint",
             "s3",
-            {"vpc": vpc, "service": f"com.amazonaws.{target.region}.s3", "route_tables": tables},
+            {
+                "vpc": vpc,
+                "service": f"com.amazonaws.{target.region}.s3",
+                "route_tables": tables,
+                "policy": documents.endpoint(place, "s3"),
+            },
             needs=("vpc/main", "route-table/private"),
             fixed=frozenset({"vpc", "service"}),
             absent=not own,

@@ -114,6 +114,22 @@ def topic(place: Place, arn: str) -> Document:
     return document(allow("Alarms", "sns:Publish", arn, Principal=principal, Condition=here))
 
 
+def endpoint(place: Place, service: str) -> Document:
+    """Serve this account alone. In S3 what others have made public is still read, and nothing is written there.
+
+    Image layers and packages lie in buckets of others: their presigned and anonymous reads have no principal of ours.
+    """
+    anybody = {"AWS": "*"}
+    mine = {"aws:PrincipalAccount": place.account}
+    if service != "s3":
+        return document(allow("Account", "*", "*", Principal=anybody, Condition={"StringEquals": mine}))
+    own = {"aws:ResourceAccount": place.account}
+    return document(
+        allow("Account", "s3:*", "*", Principal=anybody, Condition={"StringEquals": {**mine, **own}}),
+        allow("Fetch", "s3:GetObject", "*", Principal=anybody, Condition={"StringNotEquals": own}),
+    )
+
+
 def instance_role(place: Place, backup: str, logs: str, key: Any) -> Document:
     """What the machine may do: be reached by Session Manager, and add (not read, not remove) backups and logs."""
     session = [

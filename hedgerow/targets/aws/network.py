@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hedgerow.targets.aws.api import Aws
@@ -355,7 +356,8 @@ class Endpoint(Kind):
         for row in self.aws.call("ec2.describe_vpc_endpoints", Filters=self.aws.filters(resource.name))["VpcEndpoints"]:
             if row["State"].lower() in GONE:
                 continue
-            fields: dict[str, Any] = {"vpc": row["VpcId"], "service": row["ServiceName"]}
+            policy = json.loads(row.get("PolicyDocument") or "null")
+            fields: dict[str, Any] = {"vpc": row["VpcId"], "service": row["ServiceName"], "policy": policy}
             if row["VpcEndpointType"] == "Gateway":
                 fields["route_tables"] = sorted(row.get("RouteTableIds", []))
             else:
@@ -380,13 +382,16 @@ class Endpoint(Kind):
             "ec2.create_vpc_endpoint",
             VpcId=wanted["vpc"],
             ServiceName=wanted["service"],
+            PolicyDocument=json.dumps(wanted["policy"]),
             ClientToken=f"{wanted['vpc']}-{resource.name}",
             TagSpecifications=self.spec("vpc-endpoint", resource.name),
             **way,
         )
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
-        turns: dict[str, list[str]] = {}
+        turns: dict[str, Any] = {}
+        if "policy" in fields:
+            turns["PolicyDocument"] = json.dumps(resource.wanted["policy"])
         for field, word in (
             ("route_tables", "RouteTableIds"),
             ("subnets", "SubnetIds"),
