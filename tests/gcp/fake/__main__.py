@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import discovery
+from . import answering, discovery
 from .identity import Identity
 from .running import environment
 from .serving import Server
@@ -19,7 +19,7 @@ def main() -> None:
     folder = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="gcp-"))
     discovery.warm()
     world = World()
-    world.reset()
+    answering.begin(world)
     identity = Identity(folder)
     server = Server(world, identity, port)
     for name, value in environment(server.server_port, folder).items():

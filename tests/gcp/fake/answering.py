@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from . import discovery, validating
+from . import discovery, dns, iam, kms, logs, monitoring, projects, validating
 from .asked import Asked
 from .compute import service as compute
 from .discovery import Method
 from .errors import RefusedError, not_modelled
 from .identity import Identity
+from .storage import service as storage
 from .world import NUMBER, Call, World
 
 SERVICES: dict[str, Callable[[Asked], Any]] = {
     "compute": compute.answer,
+    "cloudkms": kms.answer,
+    "iam": iam.answer,
+    "cloudresourcemanager": projects.project,
+    "serviceusage": projects.services,
+    "storage": storage.answer,
+    "logging": logs.answer,
+    "dns": dns.answer,
+    "monitoring": monitoring.answer,
 }
 LATE = ("quota-late", "fails-late")
-HAS_OPERATIONS = ("compute",)
+HAS_OPERATIONS = ("compute", "serviceusage")
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,12 @@ class Answer:
     body: bytes
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json; charset=UTF-8"),)
     lost: bool = False
+
+
+def begin(world: World, *, new: bool = False, polls: int = 1) -> None:
+    """Begin anew, with what every project has."""
+    world.reset(new=new, polls=polls)
+    logs.begin(world)
 
 
 def refusal(refused: RefusedError) -> Answer:
@@ -45,7 +60,11 @@ def answer(world: World, identity: Identity, verb: str, url: str, headers: dict[
     with world.lock:
         if host == "oauth2.googleapis.com" and parts.path == "/token":
             return _token(identity, raw)
-        found = discovery.find(host, verb, parts.path)
+        # Uploads and downloads have paths of their own: https://cloud.google.com/storage/docs/json_api/v1/how-tos/upload
+        plain = (
+            parts.path.removeprefix("/upload").removeprefix("/download") if host.startswith("storage.") else parts.path
+        )
+        found = discovery.find(host, verb, plain)
         if found is None:
             return refusal(not_modelled(f"{verb} {url}"))
         method, path = found
@@ -80,12 +99,13 @@ def _served(
     found = SERVICES[method.service](asked)
     if fault == "exists":
         raise RefusedError(409, "The resource already exists", "alreadyExists")
-    made = found if isinstance(found, Answer) else Answer(200, json.dumps(found).encode())
-    return replace(made, lost=fault == "lost")
+    if isinstance(found, bytes):
+        return Answer(200, found, (("Content-Type", "application/octet-stream"),), lost=fault == "lost")
+    return Answer(200, json.dumps(found).encode(), lost=fault == "lost")
 
 
 def _body(method: Method, kind: str, raw: bytes) -> dict[str, Any]:
-    if not raw or not kind.startswith("application/json"):
+    if not raw or not kind.startswith("application/json") or method.name == "storage.objects.insert":
         return {}
     try:
         given = json.loads(raw)

@@ -71,7 +71,7 @@ class Identity:
         if token in self.tokens:
             return True
         try:
-            said = jwt.decode(token, certs=self.public, audience=audience)
+            said = jwt.decode(token, certs=self.public, audience=audience)  # type: ignore[no-untyped-call]
         except (ValueError, exceptions.GoogleAuthError):
             return False
         if audience is None:

@@ -12,7 +12,7 @@ from .errors import RefusedError, invalid
 from .world import NUMBER, PROJECT, World, etag
 
 MEMBER = re.compile(
-    r"(allUsers|allAuthenticatedUsers|(user|group|domain|serviceAccount|deleted:\w+|principal(Set)?):\S+)"
+    r"(allUsers|allAuthenticatedUsers|(user|group|domain|serviceAccount|project(Owner|Editor|Viewer)|deleted:\w+|principal(Set)?):\S+)"
 )
 ROLE = re.compile(rf"(roles/[\w.]+|(projects/({PROJECT}|{NUMBER})|organizations/\d+)/roles/[\w.]+)")
 OWN = re.compile(rf"serviceAccount:([a-z0-9-]+)@{PROJECT}\.iam\.gserviceaccount\.com")
@@ -72,7 +72,7 @@ def _known(world: World, member: str) -> None:
         and f"iam:projects/{PROJECT}/serviceAccounts/{member.partition(':')[2]}" not in world.rows
     ):
         raise RefusedError(400, f"Service account {member.partition(':')[2]} does not exist.", "badRequest")
-    agent = re.fullmatch(rf"serviceAccount:(service-{NUMBER}@[\w.-]+)", member)
+    agent = re.fullmatch(rf"serviceAccount:((?:service-|cmek-p){NUMBER}@[\w.-]+)", member)
     if agent and agent[1] not in agents(world):
         raise RefusedError(400, f"Service account {agent[1]} does not exist.", "badRequest")
 

@@ -50,6 +50,10 @@ class Fake:
         """Let something go wrong: `method` as "compute.*.insert", `kind` one of KINDS of world.py."""
         self._say("POST", "/fault", {"method": method, "kind": kind, "times": times, "after": after})
 
+    def withhold(self, *permissions: str) -> None:
+        """Let testIamPermissions say that the caller has not these."""
+        self._say("POST", "/withhold", list(permissions))
+
     def forget(self) -> None:
         """Forget the calls so far and the faults to come."""
         self._say("POST", "/forget", {})

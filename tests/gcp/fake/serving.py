@@ -1,6 +1,7 @@
 """The proxy: CONNECT, TLS ended here, and requests answered one after another on each connection.
 
-A request that comes without CONNECT is a test's own: GET /state, GET /calls, POST /reset, POST /fault.
+A request that comes without CONNECT is a test's own:
+GET /state, GET /calls, POST /reset, POST /fault, POST /withhold, POST /forget.
 """
 
 from __future__ import annotations
@@ -97,9 +98,11 @@ class Handler(BaseHTTPRequestHandler):
         with world.lock:
             match self.command, urlsplit(self.path).path:
                 case "POST", "/reset":
-                    world.reset(**given)
+                    answering.begin(world, **given)
                 case "POST", "/fault" if given.get("kind") in KINDS:
                     world.faults.append(Fault(**given))
+                case "POST", "/withhold":
+                    world.withheld.update(given)
                 case "POST", "/forget":
                     world.calls.clear()
                     world.faults.clear()

@@ -84,7 +84,7 @@ class _Check:
         if not isinstance(given, dict):
             raise invalid(where, given, "Expected an object.")
         known, rest = schema.get("properties", {}), schema.get("additionalProperties")
-        taken = {}
+        taken: dict[str, Any] = {}
         for name, value in given.items():
             if name not in known and rest is None:
                 text = f"Invalid JSON payload received. Unknown name \"{name}\" at '{where}': Cannot find field."

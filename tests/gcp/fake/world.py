@@ -68,6 +68,7 @@ class World:
     requests: dict[tuple[str, str], str] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     services: set[str] = field(default_factory=set)
+    withheld: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -77,7 +78,7 @@ class World:
 
     def reset(self, *, new: bool = False, polls: int = 1) -> None:
         """Begin anew; `new` with the services of a project made a minute ago, else with all that are served."""
-        for held in (self.rows, self.policies, self.operations, self.requests, self.blobs, self.agents):
+        for held in (self.rows, self.policies, self.operations, self.requests, self.blobs, self.agents, self.withheld):
             held.clear()
         self.calls.clear()
         self.faults.clear()
@@ -95,7 +96,7 @@ class World:
         return next((one.kind for one in self.faults if one.strikes(method)), "")
 
     def under(self, prefix: str) -> list[dict[str, Any]]:
-        """Return the rows right below a name: "kms:projects/x/keyRings/" has the rings and not their keys."""
+        """Return the rows right below a name: "cloudkms:projects/x/keyRings/" has the rings and not their keys."""
         return [
             row for name, row in sorted(self.rows.items()) if name.startswith(prefix) and "/" not in name[len(prefix) :]
         ]

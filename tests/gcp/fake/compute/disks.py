@@ -24,19 +24,19 @@ def usable(world: World, name: str, member: str) -> str:
     """
     plain = name.partition("/cryptoKeyVersions/")[0]
     found = KEY.fullmatch(plain)
-    row = world.rows.get(f"kms:{plain}")
+    row = world.rows.get(f"cloudkms:{plain}")
     denied = f"Permission 'cloudkms.cryptoKeyVersions.useToEncrypt' denied on resource '{plain}' (or it may not exist)."
     if found is None or row is None:
         raise RefusedError(400, f"Cloud KMS error when using key {plain}: {denied}", "kmsPermissionDenied")
-    where = (f"kms:{plain}", f"kms:{found[1]}", f"project:{found[2]}")
+    where = (f"cloudkms:{plain}", f"cloudkms:{found[1]}", f"project:{found[2]}")
     if not policies.has(world, where, member, USES):
         raise RefusedError(400, f"Cloud KMS error when using key {plain}: {denied}", "kmsPermissionDenied")
-    version = row.get("primary")
-    state = version and world.rows[f"kms:{version['name']}"]["state"]
-    if not version or state != "ENABLED":
+    version = row.get("_primary")
+    state = world.rows[f"cloudkms:{version}"]["state"] if version else "without a version"
+    if state != "ENABLED":
         text = f"Cloud KMS error when using key {plain}: the key is not enabled, current state is: {state}."
         raise RefusedError(400, text, "kmsKeyNotEnabled")
-    return str(version["name"])
+    return str(version)
 
 
 def encrypted(asked: Asked, holder: dict[str, Any], field: str, region: str) -> None:

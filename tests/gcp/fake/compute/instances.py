@@ -44,7 +44,7 @@ def instance(asked: Asked, row: dict[str, Any], where: str) -> Effect:
     row["cpuPlatform"] = "Unknown CPU Platform"
     for number, card in enumerate(row["networkInterfaces"]):
         _card(asked, card, number, zone)
-    beside = {}
+    beside: dict[str, dict[str, Any]] = {}
     for number, one in enumerate(row["disks"]):
         beside |= _disk(asked, row, one, number, f"projects/{project}/zones/{zone}/disks")
     if not row["disks"][0].get("boot"):

@@ -85,7 +85,7 @@ def link_all(world: World, project: str, value: Any) -> Any:
         return [link_all(world, project, one) for one in value]
     if not isinstance(value, dict):
         return value
-    made = {}
+    made: dict[str, Any] = {}
     for name, one in value.items():
         named = name in HOLDS | POINTS
         if named and isinstance(one, str) and "/" in one:

@@ -50,14 +50,15 @@ def snapshot_of(asked: Asked) -> dict[str, Any]:
     row = rows.new(asked, {**asked.body, "sourceDisk": source["selfLink"]}, target, "Snapshot")
     effect = disks.snapshot(asked, row, target)
     asked.world.rows[links.key(target)] = rows.seal(row)
-    return operations.begin(
-        asked,
-        source,
-        kind="createSnapshot",
-        keys=(links.key(target),),
-        finish=lambda: row.update(effect.at_the_end),
-        undo=lambda: asked.world.rows.pop(links.key(target), None),
-    )
+
+    def undo() -> None:
+        del asked.world.rows[links.key(target)]
+
+    def finish() -> None:
+        row.update(effect.at_the_end)
+
+    keys = (links.key(target),)
+    return operations.begin(asked, source, kind="createSnapshot", keys=keys, finish=finish, undo=undo)
 
 
 def project(asked: Asked) -> dict[str, Any]:
