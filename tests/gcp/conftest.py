@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gcp import making
 from tests.gcp.fake.running import Fake, running
 
 
@@ -33,3 +34,12 @@ def gcp(fake_cloud: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fa
         monkeypatch.setenv(name, value)
     fake_cloud.reset()
     return fake_cloud
+
+
+@pytest.fixture
+def machine(gcp: Fake) -> Fake:
+    """A network, a subnet and a machine on it."""
+    making.network()
+    making.subnet()
+    making.machine()
+    return gcp

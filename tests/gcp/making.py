@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import google.auth
-from google.api_core import retry
+from google.api_core import exceptions, retry
 from google.api_core.future import polling
 from google.auth.transport.requests import AuthorizedSession
-from google.cloud import compute_v1, kms_v1
+from google.cloud import compute_v1, kms_v1, storage
 
 from tests.gcp.fake.world import NUMBER, PROJECT
 
@@ -72,6 +73,7 @@ def machine(name: str = "acme-1", **more: Any) -> None:
     done(compute_v1.InstancesClient().insert(project=PROJECT, zone=ZONE, instance_resource=made))
 
 
+@cache
 def keys() -> kms_v1.KeyManagementServiceClient:
     """Return a client of KMS."""
     return kms_v1.KeyManagementServiceClient(transport="rest")
@@ -94,6 +96,16 @@ def grant(name: str, member: str) -> None:
     keys().set_iam_policy(request={"resource": name, "policy": policy})
 
 
+def bucket(name: str = "acme-backup", **more: Any) -> storage.Bucket:
+    """Make a bucket, with these of its properties."""
+    made = storage.Client().bucket(name)
+    for field, value in more.items():
+        setattr(made, field, value)
+    storage.Client().create_bucket(made, location="us-central1")
+    return storage.Client().get_bucket(name)
+
+
+@cache
 def session() -> AuthorizedSession:
     """Return a session for services that are asked without a client of their own."""
     credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
@@ -104,3 +116,18 @@ def ask(verb: str, url: str, body: Any = None) -> tuple[int, Any]:
     """Ask, and return the status and the answer."""
     answer = session().request(verb, f"https://{url}", json=body)
     return answer.status_code, answer.json() if answer.content else None
+
+
+def reason(refused: exceptions.GoogleAPICallError) -> str:
+    """Return the word that Google has for a refusal."""
+    return str(refused.errors[0]["reason"])
+
+
+def instances() -> compute_v1.InstancesClient:
+    """Return a client of machines."""
+    return compute_v1.InstancesClient()
+
+
+def found(name: str = "acme-1") -> compute_v1.Instance:
+    """Return a machine as it is."""
+    return instances().get(project=PROJECT, zone=ZONE, instance=name)

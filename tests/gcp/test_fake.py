@@ -14,35 +14,12 @@ from google.cloud import compute_v1
 from tests.gcp import making
 from tests.gcp.fake.running import Fake
 from tests.gcp.fake.world import PROJECT
-from tests.gcp.making import NETWORK, REGION, ZONE, done
+from tests.gcp.making import NETWORK, REGION, ZONE, done, found, instances, reason
 
 COMPUTE = f"compute.googleapis.com/compute/v1/projects/{PROJECT}"
 
 
-@pytest.fixture
-def machine(gcp: Fake) -> Fake:
-    """A network, a subnet and a machine on it."""
-    making.network()
-    making.subnet()
-    making.machine()
-    return gcp
-
-
-def reason(refused: exceptions.GoogleAPICallError) -> str:
-    """Return the word that Google has for a refusal."""
-    return str(refused.errors[0]["reason"])
-
-
-def instances() -> compute_v1.InstancesClient:
-    return compute_v1.InstancesClient()
-
-
-def found(name: str = "acme-1") -> compute_v1.Instance:
-    return instances().get(project=PROJECT, zone=ZONE, instance=name)
-
-
-def test_a_network_with_a_machine_is_made_in_less_than_two_seconds(gcp: Fake) -> None:
-    began = time.monotonic()
+def test_a_network_with_a_machine_costs_the_fake_half_a_second_at_most(gcp: Fake) -> None:
     making.network()
     making.subnet()
     for name in ("acme-ssh", "acme-web"):
@@ -52,13 +29,13 @@ def test_a_network_with_a_machine_is_made_in_less_than_two_seconds(gcp: Fake) ->
     done(compute_v1.RoutersClient().insert(project=PROJECT, region=REGION, router_resource=router))
     making.disk("acme-data")
     making.machine()
-    took = time.monotonic() - began
     made = found()
     assert (made.status, made.network_interfaces[0].network_i_p) == ("RUNNING", "10.20.0.2")
     assert made.disks[0].source.endswith("/disks/acme-1")
     assert made.network_interfaces[0].network.endswith(NETWORK)
     assert len(gcp.changing()) == 7
-    assert took < 2, took
+    # Some 0.7 s on a machine that does nothing else; on a busy one only the fake's own part says anything.
+    assert sum(one["seconds"] for one in gcp.calls()) < 0.5
 
 
 def test_what_google_fills_in_is_read_back(machine: Fake) -> None:
@@ -220,22 +197,6 @@ def test_everything_goes_in_order(machine: Fake) -> None:
     assert [name for name in machine.state()["rows"] if name.startswith("compute:")] == []
 
 
-def test_a_protected_machine_is_not_deleted(gcp: Fake) -> None:
-    making.network()
-    making.subnet()
-    making.machine(deletion_protection=True)
-    with pytest.raises(exceptions.BadRequest) as refused:
-        instances().delete(project=PROJECT, zone=ZONE, instance="acme-1")
-    assert reason(refused.value) == "invalidResourceUsage"
-    done(_unprotect())
-    done(instances().delete(project=PROJECT, zone=ZONE, instance="acme-1"))
-
-
-def _unprotect() -> Any:
-    request = {"project": PROJECT, "zone": ZONE, "resource": "acme-1", "deletion_protection": False}
-    return instances().set_deletion_protection(request=request)
-
-
 def test_an_old_fingerprint_changes_nothing(machine: Fake) -> None:
     subnets = compute_v1.SubnetworksClient()
     before = subnets.get(project=PROJECT, region=REGION, subnetwork="acme")
@@ -246,103 +207,6 @@ def test_an_old_fingerprint_changes_nothing(machine: Fake) -> None:
         with pytest.raises(exceptions.PreconditionFailed) as refused:
             subnets.patch(project=PROJECT, region=REGION, subnetwork="acme", subnetwork_resource=stale)
         assert reason(refused.value) == "conditionNotMet"
-
-
-def test_labels_need_the_fingerprint_of_the_old_ones(machine: Fake) -> None:
-    def put(fingerprint: str) -> Any:
-        given = compute_v1.InstancesSetLabelsRequest(labels={"keeper": "acme"}, label_fingerprint=fingerprint)
-        return instances().set_labels(
-            project=PROJECT, zone=ZONE, instance="acme-1", instances_set_labels_request_resource=given
-        )
-
-    with pytest.raises(exceptions.PreconditionFailed):
-        put("b2xk")
-    done(put(found().label_fingerprint))
-    assert dict(found().labels) == {"keeper": "acme"}
-    listed = instances().list(request={"project": PROJECT, "zone": ZONE, "filter": "labels.keeper=acme"})
-    assert [one.name for one in listed] == ["acme-1"]
-
-
-def test_metadata_needs_the_fingerprint_and_takes_no_key_twice(machine: Fake) -> None:
-    def put(*items: compute_v1.Items, fingerprint: str) -> Any:
-        made = compute_v1.Metadata(items=list(items), fingerprint=fingerprint)
-        return instances().set_metadata(project=PROJECT, zone=ZONE, instance="acme-1", metadata_resource=made)
-
-    one = compute_v1.Items(key="enable-oslogin", value="TRUE")
-    with pytest.raises(exceptions.PreconditionFailed):
-        put(one, fingerprint="b2xk")
-    with pytest.raises(exceptions.BadRequest):
-        put(one, one, fingerprint=found().metadata.fingerprint)
-    done(put(one, fingerprint=found().metadata.fingerprint))
-    assert found().metadata.items[0].value == "TRUE"
-
-
-def test_secure_boot_is_changed_on_a_stopped_machine_alone(machine: Fake) -> None:
-    def put() -> Any:
-        made = compute_v1.ShieldedInstanceConfig(enable_secure_boot=True)
-        return instances().update_shielded_instance_config(
-            project=PROJECT, zone=ZONE, instance="acme-1", shielded_instance_config_resource=made
-        )
-
-    with pytest.raises(exceptions.BadRequest):
-        put()
-    done(instances().stop(project=PROJECT, zone=ZONE, instance="acme-1"))
-    done(put())
-    assert found().shielded_instance_config.enable_secure_boot and found().shielded_instance_config.enable_vtpm
-
-
-def test_a_disk_is_encrypted_by_a_key_that_the_agent_may_use(gcp: Fake) -> None:
-    key = making.key()
-    secret = compute_v1.CustomerEncryptionKey(kms_key_name=key)
-    with pytest.raises(exceptions.BadRequest, match="useToEncrypt"):
-        making.disk("acme-data", disk_encryption_key=secret)
-    making.grant(key, making.COMPUTE_AGENT)
-    making.disk("acme-data", disk_encryption_key=secret)
-    made = compute_v1.DisksClient().get(project=PROJECT, zone=ZONE, disk="acme-data")
-    assert made.disk_encryption_key.kms_key_name == f"{key}/cryptoKeyVersions/1"
-
-
-def test_a_disk_of_another_region_s_key_is_refused(gcp: Fake) -> None:
-    key = making.key(location="europe-west3")
-    making.grant(key, making.COMPUTE_AGENT)
-    with pytest.raises(exceptions.BadRequest, match="same region"):
-        making.disk("acme-data", disk_encryption_key=compute_v1.CustomerEncryptionKey(kms_key_name=key))
-
-
-def test_a_schedule_is_attached_once_and_stays_while_it_is(gcp: Fake) -> None:
-    daily = compute_v1.ResourcePolicyDailyCycle(days_in_cycle=1, start_time="04:00")
-    schedule = compute_v1.ResourcePolicySnapshotSchedulePolicySchedule(daily_schedule=daily)
-    retention = compute_v1.ResourcePolicySnapshotSchedulePolicyRetentionPolicy(max_retention_days=35)
-    policy = compute_v1.ResourcePolicySnapshotSchedulePolicy(schedule=schedule, retention_policy=retention)
-    made = compute_v1.ResourcePolicy(name="daily", snapshot_schedule_policy=policy)
-    policies = compute_v1.ResourcePoliciesClient()
-    done(policies.insert(project=PROJECT, region=REGION, resource_policy_resource=made))
-    making.disk("acme-data")
-    link = f"projects/{PROJECT}/regions/{REGION}/resourcePolicies/daily"
-    add = compute_v1.DisksAddResourcePoliciesRequest(resource_policies=[link])
-    disks = compute_v1.DisksClient()
-    done(
-        disks.add_resource_policies(
-            project=PROJECT, zone=ZONE, disk="acme-data", disks_add_resource_policies_request_resource=add
-        )
-    )
-    assert disks.get(project=PROJECT, zone=ZONE, disk="acme-data").resource_policies[0].endswith(link)
-    with pytest.raises(exceptions.BadRequest):
-        policies.delete(project=PROJECT, region=REGION, resource_policy="daily")
-    kept = policies.get(project=PROJECT, region=REGION, resource_policy="daily").snapshot_schedule_policy
-    assert kept.retention_policy.on_source_disk_delete == "KEEP_AUTO_SNAPSHOTS"
-
-
-def test_a_snapshot_makes_a_disk(gcp: Fake) -> None:
-    making.disk("acme-data")
-    source = f"zones/{ZONE}/disks/acme-data"
-    shot = compute_v1.Snapshot(name="acme-1", source_disk=source)
-    done(compute_v1.SnapshotsClient().insert(project=PROJECT, snapshot_resource=shot))
-    done(compute_v1.DisksClient().delete(project=PROJECT, zone=ZONE, disk="acme-data"))
-    assert compute_v1.SnapshotsClient().get(project=PROJECT, snapshot="acme-1").disk_size_gb == 100
-    with pytest.raises(exceptions.BadRequest, match="smaller than 100"):
-        small = compute_v1.Disk(name="acme-small", size_gb=50, source_snapshot="global/snapshots/acme-1")
-        compute_v1.DisksClient().insert(project=PROJECT, zone=ZONE, disk_resource=small)
 
 
 def test_images_are_found_by_family(gcp: Fake) -> None:

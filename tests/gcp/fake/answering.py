@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -68,14 +69,16 @@ def answer(world: World, identity: Identity, verb: str, url: str, headers: dict[
         if found is None:
             return refusal(not_modelled(f"{verb} {url}"))
         method, path = found
-        fault = ""
+        fault, began = "", time.thread_time()
         try:
             identity.check(headers.get("authorization", ""))
             fault = world.fault(method.name)
             made = _served(world, method, path, query, headers.get("content-type", ""), raw, fault)
         except RefusedError as refused:
             made = refusal(refused)
-        world.calls.append(Call(method.name, parts.path, method.changes, made.status, fault))
+        world.calls.append(
+            Call(method.name, parts.path, method.changes, made.status, fault, time.thread_time() - began)
+        )
         return made
 
 

@@ -27,6 +27,10 @@ class Asked:
         """Return a parameter's value."""
         return self.query.get(name, [default])[0]
 
+    def yes(self, name: str, *, default: bool = False) -> bool:
+        """Return a parameter that is true or false, in any case: Google's own clients send both "true" and "True"."""
+        return self.one(name, str(default)).lower() == "true"
+
     @property
     def action(self) -> str:
         """The method's last word, as "insert"."""

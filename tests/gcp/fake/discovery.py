@@ -87,8 +87,8 @@ class Document:
     @cached_property
     def methods(self) -> list[Method]:
         """Every method, longest fixed part first: "images/family/x" is not an image."""
-        found = [self._method(one) for one in _walk(self.raw)]
-        return sorted(found, key=lambda one: -len(re.sub(r"\{.*?\}", "", one.template)))
+        raws = sorted(_walk(self.raw), key=lambda one: -len(re.sub(r"\{.*?\}", "", one.get("flatPath", one["path"]))))
+        return [self._method(one) for one in raws]
 
     def _method(self, raw: dict[str, Any]) -> Method:
         return Method(

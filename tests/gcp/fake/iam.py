@@ -105,7 +105,7 @@ def _roles(asked: Asked) -> dict[str, Any]:
         return _create_role(asked)
     if asked.action == "list":
         found = [named.shown(one) for one in asked.world.under(f"iam:projects/{PROJECT}/roles/")]
-        kept = [one for one in found if not one.get("deleted") or asked.one("showDeleted") == "true"]
+        kept = [one for one in found if not one.get("deleted") or asked.yes("showDeleted")]
         return {"roles": kept} if kept else {}
     name = asked.path["name"].replace(NUMBER, PROJECT)
     row = named.must(asked, name)

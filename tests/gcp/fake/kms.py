@@ -100,7 +100,7 @@ def create_key(asked: Asked, ring: str) -> dict[str, Any]:
     if _seconds(row["destroyScheduledDuration"]) < DAY:
         raise invalid("destroyScheduledDuration", row["destroyScheduledDuration"], "Must be at least 24 hours.")
     asked.world.rows[key] = {"name": name, "createTime": now(), **row}
-    if asked.one("skipInitialVersionCreation") != "true":
+    if not asked.yes("skipInitialVersionCreation"):
         asked.world.rows[key]["_primary"] = _version(asked, name)["name"]
     return _shown(asked, asked.world.rows[key])
 

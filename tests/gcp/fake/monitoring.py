@@ -63,7 +63,7 @@ def _delete(asked: Asked, name: str) -> dict[str, Any]:
     """A channel that a policy calls goes only by force, and leaves the policy then."""
     policies = asked.world.under(f"monitoring:projects/{PROJECT}/alertPolicies/")
     used = [one for one in policies if name in one.get("notificationChannels", [])]
-    if used and asked.one("force") != "true":
+    if used and not asked.yes("force"):
         text = f"Cannot delete {name}: it is used by {used[0]['name']}."
         raise RefusedError(400, text, "failedPrecondition", status="FAILED_PRECONDITION")
     for one in used:

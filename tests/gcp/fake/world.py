@@ -56,6 +56,7 @@ class Call:
     changes: bool
     status: int
     fault: str
+    seconds: float  # of this process's own work: it does not grow when the machine is busy with something else
 
 
 @dataclass

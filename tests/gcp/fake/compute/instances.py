@@ -97,8 +97,18 @@ def _card(asked: Asked, card: dict[str, Any], number: int, zone: str) -> None:
         config.setdefault("type", "ONE_TO_ONE_NAT")
         config.setdefault("name", "External NAT")
         config.setdefault("networkTier", "PREMIUM")
+        if "natIP" in config:
+            _reserved(asked, config["natIP"])
         config.setdefault("natIP", networking.outside(asked))
         config["kind"] = "compute#accessConfig"
+
+
+def _reserved(asked: Asked, address: str) -> None:
+    """Refuse an address that is not the project's, or in use: accessConfigs[].natIP of the reference."""
+    found = [name for name, one in asked.world.rows.items() if "/addresses/" in name and one["address"] == address]
+    if not found or links.holders(asked.world, found[0].removeprefix("compute:")):
+        text = "The specified external IP address was not found, or is in use."
+        raise invalid("resource.networkInterfaces[0].accessConfigs[0].natIP", address, text)
 
 
 def _disk(asked: Asked, row: dict[str, Any], one: dict[str, Any], number: int, parent: str) -> dict[str, Any]:
@@ -211,7 +221,7 @@ def service_account(asked: Asked) -> dict[str, Any]:
 
 def protection(asked: Asked) -> dict[str, Any]:
     """Set deletion protection: the parameter says true unless given."""
-    value = asked.one("deletionProtection", "true").lower() == "true"
+    value = asked.yes("deletionProtection", default=True)
     where = rows.path(asked).replace("/setDeletionProtection", "")
     return rows.change(asked, where, lambda changed: changed.update(deletionProtection=value))
 
@@ -246,7 +256,7 @@ def auto_delete(asked: Asked) -> dict[str, Any]:
         found = [one for one in row["disks"] if one["deviceName"] == asked.one("deviceName")]
         if not found:
             raise invalid("deviceName", asked.one("deviceName"))
-        found[0]["autoDelete"] = asked.one("autoDelete") == "true"
+        found[0]["autoDelete"] = asked.yes("autoDelete")
 
     return rows.change(asked, rows.path(asked), edit, "setDiskAutoDelete")
 

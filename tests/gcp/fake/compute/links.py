@@ -99,11 +99,13 @@ def link_all(world: World, project: str, value: Any) -> Any:
 
 def holders(world: World, path: str) -> list[str]:
     """Return the paths of what holds a resource."""
-    link = ROOT + path
+    names = {ROOT + path}
+    if path.split("/")[-2] == "addresses":
+        names.add(world.rows[key(path)]["address"])  # an instance has the number itself
     return [
         name.removeprefix("compute:")
         for name, one in sorted(world.rows.items())
-        if name.startswith("compute:") and name != key(path) and not one.get("_own") and link in _held(one)
+        if name.startswith("compute:") and name != key(path) and not one.get("_own") and names & set(_held(one))
     ]
 
 
@@ -117,7 +119,7 @@ def _held(value: Any) -> Iterator[str]:
                 yield one
             elif name in HOLDS and isinstance(one, list):
                 yield from (each for each in one if isinstance(each, str))
-            if name in ("subnetworks", "IPAddress", "natIP"):
+            if name in ("subnetworks", "IPAddress", "natIP", "networkIP"):
                 yield from _named(one)
             yield from _held(one)
 

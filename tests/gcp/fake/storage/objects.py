@@ -18,6 +18,8 @@ from ..errors import RefusedError, not_modelled
 from ..world import etag, now
 from . import buckets
 
+MEDIA = "https://storage.googleapis.com/download/storage/v1/b"
+
 
 def insert(asked: Asked, kind: str) -> dict[str, Any]:
     """Put an object, its content beside its description: https://cloud.google.com/storage/docs/uploading-objects."""
@@ -49,7 +51,7 @@ def insert(asked: Asked, kind: str) -> dict[str, Any]:
         "timeCreated": now(),
         "updated": now(),
         "etag": etag(generation),
-        "mediaLink": f"https://storage.googleapis.com/download/storage/v1/b/{bucket['name']}/o/{quote(name, safe='')}",
+        "mediaLink": f"{MEDIA}/{bucket['name']}/o/{quote(name, safe='')}?generation={generation}&alt=media",
     }
     row.setdefault("contentType", form)
     if "encryption" in bucket and bucket["encryption"].get("defaultKmsKeyName"):
@@ -129,7 +131,7 @@ def listed(asked: Asked) -> dict[str, Any]:
     bucket, prefix = buckets.must(asked), asked.one("prefix")
     if asked.one("softDeleted") or asked.one("matchGlob"):
         raise not_modelled("lists of what is softly deleted, or by pattern")
-    every = asked.one("versions") == "true"
+    every = asked.yes("versions")
     rows = [row for key, row in sorted(asked.world.rows.items()) if key.startswith(f"object:{bucket['name']}/")]
     found = [one for one in rows if one["name"].startswith(prefix) and (every or "timeDeleted" not in one)]
     sign, prefixes = asked.one("delimiter"), set()
