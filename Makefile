@@ -7,7 +7,8 @@ READY := $(VENV)/.hedgerow-dev
 
 .PHONY: test lint unit cloud test-faults lab sabotage test-backup long test-vm bench lock clean
 
-# What needs no host runs on every core; hosts are one after the other, or they would stand in each other's way.
+# What needs no host runs on every core. Hosts wait more than they work: the one deployment that most tests share, and
+# beside it deployments of a test's own.
 test: lint unit cloud lab
 
 lint: $(READY)
@@ -30,7 +31,7 @@ test-faults: $(READY)
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)
-	$(PYTHON) -m pytest tests/lab tests/sabotage
+	$(PYTHON) -m pytest -n 2 --dist loadgroup tests/lab tests/sabotage
 
 # Every control broken, seen to fail and mended; `make test` does a few of each role's.
 sabotage: $(READY)

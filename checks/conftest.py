@@ -13,7 +13,7 @@ from hedgerow.outside import Outside
 from hedgerow.sheet import Declared, Sheet
 from hedgerow.verify_plugin import RUN
 
-pytest_plugins = ["checks.visits"]
+pytest_plugins = ["checks.visits", "checks.containers"]
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hedgerow.declaration import Aws, Lab, OnPrem
@@ -28,6 +29,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Debian's names. Ubuntu has Chromium as a snap alone: there it is installed by hand.
 BROWSER = {"chromium": "chromium", "certutil": "libnss3-tools", "npm": "npm"}
 SSH = {"ssh": "openssh-client"}
+LOCK = Path("/run/lock/hedgerow-packages")
+PATIENCE = 300
+"""Seconds to wait while unattended upgrades, or a person, hold dpkg's lock."""
 
 
 def of_target(target: Lab | OnPrem | Aws) -> Mapping[str, str]:
@@ -68,11 +72,20 @@ def provide(commands: Mapping[str, str], *, yes: bool, say: Callable[[str], None
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() != "y":
             raise CallError("nothing was installed", f"Install them yourself: {line}")
-    say(f"installing system packages: {', '.join(packages)}")
+    # One installer at a time: apt-get waits for nobody who reads its lists, and what is missing may be there by then.
+    with LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if packages := missing(commands):
+            say(f"installing system packages: {', '.join(packages)}")
+            _install(packages)
+
+
+def _install(packages: Sequence[str]) -> None:
+    """Install Debian packages; waits for somebody else's apt to end. Raises CallError."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (
         ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", f"-oDPkg::Lock::Timeout={PATIENCE}", *packages],
     ):
         answer = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=900, check=False)
         if answer.returncode:

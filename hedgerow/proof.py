@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, backups, callers, history, inventory, network, smoke, ssh
+from hedgerow import __version__, backups, callers, health, history, inventory, network, smoke, ssh
 from hedgerow.catalog import Catalog, catalog_of
 from hedgerow.cloud_sheet import CloudSheet, cloud_sheets
 from hedgerow.declaration import Declaration, resolve_sources
@@ -156,6 +156,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         keep_days=declaration.capacity.keep_days,
         backup=backups.folder(declaration),
         mail=_relay(declaration),
+        alerts=tuple(health.channels(declaration)),
         reserve=load.reserve,
         edge_address=edge_host(site).address,
         eventlog_rights=tuple(log.eventlog_rights),

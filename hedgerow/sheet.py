@@ -46,6 +46,7 @@ class Declared:
     names in it are changed. `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `backup` is the folder on the data host that backups lie in, "" where none are declared.
+    `alerts` are the channels by which a host tells that it is not well: mail, webhook.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
@@ -87,6 +88,7 @@ class Declared:
     keep_days: int = 365
     backup: str = ""
     mail: Relay | None = None
+    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import Any
 
 import yaml
 
-from hedgerow import backups, mail
+from hedgerow import backups, health, mail
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
-from hedgerow.declaration import ANY, Declaration, resolve_sources
+from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
+from hedgerow.firewall_values import firewall
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import Stack
 from hedgerow.stores import EDGE, EVENTLOG_ADMIN, door
@@ -25,7 +26,7 @@ Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
-HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit")
+HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit", "health")
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 TIER_ROLES = {
@@ -47,8 +48,6 @@ RECORDED = {
 }
 """Folders of the stack, by tier: who changes something there by hand is recorded."""
 LOGIN_USERS, ADMINISTRATORS = "hedgerow-ssh", "hedgerow-admins"
-SYSTEM = ["root", "_apt"]
-TIME = "_chrony"
 
 
 def server_names(declaration: Declaration, site: Site, stack: Stack) -> dict[str, tuple[str, ...]]:
@@ -100,7 +99,8 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
             found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
-        found[f"host_vars/{host.name}", "firewall"] = _firewall(declaration, site, host, stack)
+        found[f"host_vars/{host.name}", "health"] = health.values(declaration, host, stack.table)
+        found[f"host_vars/{host.name}", "firewall"] = firewall(declaration, site, host, stack)
     return found
 
 
@@ -294,72 +294,6 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_closed_paths": list(closed),
         "edge_refuse_below": declaration.capacity.reserve_gib * GIB,
     }
-
-
-def _firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> Values:
-    needs = stack.needs(host)
-    return {
-        "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
-        "firewall_outbound": [*_outbound(declaration, host, stack), *needs.outbound],
-        "firewall_forward": [
-            *needs.forward,
-            *stack.outside_ways(host),
-            *_declared_outbound(declaration, host, stack),
-            *mail.forward(stack.posthog_services(host), declaration.mail),
-        ],
-        "firewall_published": needs.published,
-    }
-
-
-def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
-    access = declaration.access
-    rules = [_from(resolve_sources(access.ssh_from, site.controller), [host.port], "administrators and the installer")]
-    if "edge" in host.roles:
-        sources = (*access.interface_from, *access.ingest_from)
-        open_to = ("any",) if ANY in sources else resolve_sources(dict.fromkeys(sources), site.controller)
-        rules.append(_from(open_to, [80, 443], "the edge; nginx tells the interface from ingestion"))
-    return rules
-
-
-def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
-    """What the host itself may reach, each by the accounts that need it and no other."""
-    registries = stack.registry_ports(host)
-    resolving = [*SYSTEM, TIME, "systemd-resolve"]
-    rules = [
-        _to_any("udp", [53], resolving, "names"),
-        _to_any("tcp", [53], resolving, "names that do not fit a datagram"),
-        _to_any("tcp", sorted({80, 443, *registries}), SYSTEM, "packages, and images that are pulled"),
-        _to_any("udp", [123], [TIME], "time"),
-    ]
-    if declaration.time_servers:
-        rules.append(_to_any("tcp", [4460], [TIME], "keys for authenticated time (NTS)"))
-    return rules
-
-
-def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
-    """Return the ways out of the declaration: for the services that deliver outside, and for no other container."""
-    sources = stack.ways_out
-    if "app" not in host.roles or not sources:
-        return []
-    return [
-        {
-            "proto": "tcp",
-            "ports": [allowed.port],
-            "from": sources,
-            "to": [allowed.to],
-            "passed_on": False,
-            "why": allowed.why or "declared in access.outbound_to",
-        }
-        for allowed in declaration.access.outbound_to
-    ]
-
-
-def _from(sources: Sequence[str], ports: list[int], why: str) -> Values:
-    return {"proto": "tcp", "ports": ports, "from": list(sources), "interface": "", "why": why}
-
-
-def _to_any(proto: str, ports: list[int], users: list[str], why: str) -> Values:
-    return {"proto": proto, "ports": ports, "to": ["any"], "users": users, "why": why}
 
 
 def _ip(address: str) -> tuple[str, ...]:

@@ -47,13 +47,20 @@ ORDER = ("tests/unit", "tests/lab/test_target", "tests/lab/test_flow", "tests/la
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the cheap tests first and the lab's in their order."""
+    """Run the cheap tests first and the lab's in their order; tell two workers (`make lab`) what belongs together.
+
+    That is all that shares the one deployment, and each other room. How a lab comes and goes is asked before that
+    deployment is there, because labs share the controller's forwarding.
+    """
 
     def place(item: pytest.Item) -> int:
         path = str(item.path.relative_to(REPOSITORY))
         return next((number for number, start in enumerate(ORDER) if path.startswith(start)), len(ORDER))
 
     items.sort(key=place)
+    for item in items:
+        shared = "lab_folder" in getattr(item, "fixturenames", ()) or item.path.name == "test_target.py"
+        item.add_marker(pytest.mark.xdist_group("lab" if shared else item.path.stem))
 
 
 @dataclass(frozen=True)
@@ -148,23 +155,30 @@ def system_packages(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A place for the lab deployment; its hosts are removed when the session ends, however it ends."""
+def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the session's deployments, keys and declarations, apart from anybody's own."""
     if os.geteuid() != 0:
         pytest.fail("the lab's tests boot hosts: run them as root")
-    lab = Lab(tmp_path_factory.mktemp("lab"))
+    folder = tmp_path_factory.mktemp("lab")
+    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
+    os.environ.update({name: Lab(folder).environment[name] for name in before})
+    yield folder
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="session")
+def lab_folder(deployments: Path) -> Iterator[Lab]:
+    """A place for the lab deployment; its hosts are removed when the session ends, however it ends."""
+    lab = Lab(deployments)
     lab.declaration.write_text(DECLARATION)
     (lab.folder / "staff-ca.pem").write_text(pki.new_authority("acme", datetime.now(UTC)).certificate)
     (lab.folder / "mail-password").write_text("nobody asks for it\n")
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
     lab.installer("destroy", lab.name, "--yes")
     try:
         yield lab
     finally:
         lab.installer("destroy", lab.name, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @pytest.fixture(scope="session")

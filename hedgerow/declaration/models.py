@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from hedgerow.declaration import fields, networks
+from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.backups import Backup
 from hedgerow.declaration.kinds import (
     Count,
@@ -328,6 +329,7 @@ class Declaration(Model):
     )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     mail: Mail | None = Field(default=None, description="The relay by which PostHog sends mail. Default: no mail.")
+    alerts: Alerts = Field(default=Alerts(), description="Whom hosts tell when something is not well. Default: nobody.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."

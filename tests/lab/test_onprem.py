@@ -60,12 +60,12 @@ class Bare:
 
 
 @pytest.fixture(scope="module")
-def bare(lab_folder: Lab) -> Iterator[Bare]:
+def bare(deployments: Path) -> Iterator[Bare]:
     """A freshly booted host that no deployment of ours has touched."""
     target = LabTarget(NAME, LabSpec((("analytics-1", ("edge", "app", "data")),)))
     target.destroy(lambda _: None)
     try:
-        yield Bare(target.apply(lambda _: None).hosts[0], lab_folder)
+        yield Bare(target.apply(lambda _: None).hosts[0], Lab(deployments, NAME))
     finally:
         target.destroy(lambda _: None)
 

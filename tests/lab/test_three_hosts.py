@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +26,9 @@ access:
 
 
 @pytest.fixture(scope="module")
-def three(lab_folder: Lab) -> Iterator[Lab]:
+def three(deployments: Path) -> Iterator[Lab]:
     """Another deployment beside the first: they do not disturb one another."""
-    lab = Lab(lab_folder.folder, NAME)
+    lab = Lab(deployments, NAME)
     path = lab.folder / "three.yml"
     path.write_text(DECLARATION)
     lab.installer("destroy", NAME, "--yes")

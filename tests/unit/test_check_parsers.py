@@ -17,7 +17,7 @@ from checks import access_rules, inside
 from checks.door import Reply, Request, _exchange, offering, verifying
 from checks.listening import addresses_of
 from checks.on_host import program
-from checks.test_containers import test_memory_and_processes_end_somewhere as memory_bounded
+from checks.test_containers_processes import test_memory_and_processes_end_somewhere as memory_bounded
 from checks.test_edge import closed_at_the_door
 from checks.test_valkey import allowed
 from checks.tls import ended_well

@@ -1,0 +1,86 @@
+"""What a host's firewall lets in, out and through: from who may reach the deployment, and what its services need.
+
+Pure; the rules themselves are the role's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hedgerow import health, mail
+from hedgerow.declaration import ANY, Declaration, resolve_sources
+from hedgerow.hosts import Host, Site
+from hedgerow.stack import Stack
+
+Values = dict[str, Any]
+
+SYSTEM = ["root", "_apt"]
+TIME = "_chrony"
+
+
+def firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> Values:
+    """Return what one host lets in, out and through."""
+    needs = stack.needs(host)
+    return {
+        "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
+        "firewall_outbound": [*_outbound(declaration, host, stack), *health.outbound(declaration), *needs.outbound],
+        "firewall_forward": [
+            *needs.forward,
+            *stack.outside_ways(host),
+            *_declared_outbound(declaration, host, stack),
+            *mail.forward(stack.posthog_services(host), declaration.mail),
+        ],
+        "firewall_published": needs.published,
+    }
+
+
+def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
+    access = declaration.access
+    rules = [_from(resolve_sources(access.ssh_from, site.controller), [host.port], "administrators and the installer")]
+    if "edge" in host.roles:
+        sources = (*access.interface_from, *access.ingest_from)
+        open_to = ("any",) if ANY in sources else resolve_sources(dict.fromkeys(sources), site.controller)
+        rules.append(_from(open_to, [80, 443], "the edge; nginx tells the interface from ingestion"))
+    return rules
+
+
+def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
+    """What the host itself may reach, each by the accounts that need it and no other."""
+    registries = stack.registry_ports(host)
+    resolving = [*SYSTEM, TIME, "systemd-resolve"]
+    rules = [
+        _to_any("udp", [53], resolving, "names"),
+        _to_any("tcp", [53], resolving, "names that do not fit a datagram"),
+        _to_any("tcp", sorted({80, 443, *registries}), SYSTEM, "packages, and images that are pulled"),
+        _to_any("udp", [123], [TIME], "time"),
+    ]
+    if declaration.time_servers:
+        rules.append(_to_any("tcp", [4460], [TIME], "keys for authenticated time (NTS)"))
+    return rules
+
+
+def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:
+    """Return the ways out of the declaration: for the services that deliver outside, and for no other container."""
+    sources = stack.ways_out
+    if "app" not in host.roles or not sources:
+        return []
+    return [
+        {
+            "proto": "tcp",
+            "ports": [allowed.port],
+            "from": sources,
+            "to": [allowed.to],
+            "passed_on": False,
+            "why": allowed.why or "declared in access.outbound_to",
+        }
+        for allowed in declaration.access.outbound_to
+    ]
+
+
+def _from(sources: Sequence[str], ports: list[int], why: str) -> Values:
+    return {"proto": "tcp", "ports": ports, "from": list(sources), "interface": "", "why": why}
+
+
+def _to_any(proto: str, ports: list[int], users: list[str], why: str) -> Values:
+    return {"proto": proto, "ports": ports, "to": ["any"], "users": users, "why": why}
