@@ -72,6 +72,12 @@ def test_a_lost_answer_was_done_and_the_same_request_finds_it(gcp: Fake) -> None
     assert gcp.changing() == [INSERT, INSERT]
 
 
+def test_what_another_made_is_not_the_same_request(gcp: Fake) -> None:
+    gcp.fault(INSERT, "exists")
+    url = f"{NETWORKS}?requestId={uuid.uuid4()}"
+    assert [ask("POST", url, NETWORK)[0] for _ in range(2)] == [409, 409]
+
+
 def test_a_fault_waits_for_its_turn(gcp: Fake) -> None:
     gcp.fault("compute.*.insert", "unavailable", after=1, times=2)
     found = [ask("POST", NETWORKS, {**NETWORK, "name": f"acme-{number}"})[0] for number in range(4)]

@@ -98,6 +98,8 @@ def _served(
     _enabled(world, method)
     validating.path(method, path)
     validating.query(method, query)
+    if fault == "exists":
+        query.pop("requestId", None)  # it is somebody else who makes it, with a number of their own
     asked = Asked(method, path, query, _body(method, kind, raw), world, raw, kind, fault if fault in LATE else "")
     found = SERVICES[method.service](asked)
     if fault == "exists":
