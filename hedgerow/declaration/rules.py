@@ -13,6 +13,7 @@ from typing import Any
 
 from hedgerow import releases
 from hedgerow.declaration.networks import CONTROLLER
+from hedgerow.declaration.strictness import profile_is_met, second_factor_keys
 from hedgerow.declaration.words import Path, Wrong, meant, shown
 from hedgerow.hosts import ROLES
 
@@ -347,4 +348,6 @@ RULES: tuple[Rule, ...] = (
     dropping_can_be_done,
     waivers_differ,
     attestations_differ,
+    profile_is_met,
+    second_factor_keys,
 )
