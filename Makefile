@@ -21,9 +21,9 @@ lint: $(READY)
 unit: $(READY)
 	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit tests/cloud_checks
 
-# An emulated AWS behind a proxy on 127.0.0.1: no account, no network.
+# An emulated AWS and a fake of Google Cloud, each behind a proxy on 127.0.0.1: no account, no network.
 cloud: $(READY)
-	$(PYTHON) -m pytest -n auto --dist loadfile tests/cloud
+	$(PYTHON) -m pytest -n auto --dist loadfile tests/cloud tests/gcp
 
 # A run that fails at each call which changes something in AWS, one test each; `make test` takes a few.
 test-faults: $(READY)

@@ -1,0 +1,1 @@
+"""Google Cloud, without an account: the fake, and the tests that stand on it."""

@@ -1,0 +1,1 @@
+"""Compute Engine: https://cloud.google.com/compute/docs/reference/rest/v1."""
