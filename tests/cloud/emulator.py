@@ -18,6 +18,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.responses import EC2Response
+from moto.iam.models import AccountSummary
 from moto.moto_proxy.proxy3 import ProxyRequestHandler as Handler
 
 
@@ -35,6 +36,7 @@ def close_gaps() -> None:
     backup_selections()
     deleted_plans_are_gone()
     trails_are_deleted_by_arn()
+    root_has_a_second_factor()
     connections_stay_open()
 
 
@@ -48,6 +50,11 @@ def deleted_plans_are_gone() -> None:
         return answer
 
     BackupBackend.delete_backup_plan = delete
+
+
+def root_has_a_second_factor() -> None:
+    """By itself: it has none, and no call gives it one."""
+    AccountSummary._account_mfa_enabled = property(lambda _self: 1, lambda *_: None)
 
 
 def trails_are_deleted_by_arn() -> None:
@@ -175,19 +182,16 @@ def backup_selections() -> None:
         plan = self.path.split("/")[3]
         given = json.loads(self.body)["BackupSelection"]
         name = f"selection-{len(kept(self)) + 1}"
-        kept(self)[name] = {
-            "SelectionId": name,
-            "SelectionName": given["SelectionName"],
-            "BackupPlanId": plan,
-            "IamRoleArn": given["IamRoleArn"],
-        }
+        kept(self)[name] = {"SelectionId": name, "BackupPlanId": plan, "BackupSelection": given}
         return ActionResult({"SelectionId": name, "BackupPlanId": plan})
 
     def list_(self: Any) -> Any:
         plan = self.path.split("/")[3]
-        return ActionResult(
-            {"BackupSelectionsList": [one for one in kept(self).values() if one["BackupPlanId"] == plan]}
-        )
+        rows = [one for one in kept(self).values() if one["BackupPlanId"] == plan]
+        return ActionResult({"BackupSelectionsList": [{**one, **one["BackupSelection"]} for one in rows]})
+
+    def get(self: Any) -> Any:
+        return ActionResult(kept(self)[self.path.rstrip("/").rpartition("/")[2]])
 
     def delete(self: Any) -> Any:
         kept(self).pop(self.path.rstrip("/").rpartition("/")[2], None)
@@ -195,6 +199,7 @@ def backup_selections() -> None:
 
     BackupResponse.create_backup_selection = create
     BackupResponse.list_backup_selections = list_
+    BackupResponse.get_backup_selection = get
     BackupResponse.delete_backup_selection = delete
     from moto.backup import urls  # noqa: PLC0415
 
