@@ -80,7 +80,7 @@ def test_an_install_hands_over_a_machine_that_session_manager_reaches(
         made.site()
     site = made.apply(quiet)
     (host,) = site.hosts
-    assert (site.controller, host.user, host.machine) == ("127.0.0.1", "debian", "metal")
+    assert (site.controller, host.user, host.machine) == ("127.0.0.1", "admin", "metal")
     assert host.address == host.private_address
     assert host.proxy.startswith("aws ssm start-session --region us-east-1 --target i-")
     assert host.identity_file is not None and host.identity_file.stat().st_mode & 0o777 == 0o600
