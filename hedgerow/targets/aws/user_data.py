@@ -31,7 +31,7 @@ systemctl --no-block reboot
 def user_data(account: str, public_key: str) -> str:
     """Return the user data. It can be read by whoever may describe the instance, and holds no secret.
 
-    `account` becomes the name of the image's own account, which keeps its rights (cloud-init, Users and Groups, `user`).
+    `account` becomes the name of the image's own account, with its rights (cloud-init, Users and Groups, `user`).
     """
     return (
         "#cloud-config\n"
