@@ -27,7 +27,7 @@ STORES = {
     "seaweedfs": {"8333": {"plain": "GET / HTTP/1.0\r\n\r\n", "secure": ""}, "18333": {"plain": HTTP2, "secure": ""}},
     "kafka": {"9092": {"plain": VERSIONS, "secure": VERSIONS}},
 }
-LEAST_DAYS = 1
+LEAST_DAYS = 21
 # How a server ends it with a client that it does not know: an alert of TLS (stunnel's, for a name that is not on its
 # list, is the internal error), or a connection closed or reset behind it.
 REFUSALS = (
@@ -77,7 +77,7 @@ def assert_tls_only(finding: Finder, found: dict[str, Any], ports: set[int]) -> 
 
 def assert_certificate(finding: Finder, found: dict[str, Any], name: str) -> None:
     """Assert that every port shows a certificate of the private CA for the name, which is not about to end."""
-    finding.expect(f"TLS 1.2 or newer, chain of the private CA, for {name}, more than {LEAST_DAYS} day left")
+    finding.expect(f"TLS 1.2 or newer, chain of the private CA, for {name}, more than {LEAST_DAYS} days left")
     seen = {port: each["verified"] for port, each in found["ports"].items() if int(port) in found["listening"]}
     finding.observe("; ".join(f"{port}: {each.get('version') or each.get('why')}" for port, each in seen.items()))
     if not seen:

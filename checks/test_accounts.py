@@ -17,7 +17,17 @@ FIRST_PERSON = "$(getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 {print $1; e
 UMASK = f"su - {FIRST_PERSON} -c umask"
 TIMEOUT = f"su - {FIRST_PERSON} -c 'bash -lc \"declare -p TMOUT || echo none\"'"
 
-ASK_AHEAD = (UMASK, TIMEOUT)
+# Who stays when she has gone; whose work lies waiting; whether an account that is on no list may use cron and at.
+AWAY = (
+    "find /var/lib/systemd/linger -mindepth 1 -printf 'stays: %f\\n' 2>/dev/null;"
+    " find /var/spool/cron/crontabs /var/spool/cron/atjobs -type f ! -user root -printf 'waits: %p\\n' 2>/dev/null;"
+    " for tool in 'crontab -l' atq; do if command -v ${tool% -l} >/dev/null; then"
+    ' echo "${tool% -l}: $(setpriv --reuid=nobody --regid=nogroup --clear-groups $tool 2>&1 | head -n 1)"; fi; done;'
+    " echo looked"
+)
+REFUSED = ("not allowed", "not have permission")
+
+ASK_AHEAD = (UMASK, TIMEOUT, AWAY)
 
 
 def states(host, finding) -> dict[str, str]:
@@ -99,3 +109,23 @@ def test_a_shell_left_alone_ends(host, finding):
     assert setting, "a login shell has no TMOUT"
     assert 0 < int(setting[2]) <= TIMEOUT_SECONDS, f"a shell may stay idle for {setting[2]} seconds"
     assert "r" in setting[1], "TMOUT is not read-only: its user can switch it off"
+
+
+@pytest.mark.control("accounts.no-work-while-away")
+def test_nobody_works_while_she_is_away(host, finding):
+    """Three doors: a user's own systemd that outlives her session, cron, and at. One that is not installed is shut."""
+    finding.expect("nobody lingers, no work of another than root waits, and cron and at refuse who is on no list")
+    said = finding.ask(host, AWAY).stdout.splitlines()
+    if said[-1:] != ["looked"]:
+        raise CouldNotAsk("the folders could not be looked at")
+    rows = [line.partition(": ")[::2] for line in said[:-1]]
+    open_ones = [
+        f"{what}: {words}"
+        for what, words in rows
+        if not (what in {"crontab", "atq"} and any(refusal in words for refusal in REFUSED))
+        and (what, words) != ("stays", "root")
+    ]
+    finding.observe(
+        "; ".join(open_ones) or f"nobody{'; refused by ' if rows else ''}{', '.join(row[0] for row in rows)}"
+    )
+    assert not open_ones, "; ".join(open_ones)

@@ -17,7 +17,7 @@ GOOD = frozenset(
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 )
 TWO_YEARS = 63_072_000
-DAYS_LEFT = 14
+DAYS_LEFT = 21
 
 
 @pytest.mark.control("edge.tls-versions")

@@ -23,6 +23,7 @@ HOMES = (
 HASHES = "stat -c '%a %U %G %n' /etc/shadow /etc/gshadow /etc/sudoers"
 SHARED = "findmnt -rno OPTIONS /dev/shm"
 TEMPORARY = "findmnt -rno TARGET,OPTIONS /tmp"
+LASTING = "findmnt -rno OPTIONS /var/tmp"
 
 # Where programs, and what tells systemd, sudo and shells what to run, lie. Some of it is not everywhere.
 PROGRAMS = (
@@ -101,6 +102,16 @@ def test_nothing_in_shared_memory_runs(host, finding):
     assert mounts, "/dev/shm is no mount of its own"
     missing = {"nosuid", "nodev", "noexec"} - set(mounts[-1].split(","))
     assert not missing, f"/dev/shm is mounted without {', '.join(sorted(missing))}"
+
+
+@pytest.mark.control("files.var-tmp-restricted")
+def test_lasting_temporary_files_lend_nothing(host, finding):
+    """As it is mounted now. Programs may run there: the tools that make a boot image need that."""
+    finding.expect("/var/tmp is a mount of its own, with nosuid and nodev")
+    mounts = finding.ask(host, LASTING, codes=(0, 1)).stdout.split()
+    assert mounts, "/var/tmp is no mount of its own"
+    missing = {"nosuid", "nodev"} - set(mounts[-1].split(","))
+    assert not missing, f"/var/tmp is mounted without {', '.join(sorted(missing))}"
 
 
 @pytest.mark.control("files.programs-protected")

@@ -34,12 +34,18 @@ SUPERFLUOUS = frozenset({
 COMPILERS = (
     "compgen -c | grep -xE '(.*-)?(gcc|g[+][+]|cc|c[+][+]|cpp|clang|tcc|gfortran|rustc|go)(-[0-9.]+)?' | sort -u"
 )
+# Of files that packages bring, those that are not what their sums say; c marks settings, which are there to be changed.
+CHANGED = "dpkg --verify"
+PROGRAMS = re.compile(r"^..5\S* +(/(?:usr/)?(?:s?bin|lib|libexec)/.+)$", re.MULTILINE)
 DOORS = (
     "APT::Get::AllowUnauthenticated",
     "Acquire::AllowInsecureRepositories",
     "Acquire::AllowWeakRepositories",
     "Acquire::AllowDowngradeToInsecureRepositories",
 )
+
+
+ASK_AHEAD = (CHANGED,)
 
 
 @pytest.mark.control("packages.signed")
@@ -59,6 +65,15 @@ def test_only_signed_sources(host, finding):
     assert not doors, f"apt would take unsigned packages: {', '.join(doors)}"
     assert not blind, f"sources are believed without a signature: {', '.join(blind)}"
     assert not plain, f"lists came without a signature: {', '.join(plain)}"
+
+
+@pytest.mark.control("packages.unmodified")
+def test_programs_are_as_they_were_packaged(host, finding):
+    """What is missing is passed over: images leave out much, and a program that is gone runs nothing."""
+    finding.expect("no program and no library differs from what its package brought")
+    changed = PROGRAMS.findall(finding.ask(host, CHANGED, timeout=60, codes=(0, 1)).stdout)
+    finding.observe(f"changed: {', '.join(changed[:5]) or 'none'}")
+    assert not changed, f"not as packaged: {', '.join(changed[:5])}"
 
 
 @pytest.mark.control("packages.minimal")

@@ -15,11 +15,15 @@ QUALITY = "cat /etc/security/pwquality.conf /etc/security/pwquality.conf.d/*.con
 # one out of a dictionary, one that repeats itself.
 GOOD = "glove-Tundra-88-violin-oak"
 BAD = ("kV7-qLx2!w", "administrators", "aaaaaaaaaaaaaaaaaa")
-SCORES = 'for word in {}; do echo "$word" | pwscore >/dev/null 2>&1; echo $?; done'.format(
-    " ".join(f"'{word}'" for word in (GOOD, *BAD))
-)
 
-ASK_AHEAD = (QUESTION, LOCK_OUT, HISTORY, QUALITY, SCORES)
+
+def scores(length: int) -> str:
+    """Return the question which of some passwords are taken; the last is one character short of the least."""
+    words = " ".join(f"'{word}'" for word in (GOOD, *BAD, GOOD[: length - 1]))
+    return f'for word in {words}; do echo "$word" | pwscore >/dev/null 2>&1; echo $?; done'
+
+
+ASK_AHEAD = (QUESTION, LOCK_OUT, HISTORY, QUALITY, lambda sheet: scores(sheet.declared.password_length))
 
 MOST_ATTEMPTS = 5
 LEAST_SECONDS = 900
@@ -56,13 +60,14 @@ def test_guessing_shuts_an_account(host, finding):
 
 
 @pytest.mark.control("pam.password-quality")
-def test_weak_passwords_are_refused(host, finding):
+def test_weak_passwords_are_refused(host, finding, declared):
     """Tried with the library itself: it refuses what is short, known or repeated, and takes what is long."""
     finding.expect(
-        "passwd asks pam_pwquality before it sets one, root too; three weak ones refused, a strong one taken"
+        "passwd asks pam_pwquality before it sets one, root too; weak ones refused, among them one shorter than"
+        f" {declared.password_length} characters; a strong one taken"
     )
-    answers = finding.ask(host, SCORES, codes=ANY).stdout.split()
-    if len(answers) != 1 + len(BAD) or "127" in answers:
+    answers = finding.ask(host, scores(declared.password_length), codes=ANY).stdout.split()
+    if len(answers) != 2 + len(BAD) or "127" in answers:
         raise CouldNotAsk("pwscore did not answer")
     if answers[0] != "0":
         raise CouldNotAsk("pwscore refuses even a strong password: it says nothing about weak ones")
@@ -72,9 +77,9 @@ def test_weak_passwords_are_refused(host, finding):
     loose = asked >= 0 and bool({word.partition("=")[0] for word in password[asked].arguments} - {"retry"})
     said = conf(finding.ask(host, QUALITY).stdout)
     finding.observe(
-        f"{taken} of {len(BAD)} weak passwords taken; asked {'before' if 0 <= asked < sets else 'not before'}"
+        f"{taken} of {1 + len(BAD)} weak passwords taken; asked {'before' if 0 <= asked < sets else 'not before'}"
     )
-    assert taken == 0, f"{taken} of {len(BAD)} weak passwords would be taken"
+    assert taken == 0, f"{taken} of {1 + len(BAD)} weak passwords would be taken"
     assert 0 <= asked < sets, "passwd sets a password that nobody looked at"
     assert password[asked].control in {"requisite", "required"}, "a refused password is set all the same"
     assert not loose, f"PAM asks with settings of its own: {' '.join(password[asked].arguments)}"

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from checks.gathered import ask_ssh, ask_sshd, members, ssh_greeting, ssh_offers, sshd
-from hedgerow.checking import CouldNotAsk
+from hedgerow.checking import CouldNotAsk, NotExercised
 
 MODERN = {
     "key exchange": {
@@ -49,6 +49,7 @@ HOST_KEYS = {
 }
 LEAST_BITS = {"ED25519": 256, "ECDSA": 256, "RSA": 3072}
 IDLE_SECONDS = 900
+TOKENS = {"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 
 ASK_AHEAD = (
     lambda sheet: ask_ssh(sheet.declared),
@@ -207,6 +208,28 @@ def test_clients_bring_no_settings(host, finding, declared):
     assert environment == "no", "a user's own file may set the environment of her session"
     assert script == "no", "a user's own script runs before her session"
     assert accepted <= {"LANG", "LC_*"}, f"taken from clients: {', '.join(sorted(accepted - {'LANG', 'LC_*'}))}"
+
+
+@pytest.mark.control("ssh.second-factor")
+def test_people_show_a_token_and_know_its_pin(host, finding, declared):
+    """What sshd would take of each person, and which keys she has. The installer's account is no person."""
+    finding.expect("for each administrator: keys of FIDO2 tokens alone, verified by the token itself (its PIN)")
+    if not declared.second_factor:
+        raise NotExercised("access.second_factor: fido2 is not declared")
+    if not declared.administrators:
+        raise NotExercised("no administrator is declared, so nobody but the installer's account comes in")
+    loose = []
+    for person in declared.administrators:
+        settings = sshd(host, finding, declared, user=person)
+        taken = set(setting(settings, "pubkeyacceptedalgorithms").split(","))
+        lines = finding.ask(host, f"cat /etc/ssh/hedgerow-keys/{person}").stdout.splitlines()
+        kinds = {line.split()[0] for line in lines if line.strip() and not line.startswith("#")}
+        if other := sorted((taken | kinds) - TOKENS):
+            loose.append(f"{person} may come in with {', '.join(other)}")
+        if "verify-required" not in setting(settings, "pubkeyauthoptions").split():
+            loose.append(f"{person}'s token is not asked for its PIN")
+    finding.observe("; ".join(loose) or f"{len(declared.administrators)} administrators, each by token and PIN")
+    assert not loose, "; ".join(loose)
 
 
 # Put together of all files that everybody's ssh reads, for a host that none of them names; nothing is looked up.

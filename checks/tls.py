@@ -5,12 +5,12 @@ from __future__ import annotations
 from hedgerow.checking import Answer, CouldNotAsk, Finder
 
 CA = "/etc/hedgerow/ca.crt"
-DAYS_LEFT = 14
+DAYS_LEFT = 21
 SECONDS = 3
 
 
 def handshake(place: str, name: str, how: str = "") -> str:
-    """Return the command of a client that verifies the server's chain and its name, two weeks from now."""
+    """Return the command of a client that verifies the server's chain and its name, three weeks from now."""
     return (
         f"timeout {SECONDS} openssl s_client -brief {how} -connect {place} -servername {name} -verify_hostname {name}"
         f" -CAfile {CA} -no-CApath -no-CAstore -verify_return_error -attime $(date -d '+{DAYS_LEFT} days' +%s)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hedgerow import explaining, flow, inventory, printing, printing_audit, proof
+from hedgerow import explaining, flow, inventory, printing, printing_audit, proof, requirements
 from hedgerow.bundle import Files, contents, sbom, sealing, signing
 from hedgerow.catalog import catalog_of, whole_catalog
 from hedgerow.console import Reporter
@@ -44,7 +44,14 @@ def history(given: Given, report: Reporter) -> int:
 
 
 def explain(given: Given, report: Reporter) -> int:
-    """Print everything that is known about a control."""
+    """Print everything that is known about a control, or what answers a requirement."""
+    if asked := next((each for each in requirements.requirements() if each.id == given.id), None):
+        if given.json:
+            printing.as_json(asked.as_json())
+            return EXIT_DONE
+        for line in printing_audit.requirement(asked, whole_catalog()):
+            report.out.print(line, markup=False)
+        return EXIT_DONE
     found = explaining.explain(given.id, whole_catalog())
     if given.json:
         printing.as_json(found.as_json())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hedgerow import borrowing
+from hedgerow import borrowing, measured
 from hedgerow.hosts import Host
 from hedgerow.service_rows import Table
 
@@ -146,9 +146,7 @@ def growth(host: Host, table: Table, load: Load) -> int:
 
 def days_left(free: int, a_day: int, load: Load) -> int | None:
     """Return for how many days there is room until events are refused; None where nothing grows without an end."""
-    if a_day == 0:
-        return None
-    return max(0, free - load.reserve) // a_day
+    return measured.days_left(free, a_day, load.reserve)
 
 
 def memory(host: Host, table: Table, *, lab: bool = False) -> dict[str, int]:

@@ -59,6 +59,7 @@ CONCERNS = {
     "edge": ("edge",),
     "aws": ("aws",),
     "backup": ("data",),
+    "health": ("edge", "app", "data"),
 }
 """Which hosts a control concerns, by the Ansible role that makes it true; `hosts` in the catalog narrows it.
 

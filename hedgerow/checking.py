@@ -14,11 +14,11 @@ answer, cut short, unless the check puts it into words with `observe`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Any
 
 from hedgerow.channel import Answer, CouldNotAsk
+from hedgerow.shortening import shorten
 
 __all__ = ["ANY", "Answer", "CouldNotAsk", "Finder", "NotExercised", "shorten"]
 
@@ -27,17 +27,6 @@ ANY: tuple[int, ...] = ()
 
 OBSERVED_LENGTH = 400
 REASON_LENGTH = 600
-
-_SECRETS = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), "[key]"),
-    (re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), r"\1:[hidden]@"),
-    (re.compile(r"SCRAM-SHA-256\$\S+"), "SCRAM-SHA-256$[hidden]"),
-    (re.compile(r"(\$(?:y|6|5|2[aby]|7|gy)\$)\S+"), r"\1[hidden]"),
-    (
-        re.compile(r"(?i)\b(pass(?:word|wd)?|secret(?:_key)?|token|api_key)(\s*[=:]\s*)(['\"]?)[^\s'\",;]+"),
-        r"\1\2\3[hidden]",
-    ),
-)
 
 
 class NotExercised(Exception):  # noqa: N818 - it names an outcome, as a finding does
@@ -95,11 +84,3 @@ class Finder:
             "observed": shorten(self._observed, OBSERVED_LENGTH),
             "expected": shorten(self._expected, OBSERVED_LENGTH),
         }
-
-
-def shorten(text: str, length: int) -> str:
-    """Return the text on one line, at most `length` characters, what looks like a secret hidden."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    text = " ".join(text.split())
-    return text if len(text) <= length else f"{text[: length - 1]}…"

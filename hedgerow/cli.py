@@ -126,8 +126,9 @@ def _add_looking_back(verb: Callable[..., argparse.ArgumentParser]) -> None:
     history.add_argument(
         "--control", action="append", default=[], metavar="ID", help="this control, whatever it was; may be repeated"
     )
-    explain = verb("explain", auditing.explain, "print everything that is known about a control", reference=False)
-    explain.add_argument("id", metavar="CONTROL", help="for example ssh.no-root")
+    text = "print everything that is known about a control, or what answers a technical requirement"
+    explain = verb("explain", auditing.explain, text, reference=False)
+    explain.add_argument("id", metavar="CONTROL", help="ssh.no-root, or a row of checks/requirements.yml")
 
 
 def _add_rotate(rotate: argparse.ArgumentParser) -> None:

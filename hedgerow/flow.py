@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import backups, callers, converge, mail, preflight, prerequisites, releases, render
+from hedgerow import backups, callers, converge, health, mail, preflight, prerequisites, releases, render
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -206,6 +206,8 @@ def provided(declaration: Declaration) -> Provided | None:
 def brought(declaration: Declaration) -> dict[str, Path]:
     """Return the secrets that the operator brought: their names in the vault, and the files that hold them."""
     files = {mail.PASSWORD: declaration.mail.password_file} if declaration.mail else {}
+    if declaration.alerts.webhook_file:
+        files[health.WEBHOOK] = declaration.alerts.webhook_file
     storage = declaration.object_storage
     return files | ({SECRET: storage.secret_key_file} if storage else {})
 

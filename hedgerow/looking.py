@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hedgerow import budget, observing
+from hedgerow import health, measured, observing
 from hedgerow.errors import HedgerowError
 from hedgerow.flow import Work
 from hedgerow.hosts import Host, Site
 from hedgerow.images import table_of
-from hedgerow.preflight import load_of
 from hedgerow.proof import ca_file
-from hedgerow.unwell import Trouble, troubles
+from hedgerow.unwell import Trouble
 from hedgerow.variables import edge_host
 
 
@@ -23,7 +22,8 @@ class SeenHost:
     """A host as it answered just now; `detail` says why it did not.
 
     `disk_free` are bytes at the fullest of the paths where data lie, `days_left` the days until events are refused at
-    the declared rate: None where nothing of the stores grows, or where the host did not answer.
+    the declared rate: None where nothing of the stores grows, or where the host did not answer. `looked_at` is
+    when its own timer last looked, in seconds since 1970.
     """
 
     name: str
@@ -35,10 +35,15 @@ class SeenHost:
     days_left: int | None = None
     refusing_events: bool = False
     unwell: tuple[Trouble, ...] = ()
+    looked_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it under its published names."""
-        return {**asdict(self), "roles": list(self.roles), "unwell": [asdict(one) for one in self.unwell]}
+        return {
+            **asdict(self),
+            "roles": list(self.roles),
+            "unwell": [{"what": one.what, "reason": one.reason, "fix": one.fix} for one in self.unwell],
+        }
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,15 @@ def status(work: Work) -> Status:
 
 
 def _try(work: Work, host: Host) -> SeenHost:
-    table, load = table_of(work.declaration), load_of(work.declaration.capacity)
-    services = [row.name for row in table.services if row.tier in host.roles]
+    declaration = work.declaration
+    question = health.question(declaration, host, table_of(declaration))
     try:
-        seen = observing.ask(host, work.deployment.known_hosts, services, backup=work.declaration.backup is not None)
+        found = observing.ask(host, work.deployment.known_hosts, question)
     except HedgerowError as error:
         return SeenHost(host.name, host.address, host.roles, False, error.message)
-    free = min(seen.free.values(), default=None)
-    days = None if free is None else budget.days_left(free, budget.growth(host, table, load), load)
-    unwell = troubles(seen, reserve=load.reserve, days=days)
-    return SeenHost(host.name, host.address, host.roles, True, "", free, days, seen.refusing, unwell)
+    reserve, a_day = question["reserve"], question["a_day"]
+    free = min(found.seen.free.values(), default=None)
+    days = None if free is None else measured.days_left(free, a_day, reserve)
+    unwell = (*measured.judge(found, reserve=reserve, a_day=a_day), *measured.unwatched(found))
+    refusing, looked = found.seen.refusing, found.watch.at or None
+    return SeenHost(host.name, host.address, host.roles, True, "", free, days, refusing, unwell, looked)

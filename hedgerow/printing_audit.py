@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from hedgerow.catalog import Catalog
 from hedgerow.declaration import Waiver
 from hedgerow.drift import KINDS, Change, Drift
 from hedgerow.evidence import Evidence
 from hedgerow.explaining import Explained
 from hedgerow.findings import STATUSES, Finding, summary
+from hedgerow.requirements import Requirement, answered_by
 
 SIGNS = {"pass": ".", "fail": "F", "error": "E", "waived": "w", "not-exercised": "-", "attested": "a", "": " "}
 LEGEND = ". pass  F fail  E could not be asked  w waived  - not exercised  a attested  (blank: not asked)"
@@ -106,6 +108,7 @@ def explained(found: Explained) -> Iterator[str]:
         "HIPAA": f"45 CFR {', '.join(control.hipaa)}",
         "Source": control.source,
         "Also in": "; ".join(control.references),
+        "Answers": ", ".join(each.id for each in answered_by(control.id)),
         "Hosts": f"those that play {', '.join(control.hosts)}",
         "Waiver": f"never: {control.never_waived}" if control.never_waived else "possible, in deploy.yml under waivers",
     }
@@ -124,6 +127,18 @@ def explained(found: Explained) -> Iterator[str]:
     yield from (f"  {task.place}: {task.name}" for task in found.tasks)
     yield from ("", "How the tests break it, to see the check fail")
     yield from _sabotage(found)
+
+
+def requirement(asked: Requirement, catalog: Catalog) -> Iterator[str]:
+    """Tell what answers a technical requirement, and what does not."""
+    yield f"{asked.id}: {asked.title} ({asked.answer})"
+    yield from (f"  {name}: {catalog.control(name).promise}" for name in asked.controls)
+    yield from (f"  proven by {name}" for name in asked.tests)
+    yield from (
+        f"  the operator's word for {paragraph}, in deploy.yml under attestations" for paragraph in asked.attested
+    )
+    if asked.missing:
+        yield f"  not answered: {asked.missing}"
 
 
 def _sabotage(found: Explained) -> Iterator[str]:

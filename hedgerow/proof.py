@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, backups, callers, history, inventory, network, smoke, ssh
+from hedgerow import __version__, backups, callers, health, history, inventory, network, smoke, ssh
 from hedgerow.catalog import Catalog, catalog_of
 from hedgerow.cloud_sheet import CloudSheet, cloud_sheets
 from hedgerow.declaration import Declaration, resolve_sources
@@ -26,6 +26,7 @@ from hedgerow.image_lock import ImageLock
 from hedgerow.images import digests, table_of
 from hedgerow.network import Network
 from hedgerow.preflight import load_of
+from hedgerow.profiles import profile
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
 from hedgerow.sheet import UNREADABLE, Declared, Peer, Relay, Sheet
@@ -63,8 +64,9 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
     started, begun = now(), time.monotonic()
     with report.phase("verify", "verify: the controls"):
         waivers = work.declaration.waivers
+        outside = profile(work.declaration.profile).outside(catalog)
         asked: tuple[Sheet | CloudSheet, ...] = (*sheets(work, site), *clouds(work, site))
-        findings = verify(asked, waivers, report.say, catalog=catalog, controls=tuple(controls))
+        findings = verify(asked, waivers, report.say, catalog=catalog, controls=tuple(controls), outside=outside)
     seconds = round(time.monotonic() - begun, 2)
     return Verified(findings, started, seconds)
 
@@ -156,6 +158,9 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         keep_days=declaration.capacity.keep_days,
         backup=backups.folder(declaration),
         mail=_relay(declaration),
+        alerts=tuple(health.channels(declaration)),
+        second_factor=access.second_factor == "fido2",
+        password_length=profile(declaration.profile).password_length,
         reserve=load.reserve,
         edge_address=edge_host(site).address,
         eventlog_rights=tuple(log.eventlog_rights),
@@ -241,6 +246,7 @@ def write_evidence(
             *(cloud.place for cloud in clouds(work, site)),
         ),
         findings=verified.findings,
+        profile=work.declaration.profile,
         catalog=catalog_of(work.declaration.target.kind),
         smoke=tuple(smoked.as_json()["steps"]) if smoked else (),
         agreements=tuple(

@@ -45,7 +45,9 @@ class Declared:
     container, the image's digest ("" where the declaration does not know it: a stand-in), and "unversioned" where the
     names in it are changed. `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
-    `backup` is the folder on the data host that backups lie in, "" where none are declared.
+    `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
+    password has at least. `backup` is the folder on the data host that backups lie in, "" where none are declared.
+    `alerts` are the channels by which a host tells that it is not well: mail, webhook.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
@@ -87,6 +89,9 @@ class Declared:
     keep_days: int = 365
     backup: str = ""
     mail: Relay | None = None
+    alerts: tuple[str, ...] = ()
+    second_factor: bool = False
+    password_length: int = 14
 
 
 @dataclass(frozen=True)

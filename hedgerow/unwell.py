@@ -1,4 +1,8 @@
-"""Why something on a host is not well, and what to do: from what was observed to a reason and a fix. Pure."""
+"""Why something on a host is not well, and what to do: from what was observed to a reason and a fix. Pure.
+
+The standard library alone: the role `health` puts this very file on each host, where a timer judges by it, and `status`
+judges by it here.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hedgerow.checking import shorten
+from hedgerow.shortening import shorten
 
 MIB = 1 << 20
 FEW_DAYS = 14
+LONGEST = 160
 CRASHES = 3
 """Restarts after which a service that starts counts as one that keeps ending."""
 
@@ -38,11 +43,15 @@ class Observed:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that is not well: what, why, and what to do."""
+    """Something that is not well: what, why, and what to do.
+
+    `plain` is the reason without words of a log, which may be about a person: what may leave the host. "": all of it.
+    """
 
     what: str
     reason: str
     fix: str
+    plain: str = ""
 
 
 NOT_ITS_OWN = re.compile(r"^[0-9a-f]{64}$|^\d{4}-\d\d-\d\d .* (?:container|image|volume|network) \w+ [0-9a-f]{64}")
@@ -162,5 +171,6 @@ def _unit(unit: Unit) -> Trouble | None:
     if known:
         return Trouble(unit.name, f"{state}: {known[0]}", known[1])
     own = [line for line in unit.said.splitlines() if line.strip() and not NOT_ITS_OWN.search(line)]
-    said = shorten(own[-1] if own else "nothing", 160)
-    return Trouble(unit.name, f"{state}. It last said: {said}", f"`journalctl -u {unit.name}` on the host says more.")
+    said = shorten(own[-1] if own else "nothing", LONGEST)
+    more = f"`journalctl -u {unit.name}` on the host says more."
+    return Trouble(unit.name, f"{state}. It last said: {said}", more, plain=state)

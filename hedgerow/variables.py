@@ -11,13 +11,14 @@ from typing import Any
 
 import yaml
 
-from hedgerow import backups, mail
+from hedgerow import backups, health, mail
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import REPOSITORY
 from hedgerow.firewall_values import firewall
 from hedgerow.hosts import Host, Site
+from hedgerow.profiles import PASSWORD_LENGTH, profile
 from hedgerow.stack import Stack
 from hedgerow.stores import EDGE, EVENTLOG_ADMIN, door
 from hedgerow.unit_values import INSIDE
@@ -26,7 +27,7 @@ Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
-HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit")
+HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit", "health")
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 TIER_ROLES = {
@@ -76,8 +77,8 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     """Return every role's variables for every host and group."""
     found: dict[tuple[str, str], Values] = {
         ("group_vars/all", "ca"): {"ca_certificate": credentials.authority, "ca_name": declaration.name},
-        ("group_vars/all", "ssh"): {"ssh_groups": [LOGIN_USERS]},
-        ("group_vars/all", "pam"): {"pam_su_group": ADMINISTRATORS},
+        ("group_vars/all", "ssh"): {"ssh_groups": [LOGIN_USERS]} | _second_factor(declaration),
+        ("group_vars/all", "pam"): {"pam_su_group": ADMINISTRATORS} | _passwords(declaration),
         ("group_vars/all", "updates"): {
             "updates_reboot": declaration.updates.reboot,
             "updates_reboot_time": declaration.updates.reboot_time,
@@ -99,6 +100,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
             found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
+        found[f"host_vars/{host.name}", "health"] = health.values(declaration, host, stack.table)
         found[f"host_vars/{host.name}", "firewall"] = firewall(declaration, site, host, stack)
     return found
 
@@ -115,6 +117,16 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_own_kernel": own_kernel(host),
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
     }
+
+
+def _second_factor(declaration: Declaration) -> Values:
+    return {"ssh_second_factor": True} if declaration.access.second_factor == "fido2" else {}
+
+
+def _passwords(declaration: Declaration) -> Values:
+    """Return what a profile asks of passwords, where that is not what the role does anyhow."""
+    length = profile(declaration.profile).password_length
+    return {"pam_least_length": length} if length != PASSWORD_LENGTH else {}
 
 
 def _audit(host: Host) -> Values:

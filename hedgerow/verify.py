@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from hedgerow.catalog import CHECKS, Catalog, Control, load_catalog
@@ -40,6 +41,7 @@ CLOUD_KEPT = (
 KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "SSH_AUTH_SOCK", "TZ", "USER")
 
 Say = Callable[[str], None]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Waiver(Protocol):
@@ -78,23 +80,40 @@ def verify(
     catalog: Catalog | None = None,
     checks: Path = CHECKS,
     today: date | None = None,
+    outside: Mapping[str, str] = NOTHING,
 ) -> tuple[Finding, ...]:
     """Ask every host and cloud about every control that concerns it, and return the findings in a stable order.
 
-    `controls` narrows the run to some ids or concerns ("ssh.no-root", "firewall"). Never raises
+    `controls` narrows the run to some ids or concerns ("ssh.no-root", "firewall"). `outside` are controls that are not
+    asked, each with why: their findings say just that. Never raises
     for what a host does or does not say: an unreachable host yields `error` for all its controls.
     """
     catalog = catalog or load_catalog()
     today = today or datetime.now(UTC).date()
     wanted = [(sheet, catalog.concerning(_place(sheet)[1], controls)) for sheet in sheets]
-    asked = [(sheet, rows) for sheet, rows in wanted if rows]
+    asked = [(sheet, kept) for sheet, rows in wanted if (kept := [row for row in rows if row.id not in outside])]
+    left = [_left_out(row, sheet, outside) for sheet, rows in wanted for row in rows if row.id in outside]
     if not asked:
-        return ()
+        return tuple(left)
     with ThreadPoolExecutor(max_workers=len(asked)) as pool:
         answers = pool.map(lambda one: verify_host(one[0], one[1], checks, say), asked)
         # A waiver that the catalog allows no more excuses nothing, whatever was declared before.
         valid = [waiver for waiver in waivers if waiver.control not in catalog.never_waived]
-        return tuple(settle(finding, valid, attestations, today) for found in answers for finding in found)
+        return (*(settle(finding, valid, attestations, today) for found in answers for finding in found), *left)
+
+
+def _left_out(control: Control, sheet: Sheet | CloudSheet, outside: Mapping[str, str]) -> Finding:
+    """Return the finding of a control that was not asked: never a pass, and nobody's word makes it one."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return Finding(
+        control.id,
+        control.hipaa,
+        _place(sheet)[0],
+        "not-exercised",
+        expected=control.promise,
+        reason=outside[control.id],
+        at=at,
+    )
 
 
 def _place(sheet: Sheet | CloudSheet) -> tuple[str, tuple[str, ...]]:

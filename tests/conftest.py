@@ -25,6 +25,11 @@ from hedgerow.hosts import Host, Site
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAME = "t-e2e"
 BACKUPS = f"/srv/backup/{NAME}"
+TOKEN = (
+    "sk-ssh-ed25519@openssh.com "
+    "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8NAAAABHNzaDo="
+)
+"""The public half of a key in a FIDO2 token that nobody has."""
 DECLARATION = f"""\
 name: {NAME}
 domain: analytics.acme.example
@@ -33,7 +38,8 @@ target:
 access:
   administrators:
     - name: jane
-      ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8N jane@acme.example"]
+      ssh_keys: ["{TOKEN} jane@acme.example"]
+  second_factor: fido2
   ingest_from: [any]
   interface_certificates: {{ca: staff-ca.pem}}
   outbound_to: ["203.0.113.80:8443"]

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hedgerow.declaration import files, rules
+from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.machines import Aws, Lab, LabHost, OnPrem, OnPremHost
 from hedgerow.declaration.models import Administrator, Capacity, Declaration, Mail, Outbound, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
@@ -32,6 +33,7 @@ __all__ = [
     "CONTROLLER",
     "Administrator",
     "Agreement",
+    "Alerts",
     "Around",
     "Attestation",
     "Aws",

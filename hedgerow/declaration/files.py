@@ -14,6 +14,7 @@ from hedgerow.declaration.words import RefusedError, Wrong, shown
 
 Parsed = TypeVar("Parsed")
 ONE_LINE = re.compile(rb"[!-~]([ -~]*[!-~])?\r?\n?")
+WEBHOOK = re.compile(rb"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(/[!-~]*)?\r?\n?")
 ReadFile = Callable[[Path], bytes]
 
 
@@ -25,6 +26,7 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_registry(value, folder, read_file),
         *_object_storage(value, folder, read_file),
         *_mail(value, folder, read_file),
+        *_webhook(value, folder, read_file),
         *_callers(value, folder, read_file, now),
     ]
 
@@ -100,6 +102,16 @@ def _mail(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[
     if content is not None and not ONE_LINE.fullmatch(content):
         fix = "Write the password on one line of its own, without spaces around it, and nothing else."
         yield Wrong(place, "this file does not hold one password", fix)
+
+
+def _webhook(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    alerts = value.get("alerts")
+    place: Place = ("alerts", "webhook_file")
+    content, wrong = _open(place, alerts.get("webhook_file") if isinstance(alerts, dict) else None, folder, read_file)
+    yield from wrong
+    if content is not None and not WEBHOOK.fullmatch(content):
+        fix = "Write it on one line of its own, for example https://alerts.acme.example/hook, on port 443."
+        yield Wrong(place, "this file does not hold one https URL without user and port", fix)
 
 
 def _certificate(

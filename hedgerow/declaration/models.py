@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from hedgerow.declaration import fields, networks
+from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.backups import Backup
 from hedgerow.declaration.kinds import (
     Count,
@@ -41,6 +42,10 @@ Feature = Literal[
     "screenshots",
 ]
 """What a deployment may have beside product analytics. The table of services says what each brings."""
+
+
+Profile = Literal["hipaa", "hipaa-2025", "cis-level-1", "cis-level-2"]
+"""The profiles of checks/profiles.yml; a test holds the two equal."""
 
 
 class Tls(Model):
@@ -107,6 +112,12 @@ class Access(Model):
         default=(networks.CONTROLLER,),
         description="Who may send events: as interface_from, or [any]. Closed until you say so, because an open"
         " endpoint takes events, and what may be health data, from everybody.",
+    )
+    second_factor: Literal["none", "fido2"] = Field(
+        default="none",
+        description="fido2: administrators log in with keys that live in a token and need its PIN (sk- keys made with"
+        " -O verify-required), and with no others. none: with any key. The installer's own account is no person's, and"
+        " keeps its key.",
     )
     ssh_from: Annotated[tuple[Source, ...], AfterValidator(networks.several_or_one)] = Field(
         default=(networks.CONTROLLER,), description="Who may reach SSH: as interface_from."
@@ -328,6 +339,7 @@ class Declaration(Model):
     )
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     mail: Mail | None = Field(default=None, description="The relay by which PostHog sends mail. Default: no mail.")
+    alerts: Alerts = Field(default=Alerts(), description="Whom hosts tell when something is not well. Default: nobody.")
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."
@@ -345,6 +357,11 @@ class Declaration(Model):
     )
     attestations: tuple[Attestation, ...] = Field(
         default=(), description="Your word for paragraphs of the Security Rule, for the matrix of the report."
+    )
+    profile: Profile = Field(
+        default="hipaa",
+        description="By which of the controls the deployment is judged (checks/profiles.yml). Hosts are hardened alike"
+        " whatever it is; controls outside of it are not asked, and reports say so.",
     )
     waivers: tuple[Waiver, ...] = Field(
         default=(), description="Accepted exceptions, each with reason, person and end."

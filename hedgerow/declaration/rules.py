@@ -13,6 +13,7 @@ from typing import Any
 
 from hedgerow import releases
 from hedgerow.declaration.networks import CONTROLLER
+from hedgerow.declaration.strictness import profile_is_met, second_factor_keys
 from hedgerow.declaration.words import Path, Wrong, meant, shown
 from hedgerow.hosts import ROLES
 
@@ -186,6 +187,13 @@ def mail_is_encrypted(value: dict[str, Any]) -> Iterator[Wrong]:
         yield Wrong(("mail", "encryption"), "port 587 begins in the clear and asks for TLS (STARTTLS)", fix)
 
 
+def alerts_have_a_way(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Alerts by mail need the relay."""
+    if _get(value, "alerts", "mail") and not _get(value, "mail"):
+        fix = "Declare mail (host, address, user, password_file, from), or use alerts.webhook_file."
+        yield Wrong(("alerts", "mail"), "there is no relay to send mail by", fix)
+
+
 def aws_is_signed(value: dict[str, Any]) -> Iterator[Wrong]:
     """Nothing is made in AWS before AWS is a business associate (45 CFR 164.308(b), 164.504(e))."""
     if _get(value, "target", "kind") != "aws":
@@ -331,6 +339,7 @@ RULES: tuple[Rule, ...] = (
     people_are_named,
     certificate_has_files,
     mail_is_encrypted,
+    alerts_have_a_way,
     aws_is_signed,
     aws_holds_together,
     images_are_real,
@@ -339,4 +348,6 @@ RULES: tuple[Rule, ...] = (
     dropping_can_be_done,
     waivers_differ,
     attestations_differ,
+    profile_is_met,
+    second_factor_keys,
 )

@@ -47,7 +47,8 @@ class Evidence:
     associate agreements of the declaration (with whom, signed when, where it is found): the operator's word, as the
     `attestations` are. `waivers` are all that were declared, in use or not. `drift` is what differs from the run
     before, None for the first; `past` are earlier runs, the oldest first. `network` is what was seen to talk to what
-    just before the controls were asked, None where that was not looked at.
+    just before the controls were asked, None where that was not looked at. `profile` is the one that was declared: of a
+    control outside of it there is a finding that says so.
     """
 
     deployment: str

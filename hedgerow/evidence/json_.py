@@ -12,6 +12,7 @@ from hedgerow.errors import CallError
 from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Accepted, Attested, Evidence, Past, coverage
 from hedgerow.findings import Finding, summary
 from hedgerow.network import Network
+from hedgerow.profiles import DEFAULT
 
 FORMAT = "hedgerow-evidence-1"
 
@@ -30,6 +31,7 @@ def document(evidence: Evidence) -> dict[str, Any]:
         "seconds": evidence.seconds,
         "version": evidence.version,
         "operator": evidence.operator,
+        "profile": evidence.profile,
         "hosts": [{"name": name, "address": address, "roles": list(roles)} for name, address, roles in evidence.hosts],
         "summary": summary(evidence.findings),
         "findings": [finding.as_json() for finding in evidence.findings],
@@ -90,6 +92,7 @@ def read(text: str, catalog: Catalog) -> Evidence:
             smoke=tuple(said["smoke"]),
             agreements=tuple((row["with"], row["signed"], row["reference"]) for row in said["agreements"]),
             # Runs of an earlier release have none of these.
+            profile=said.get("profile", DEFAULT),
             attestations=tuple(Attested(**row) for row in said.get("attestations", ())),
             waivers=tuple(
                 Accepted(row["control"], row["reason"], row["who"], row["until"]) for row in said.get("waivers", ())

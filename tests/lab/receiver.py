@@ -22,7 +22,7 @@ ADDRESS, PORT = "203.0.113.80", 8443
 
 
 @contextmanager
-def receiving(deployment: Deployment, folder: Path) -> Iterator[list[Any]]:
+def receiving(deployment: Deployment, folder: Path, port: int = PORT) -> Iterator[list[Any]]:
     """Take what is posted, vouched for by the deployment's CA; yield what came, which grows."""
     authority = pki.Pair(
         (deployment.authority / "ca.crt").read_text(),
@@ -46,7 +46,7 @@ def receiving(deployment: Deployment, folder: Path) -> Iterator[list[Any]]:
             """Nobody reads it."""
 
     with _address():
-        server = ThreadingHTTPServer((ADDRESS, PORT), Receiver)
+        server = ThreadingHTTPServer((ADDRESS, port), Receiver)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -1,6 +1,7 @@
 """Ways to let somebody in who should not be, or to leave the door ajar behind those who may."""
 
 SABOTAGE = {
+    "accounts.no-work-while-away": "loginctl enable-linger jane",
     "accounts.root-locked": "usermod --password '$6$pepper$and.salt' root",
     "accounts.no-empty-passwords": "passwd --quiet --delete games",
     "accounts.only-root-is-uid-0": "useradd --non-unique --uid 0 --no-create-home --shell /usr/sbin/nologin toor",

@@ -8,6 +8,7 @@ SABOTAGE = {
     # A shell for an administrator in a hurry.
     "files.setuid-known": "install -m 4755 /bin/dash /usr/local/bin/quick",
     "files.shm-restricted": "mount -o remount,exec /dev/shm",
+    "files.var-tmp-restricted": "mount -o remount,bind,suid,dev /var/tmp",
     "files.tmp-restricted": "mount -o remount,suid,dev /tmp",
 }
 

@@ -17,6 +17,7 @@ def package(name: str, program: str = "") -> str:
 
 
 SABOTAGE = {
+    "packages.unmodified": "echo '# harmless' >>/usr/bin/watch",
     "packages.signed": "echo 'APT::Get::AllowUnauthenticated \"true\";' >/etc/apt/apt.conf.d/zzz-loose",
     "packages.minimal": package("telnetd"),
     "packages.no-compilers": package("gcc", "gcc"),

@@ -23,6 +23,9 @@ SABOTAGE = {
     "ssh.no-environment": setting("environment", "PermitUserEnvironment yes"),
     "ssh.no-host-trust": setting("trust", "HostbasedAuthentication yes"),
     "ssh.client-strict": "printf 'Host *\\n  ForwardAgent yes\\n' >/etc/ssh/ssh_config.d/00-a.conf",
+    "ssh.second-factor": setting(
+        "file", "Match Group hedgerow-admins", "  PubkeyAcceptedAlgorithms ssh-ed25519", "  PubkeyAuthOptions none"
+    ),
     "ssh.strict-modes": setting("careless", "StrictModes no"),
 }
 

@@ -7,7 +7,7 @@ import pytest
 from checks import test_pam as pam
 from checks.pam_stack import place, steps
 from hedgerow.checking import CouldNotAsk
-from tests.unit.told import outcome
+from tests.unit.told import DECLARED, outcome
 
 PAM = """\
 ./common-auth:auth	requisite	pam_faillock.so preauth
@@ -40,7 +40,7 @@ ANSWERS = {
     "faillock.conf": "# read at each login\ndeny = 5\nunlock_time = 900\neven_deny_root\n",
     "pwhistory.conf": "remember = 24\nenforce_for_root\n",
     "pwquality.conf": QUALITY,
-    "pwscore": "0\n1\n1\n1\n",
+    "pwscore": "0\n1\n1\n1\n1\n",
 }
 
 
@@ -69,9 +69,10 @@ CASES = [
     (LOCK_OUT, {"faillock.conf": "deny = 5\nunlock_time = 0\neven_deny_root"}, "pass", ""),
     (LOCK_OUT, {"faillock.conf": "deny = 5\nunlock_time = 900"}, "fail", "root"),
     (QUALITY_CHECK, {}, "pass", ""),
-    (QUALITY_CHECK, {"pwscore": "0\n0\n1\n1\n"}, "fail", "1 of 3"),
-    (QUALITY_CHECK, {"pwscore": "1\n1\n1\n1\n"}, "error", "strong"),
-    (QUALITY_CHECK, {"pwscore": "127\n127\n127\n127\n"}, "error", "did not answer"),
+    (QUALITY_CHECK, {"pwscore": "0\n0\n1\n1\n1\n"}, "fail", "1 of 4"),
+    (QUALITY_CHECK, {"pwscore": "1\n1\n1\n1\n1\n"}, "error", "strong"),
+    (QUALITY_CHECK, {"pwscore": "127\n127\n127\n127\n127\n"}, "error", "did not answer"),
+    (QUALITY_CHECK, {"pwscore": "0\n1\n1\n1\n0\n"}, "fail", "1 of 4"),
     (QUALITY_CHECK, but("pam_pwquality"), "fail", "nobody looked"),
     (
         QUALITY_CHECK,
@@ -100,7 +101,7 @@ CASES = [
 
 @pytest.mark.parametrize(("check", "told", "status", "words"), CASES)
 def test_what_a_check_says(check, told, status, words):
-    said = outcome(check, ANSWERS | told)
+    said = outcome(check, ANSWERS | told, *([DECLARED] if check is QUALITY_CHECK else []))
     assert (said[0], words in said[1]) == (status, True), said
 
 

@@ -58,6 +58,7 @@ posthog:
     seaweedfs: registry.acme.example/seaweedfs@sha256:{"8" * 64}
     feature_flags: registry.acme.example/feature-flags@sha256:{"f" * 64}
 mail: {{host: smtp.acme.example, address: 203.0.113.25, user: posthog, password_file: pw, from: ph@acme.example}}
+alerts: {{mail: [security@acme.example], webhook_file: hook}}
 time_servers: [time.acme.example]
 updates: {{reboot: true, reboot_time: "04:15"}}
 """,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from checks import test_banner as banner
@@ -162,4 +164,31 @@ def test_who_goes_on_from_a_host(old, new, status, words):
     said = outcome(
         ssh.test_who_goes_on_from_here_lends_no_keys, {"ssh -G": CLIENT.replace(old, new) if old else CLIENT}
     )
+    assert (said[0], words in said[1]) == (status, True), said
+
+
+TOKENS = "pubkeyacceptedalgorithms sk-ssh-ed25519@openssh.com\npubkeyauthoptions verify-required\n"
+FACTOR = {**SSH, "sshd -T": TOKENS, "hedgerow-keys/jane": "sk-ssh-ed25519@openssh.com AAAA jane\n"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changed", "status", "words"),
+    [
+        (True, {}, "pass", ""),
+        (
+            True,
+            {"sshd -T": TOKENS.replace("sk-ssh", "ssh-ed25519,sk-ssh")},
+            "fail",
+            "jane may come in with ssh-ed25519",
+        ),
+        (True, {"sshd -T": TOKENS.replace("verify-required", "none")}, "fail", "PIN"),
+        (True, {"sshd -T": TOKENS.replace("verify-required", "touch-required")}, "fail", "PIN"),
+        (True, {"hedgerow-keys/jane": "ssh-ed25519 AAAA jane\n"}, "fail", "ssh-ed25519"),
+        (True, {"sshd -T": "port 22\n"}, "error", "does not know"),
+        (False, {}, "not-exercised", "not declared"),
+    ],
+)
+def test_a_second_factor_is_asked_of_every_person(wanted, changed, status, words) -> None:
+    declared = replace(DECLARED, second_factor=wanted)
+    said = outcome(ssh.test_people_show_a_token_and_know_its_pin, FACTOR | changed, declared)
     assert (said[0], words in said[1]) == (status, True), said

@@ -1,0 +1,1 @@
+../../../../hedgerow/shortening.py
