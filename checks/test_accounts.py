@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from checks.gathered import accounts, login_shells, members
 from hedgerow.checking import CouldNotAsk
 
 STATES = "passwd --status --all"
+EXPIRIES = "getent shadow | cut -d: -f1,8"
 TIMEOUT_SECONDS = 900
 
 # A login shell as a person gets it, for the first one there is: PAM's umask, then /etc/profile.
@@ -84,10 +86,33 @@ def test_people_are_those_declared(host, finding, declared):
     people = {a.name for a in accounts(host, finding) if a.person and a.shell in shells}
     powerful = members(host, finding, "hedgerow-admins")
     strangers = sorted((people | powerful) - wanted - {declared.installer_account, "root"})
-    missing = sorted(wanted - (people & powerful))
+    limited = {name for name, _ in declared.sudo_scopes}
+    missing = sorted(wanted - (people & (powerful | limited)))
     finding.observe(f"people: {', '.join(sorted(people)) or 'none'}; administrators: {', '.join(sorted(powerful))}")
     assert not strangers, f"not declared: {', '.join(strangers)}"
+    assert not powerful & limited, f"more power than declared: {', '.join(sorted(powerful & limited))}"
     assert not missing, f"declared and not there as administrators: {', '.join(missing)}"
+
+
+@pytest.mark.control("accounts.expiry")
+def test_accounts_end_when_declared(host, finding, declared):
+    """The eighth field of shadow(5) counts days since 1970, and PAM refuses from that day on, whatever key is shown."""
+    wanted = dict.fromkeys(declared.administrators, "never") | dict(declared.expiries)
+    finding.expect(f"accounts end: {', '.join(f'{name} {day}' for name, day in sorted(wanted.items())) or 'none'}")
+    rows = [line.split(":") for line in finding.ask(host, EXPIRIES).stdout.splitlines()]
+    ends = {row[0]: day_of(row[1]) for row in rows if row[0] in wanted}
+    finding.observe(f"accounts end: {', '.join(f'{name} {day}' for name, day in sorted(ends.items())) or 'none'}")
+    differ = sorted(name for name, day in wanted.items() if ends.get(name) != day)
+    assert not differ, f"an account ends on another day than declared: {', '.join(differ)}"
+
+
+def day_of(days: str) -> str:
+    """Return the day that a number of days since 1970 is, "never" where there is none. Raises CouldNotAsk."""
+    if not days:
+        return "never"
+    if not days.isdigit():
+        raise CouldNotAsk(f"an account ends on {days!r}, which is no number of days")
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(days))).isoformat()
 
 
 @pytest.mark.control("accounts.umask")

@@ -87,7 +87,8 @@ def files_of(work: flow.Work, evidence: Evidence) -> Files:
     parts = sbom.Parts(sbom.images(rendered, lock), sbom.packages(), installed, silent)
     listed = sbom.document(declaration.name, evidence.started, release, parts)
     documents = {f"evidence/{each.file}": _bytes(each.render(evidence)) for each in FORMATS.values()}
-    return {**documents, **rendered, **contents.journal(work.deployment), "sbom.cdx.json": listed}
+    kept_of_people = contents.people(work.deployment)
+    return {**documents, **kept_of_people, **rendered, **contents.journal(work.deployment), "sbom.cdx.json": listed}
 
 
 def _bytes(rendered: str | bytes) -> bytes:

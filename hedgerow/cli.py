@@ -11,7 +11,7 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, auditing, keeping, printing, rotating, verbs
+from hedgerow import __version__, admitting, auditing, keeping, printing, rotating, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     _add_rotate(
         verb("rotate", rotating.rotate, "replace secrets and certificates, and have the hosts use the new ones")
     )
+    _add_users(verbs_, verb)
     destroy = verb("destroy", verbs.destroy, "end the lab's hosts and remove what was set up for them")
     _add_yes(destroy)
     demo = verb("demo", verbs.demo, "the lab from end to end: boot, install, verify, smoke, report", reference=False)
@@ -186,6 +187,21 @@ def _add_backup(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
     read.add_argument("id", nargs="?", metavar="ID", help="which one (default: the newest)")
     restore = verb("restore", keeping.restore, "put back what a backup holds, as it was then or at a moment after it")
     keeping.add_arguments(restore)
+
+
+def _add_users(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
+    text = "say who can reach what, review it, and let people in and out"
+    users = verbs_.add_parser(
+        "users", help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = users.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, words in (
+        ("list", "show who can reach hosts, PostHog and database, as they answer"),
+        ("review", "write the same as an access review among the evidence"),
+        ("add", "write an administrator into deploy.yml and have the hosts let her in, or invite a member"),
+        ("remove", "take every way in from a person, and try each; exit 1 where one is open"),
+    ):
+        admitting.add_arguments(verb(name, admitting.users, words, among=actions), name)
 
 
 def _whole(text: str) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hedgerow import health, measured, observing
+from hedgerow import health, measured, observing, people
 from hedgerow.errors import HedgerowError
 from hedgerow.flow import Work
 from hedgerow.hosts import Host, Site
@@ -64,6 +65,8 @@ class Status:
     stand_in: bool
     hosts: tuple[SeenHost, ...]
     public: Public | None
+    notes: tuple[str, ...] = ()
+    """What is well, and will not be for long: administrators whose day comes."""
 
 
 def public_page(work: Work, site: Site) -> Public:
@@ -85,7 +88,8 @@ def status(work: Work) -> Status:
     with ThreadPoolExecutor(8) as pool:
         seen = tuple(pool.map(lambda host: _try(work, host), site.hosts))
     page = public_page(work, site) if work.deployment.authority.exists() else None
-    return Status(work.declaration.name, work.declaration.target.kind, site.stand_ins, seen, page)
+    notes = people.ending(work.declaration.access.administrators, datetime.now(UTC).date())
+    return Status(work.declaration.name, work.declaration.target.kind, site.stand_ins, seen, page, notes)
 
 
 def _try(work: Work, host: Host) -> SeenHost:

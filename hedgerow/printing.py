@@ -48,11 +48,13 @@ def error_json(error: HedgerowError) -> None:
     as_json(said)
 
 
-def preflight(report: Reporter, problems: list[str], *, as_json_: bool) -> None:
-    """Print what stands in the way."""
+def preflight(report: Reporter, problems: list[str], notes: Sequence[str] = (), *, as_json_: bool) -> None:
+    """Print what stands in the way, and in `notes` what does not but will be missed."""
     if as_json_:
-        as_json({"problems": problems})
+        as_json({"problems": problems, "notes": list(notes)})
         return
+    for line in notes:
+        report.out.print(line, markup=False)
     for problem in problems:
         report.out.print(f"- {problem}", markup=False)
     if not problems:
@@ -175,6 +177,7 @@ def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
                 "stand_in": seen.stand_in,
                 "hosts": [host.as_json() for host in seen.hosts],
                 "public": _public(seen.public),
+                "notes": list(seen.notes),
             }
         )
         return
@@ -187,6 +190,8 @@ def status(report: Reporter, seen: Status, *, as_json_: bool) -> None:
     for host in seen.hosts:
         for one in host.unwell:
             report.out.print(f"{host.name}: {one.what}: {one.reason}\n  {one.fix}", markup=False)
+    for line in seen.notes:
+        report.out.print(line, markup=False)
     if seen.public:
         _page(report, seen.public)
     if seen.stand_in:

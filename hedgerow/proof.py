@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -117,12 +118,15 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
     running = [row for row in table.services if row.tier in host.roles]
     log = Stores(table if any(row.name == "kafka" for row in running) else NO_SERVICES, site.hosts)
     known = digests(declaration, lock)
+    people = [person for person in access.administrators if not person.is_over(datetime.now(UTC).date())]
     return Declared(
         name=declaration.name,
         domain=declaration.domain,
         stand_in=site.stand_ins,
         posthog=declaration.posthog.deploy,
-        administrators=tuple(person.name for person in access.administrators),
+        administrators=tuple(person.name for person in people),
+        expiries=tuple((person.name, person.expires.isoformat()) for person in people if person.expires),
+        sudo_scopes=tuple((person.name, person.sudo) for person in people if person.sudo is not None),
         installer_account=host.user,
         ssh_port=host.port,
         ssh_from=resolve_sources(access.ssh_from, site.controller),

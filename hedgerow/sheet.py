@@ -47,6 +47,8 @@ class Declared:
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
     password has at least. `backup` is the folder on the data host that backups lie in, "" where none are declared.
+    `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
+    commands that one may run as root where that is not all of them.
     `alerts` are the channels by which a host tells that it is not well: mail, webhook.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
@@ -88,6 +90,8 @@ class Declared:
     caller_file: str = ""
     keep_days: int = 365
     backup: str = ""
+    expiries: tuple[tuple[str, str], ...] = ()
+    sudo_scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     mail: Relay | None = None
     alerts: tuple[str, ...] = ()
     second_factor: bool = False
@@ -117,10 +121,11 @@ def from_json(text: str) -> Sheet:
     host["identity_file"] = Path(host["identity_file"]) if host["identity_file"] else None
     declared = said["declared"]
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
-    for rows in ("hops", "from_images"):
+    for rows in ("hops", "from_images", "expiries"):
         declared[rows] = [tuple(row) for row in declared[rows]]
     declared["mail"] = Relay(**declared["mail"]) if declared["mail"] else None
     declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
+    declared["sudo_scopes"] = [(name, tuple(commands)) for name, commands in declared["sudo_scopes"]]
     declared["eventlog_topics"] = [tuple(topic) for topic in declared["eventlog_topics"]]
     return Sheet(
         host=_with_tuples(Host, host),

@@ -109,7 +109,14 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
     return {
         "base_hostname": host.name,
         "base_administrators": [
-            {"name": person.name, "ssh_keys": list(person.ssh_keys)} for person in declaration.access.administrators
+            {
+                "name": person.name,
+                "ssh_keys": list(person.ssh_keys),
+                "expires": person.expires.isoformat() if person.expires else "",
+                "sudo": "all" if person.sudo is None else "commands" if person.sudo else "none",
+                "commands": list(person.sudo or ()),
+            }
+            for person in declaration.access.administrators
         ],
         "base_installer_account": host.user,
         "base_packages": packages(host, ("backup",) if declaration.backup and "data" in host.roles else ()),

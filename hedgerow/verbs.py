@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep as pause
 
 import argcomplete
 
-from hedgerow import auditing, flow, looking, planning, prerequisites, printing, proof
+from hedgerow import auditing, flow, looking, people, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
 from hedgerow.catalog import SEVERITIES, Catalog, catalog_of
@@ -51,7 +52,8 @@ def preflight(given: Given, report: Reporter) -> int:
             problems += flow.obstacles(work, work.target.site())
         problems += filter(None, [flow.backwards(work)])
         problems += unlocked(work.declaration, ImageLock.read(work.deployment.root))
-    printing.preflight(report, problems, as_json_=given.json)
+    notes = people.ending(work.declaration.access.administrators, datetime.now(UTC).date())
+    printing.preflight(report, problems, notes, as_json_=given.json)
     if unreachable:
         return EXIT_UNREACHABLE
     return CallError.exit_code if problems else EXIT_DONE

@@ -46,6 +46,12 @@ def journal(deployment: Deployment) -> Files:
     return {path.name: path.read_bytes()} if path.exists() else {}
 
 
+def people(deployment: Deployment) -> Files:
+    """Return the access reviews, and what came of each removal of a person."""
+    found = [path for folder in ("access-reviews", "removals") for path in (deployment.evidence / folder).glob("*")]
+    return {f"evidence/{path.relative_to(deployment.evidence)}": path.read_bytes() for path in found if path.is_file()}
+
+
 def demand_no_secret(files: Files, deployment: Deployment) -> None:
     """Raise BundleError where a file holds a secret of the deployment, or anything that is meant to be one.
 

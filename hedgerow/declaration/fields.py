@@ -18,10 +18,20 @@ INSIDE = "hedgerow.internal"
 """Names that the hosts give their own services."""
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+SUDO_COMMAND = re.compile(r"(/[A-Za-z0-9._+-]+)+( [A-Za-z0-9._/@+-]+)*")
+"""No wildcard, quote, comma, colon, equals sign or backslash: sudoers(5) gives each a meaning."""
 TAKEN = {
     *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list"),
     *("irc", "nobody", "sshd", "messagebus", "sudo", "adm", "admin", "www-data", "postgres", "valkey", "nginx"),
-    *("systemd-network", "systemd-resolve", "systemd-timesync", "hedgerow", "hedgerow-admins", "hedgerow-ssh"),
+    *(
+        "systemd-network",
+        "systemd-resolve",
+        "systemd-timesync",
+        "hedgerow",
+        "hedgerow-admins",
+        "hedgerow-people",
+        "hedgerow-ssh",
+    ),
     *("debian", "ubuntu"),
 }
 """Accounts and groups that a Debian or Ubuntu host, or Hedgerow, has for itself."""
@@ -33,6 +43,31 @@ def label(text: str) -> str:
         raise RefusedError(
             f"{shown(text)} cannot be a name",
             f"Begin with a small letter; then small letters, digits and inner hyphens, {LONGEST_NAME} in all at most.",
+        )
+    return text
+
+
+def sudo_scope(value: object) -> object:
+    """Read what somebody may do as root: None for everything, else the commands, of which there may be none."""
+    if value == "all":
+        return None
+    if value == "none":
+        return ()
+    if not isinstance(value, list):
+        raise RefusedError(f"{shown(value)} is no scope", "Write all, none, or a list of commands.")
+    return value
+
+
+def sudo_command(text: str) -> str:
+    """Read a command that may be run as root: exactly this one, so nothing in it may stand for something else."""
+    if not text.startswith("/"):
+        raise RefusedError(
+            f"{shown(text)} begins with no path", "Write what `command -v` shows: /usr/bin/systemctl restart x."
+        )
+    if not SUDO_COMMAND.fullmatch(text):
+        raise RefusedError(
+            f"{shown(text)} holds what sudo would read as more than itself",
+            "Write the words of one command, with single spaces: letters, digits and . _ / @ + - only.",
         )
     return text
 

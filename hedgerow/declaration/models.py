@@ -64,7 +64,7 @@ class Tls(Model):
 
 
 class Administrator(Model):
-    """A person with an account of her own and sudo on every host."""
+    """A person with an account of her own on every host."""
 
     name: Annotated[str, AfterValidator(fields.account), form(r"^[a-z][a-z0-9-]{0,30}$")] = Field(
         description="The person's account.", examples=["jane"]
@@ -72,6 +72,26 @@ class Administrator(Model):
     ssh_keys: tuple[PublicKey, ...] = Field(
         description="The lines of her .pub files.", examples=[["ssh-ed25519 AAAA... jane@acme.example"]]
     )
+    expires: Day | None = Field(
+        default=None,
+        description="The day from which she is let in no more (UTC, year-month-day); the hosts see to it by themselves."
+        " Default: until she is removed.",
+        examples=["2026-12-31"],
+    )
+    sudo: Annotated[
+        tuple[Annotated[str, AfterValidator(fields.sudo_command)], ...] | None,
+        BeforeValidator(fields.sudo_scope, json_schema_input_type=Literal["all", "none"] | tuple[str, ...]),
+    ] = Field(
+        default=None,
+        description="What she may do as root: all; none; or these commands, word for word. Default: all.",
+        examples=[["/usr/bin/systemctl restart nginx.service"]],
+        json_schema_extra={"default": "all"},
+    )
+    """None is everything."""
+
+    def is_over(self, today: datetime.date) -> bool:
+        """Say whether her day has come: accounts end as that day begins (shadow(5))."""
+        return self.expires is not None and self.expires <= today
 
 
 class Outbound(Model):

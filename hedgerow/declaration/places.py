@@ -133,14 +133,15 @@ for _tag, _pattern, _first in (
 
 def read(text: str) -> tuple[Document, list[Wrong]]:
     """Read a text whole. Raises UnreadableError where YAML itself stops; the list holds what it lets pass."""
-    node = _compose(text)
+    node = compose(text)
     document = Document(None, {(): 1}, {})
     wrong: list[Wrong] = []
     value = None if node is None else _value(node, (), document, wrong)
     return Document(value, document.lines, document.raw), wrong
 
 
-def _compose(text: str) -> Node | None:
+def compose(text: str) -> Node | None:
+    """Return the tree of a text, each node with the places where it begins and ends. Raises UnreadableError."""
     try:
         loader = _Loader(text)
         return loader.get_single_node()

@@ -117,7 +117,7 @@ def unknown(trip: Journey, _page: Answer) -> tuple[bool, str]:
 def sign_in(trip: Journey, _page: Answer) -> tuple[bool, str]:
     """A session for the account on the sheet."""
     who = trip.sheet.email
-    answer = _change(trip.client, "POST", "/api/login/", {"email": who, "password": trip.sheet.password})
+    answer = change(trip.client, "POST", "/api/login/", {"email": who, "password": trip.sheet.password})
     with_code = answer.status == 401 and _code_of(answer) == "2fa_required"
     if with_code:
         answer = _give_code(trip)
@@ -133,10 +133,10 @@ def _give_code(trip: Journey) -> Answer:
     seed = trip.sheet.second_factor()
     if not seed:
         raise StepFailedError(f"{trip.sheet.email} has a second factor that Hedgerow did not set up")
-    answer = _change(trip.client, "POST", "/api/login/token/", {"token": code(seed, time.time())})
+    answer = change(trip.client, "POST", "/api/login/token/", {"token": code(seed, time.time())})
     if _code_of(answer) == "2fa_invalid":
         time.sleep(seconds_to_next(time.time()))
-        answer = _change(trip.client, "POST", "/api/login/token/", {"token": code(seed, time.time())})
+        answer = change(trip.client, "POST", "/api/login/token/", {"token": code(seed, time.time())})
     return answer
 
 
@@ -159,7 +159,7 @@ def make_key(trip: Journey, found: Project) -> tuple[Key, str]:
     removed = _sweep(trip.client)
     scopes = [*SCOPES, *(RECORDING_SCOPES if trip.sheet.browser_sdk or trip.sheet.replays else ())]
     wanted = {"label": LABEL, "scopes": scopes, "scoped_teams": [found.id], "scoped_organizations": []}
-    answer = _change(trip.client, "POST", "/api/personal_api_keys/", wanted)
+    answer = change(trip.client, "POST", "/api/personal_api_keys/", wanted)
     value = answer.json()
     if answer.status != 201 or not value.get("value"):
         raise StepFailedError(f"POST /api/personal_api_keys/: {answer.words()}")
@@ -217,7 +217,7 @@ def patiently(trip: Journey, key: Key, asked: str, missing: Callable[[list[dict[
 
 def drop_key(trip: Journey, key: Key) -> tuple[bool, str]:
     """The key is gone, and opens nothing any more."""
-    answer = _change(trip.client, "DELETE", f"/api/personal_api_keys/{key.id}/")
+    answer = change(trip.client, "DELETE", f"/api/personal_api_keys/{key.id}/")
     if answer.status != 204:
         raise StepFailedError(f"DELETE /api/personal_api_keys/: {answer.words()}; delete the key {LABEL!r} by hand")
     after = read(trip.alone(), key, "events/")
@@ -228,7 +228,7 @@ def drop_key(trip: Journey, key: Key) -> tuple[bool, str]:
 
 def sign_out(trip: Journey, _session: bool) -> tuple[bool, str]:
     """The session ends."""
-    answer = _change(trip.client, "POST", "/logout")
+    answer = change(trip.client, "POST", "/logout")
     if answer.status >= 400:
         raise StepFailedError(f"POST /logout: {answer.words()}")
     return True, f"POST /logout: {answer.status}"
@@ -274,7 +274,7 @@ def read(reader: Client, key: Key, path: str) -> Answer:
     return reader.ask("GET", where, headers={"Authorization": f"Bearer {key.value}"})
 
 
-def _change(client: Client, method: str, path: str, value: object = None) -> Answer:
+def change(client: Client, method: str, path: str, value: object = None) -> Answer:
     """Ask for a change as the person signed in: Django wants its token and a referer of its own."""
     headers = {"Referer": f"{client.origin}/", "X-CSRFToken": client.cookies.get("posthog_csrftoken", "")}
     return client.ask(method, path, value, headers)
@@ -286,4 +286,4 @@ def _sweep(client: Client) -> int:
     rows = answer.json() if answer.status == 200 else []
     old = datetime.now(UTC) - LEFT_BEHIND
     left = [row for row in rows if row["label"] == LABEL and datetime.fromisoformat(row["created_at"]) < old]
-    return sum(_change(client, "DELETE", f"/api/personal_api_keys/{row['id']}/").status == 204 for row in left)
+    return sum(change(client, "DELETE", f"/api/personal_api_keys/{row['id']}/").status == 204 for row in left)

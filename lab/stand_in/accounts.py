@@ -29,7 +29,9 @@ def hide_password(password: str, salt: bytes | None = None) -> str:
 
 
 def is_password(password: str, kept: str) -> bool:
-    """Compare a password with what is kept of the right one, in constant time."""
+    """Compare a password with what is kept of the right one, in constant time; "!" keeps one that nothing matches."""
+    if kept.startswith("!"):  # django.contrib.auth.hashers, UNUSABLE_PASSWORD_PREFIX
+        return False
     _, cost, salt, result = kept.split("$")
     found = hashlib.scrypt(password.encode(), salt=bytes.fromhex(salt), n=int(cost), r=BLOCK, p=LANES, maxmem=MEMORY)
     return hmac.compare_digest(found.hex(), result)

@@ -61,10 +61,15 @@ CREATE TABLE IF NOT EXISTS otp_totp_totpdevice (
 ALTER TABLE posthog_team
     ADD COLUMN IF NOT EXISTS anonymize_ips boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS session_recording_masking_config jsonb;
+ALTER TABLE posthog_user ADD COLUMN IF NOT EXISTS is_active boolean NOT NULL DEFAULT true;
 ALTER TABLE django_session
     ADD COLUMN IF NOT EXISTS half boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS verified boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS proposed_seed text;
+CREATE TABLE IF NOT EXISTS posthog_organizationinvite (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), organization_id uuid NOT NULL REFERENCES posthog_organization,
+    target_email text NOT NULL, first_name text NOT NULL DEFAULT '', level smallint NOT NULL DEFAULT 1,
+    created_by_id integer REFERENCES posthog_user, created_at timestamptz NOT NULL DEFAULT now());
 -- In a lab that an earlier stand-in has signed up, whoever is there is the owner.
 INSERT INTO posthog_organizationmembership (organization_id, user_id, level)
     SELECT current_organization_id, id, 15 FROM posthog_user
@@ -99,7 +104,7 @@ FROM posthog_user u JOIN posthog_team t ON t.id = u.current_team_id
 """
 OF_SESSION = (
     PERSON.replace("SELECT u.*", "SELECT u.*, s.csrf, s.verified, s.proposed_seed")
-    + " JOIN django_session s ON s.user_id = u.id WHERE s.session_key = %s AND s.expire_date > now()"
+    + " JOIN django_session s ON s.user_id = u.id WHERE s.session_key = %s AND s.expire_date > now() AND u.is_active"
 )
 RECORDING = """
 INSERT INTO posthog_sessionrecording AS kept (id, session_id, team_id, distinct_id, start_time, end_time)
@@ -193,8 +198,8 @@ class Store:
             )
 
     def person(self, email: str) -> Row | None:
-        """Return a person by e-mail address, in whatever case it is written."""
-        return self._one(f"{PERSON} WHERE lower(u.email) = lower(%s)", (email,))
+        """Return a person who may sign in by e-mail address, in whatever case it is written."""
+        return self._one(f"{PERSON} WHERE lower(u.email) = lower(%s) AND u.is_active", (email,))
 
     def person_of_session(self, session: str) -> Row | None:
         """Return who a session that has not ended belongs to, with its CSRF secret and what it knows of the factor."""
@@ -211,7 +216,7 @@ class Store:
             " RETURNING user_id, scopes, scoped_teams",
             (secure_value,),
         )
-        person = key and self._one(f"{PERSON} WHERE u.id = %s", (key["user_id"],))
+        person = key and self._one(f"{PERSON} WHERE u.id = %s AND u.is_active", (key["user_id"],))
         return {**person, "scopes": key["scopes"], "scoped_teams": key["scoped_teams"]} if key and person else None
 
     def open_session(

@@ -24,6 +24,8 @@ from stand_in.cache import Cache, connect
 from stand_in.calls import Persons
 from stand_in.guard import CSRF, cookie, csrf_fault, fault, refusal
 from stand_in.hog_functions import HogFunctions
+from stand_in.invitation_tables import InvitationTables
+from stand_in.invitations import Invitations
 from stand_in.jobs import Jobs
 from stand_in.objects import Objects, ObjectsError
 from stand_in.optional_tables import Tables
@@ -60,6 +62,7 @@ class Web:
         self.cache = cache
         self.api = Api(settings, store, cache)
         self.administration = Administration(self.api)
+        self.invitations = Invitations(self.api, InvitationTables(store.pool))
         self.objects = Objects(settings.objects) if settings.objects else None
         self.recordings = (
             Recordings(settings.recording_api_url, settings.recording_api_secret)
@@ -129,6 +132,9 @@ class Web:
             ("POST", "/api/login"): api.sign_in,
             ("POST", "/api/login/token"): administration.give_code,
             ("POST", "/api/signup"): api.sign_up,
+            ("GET", "/api/signup/([^/]+)"): self.invitations.look,
+            ("POST", "/api/signup/([^/]+)"): self.invitations.accept,
+            ("POST", f"{organization}/invites"): self.invitations.create,
             ("GET", "/api/users/@me"): api.me,
             ("GET", "/api/users/@me/two_factor_start_setup"): administration.start_second_factor,
             ("POST", "/api/users/@me/two_factor_validate"): administration.accept_second_factor,

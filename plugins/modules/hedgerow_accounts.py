@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -25,6 +26,10 @@ options:
     type: list
     elements: str
     required: true
+  expiries:
+    description: The day from which a person's account is closed, as 2026-12-31 in UTC, by name; empty for none.
+    type: dict
+    default: {}
   others:
     description: Accounts that may log in besides and stay as they are, such as the installer's own.
     type: list
@@ -56,7 +61,10 @@ LOGIN_DEFS = Path("/etc/login.defs")
 
 @dataclass(frozen=True)
 class Account:
-    """A line of passwd(5), with the password field of shadow(5) and the mode of its home."""
+    """A line of passwd(5), with the password field of shadow(5), the mode of its home and the day it is closed from.
+
+    `expires` is the eighth field of shadow(5): days since 1970, "" for none.
+    """
 
     name: str
     number: int
@@ -64,6 +72,7 @@ class Account:
     shell: str
     password: str
     home_mode: int | None
+    expires: str = ""
 
     @property
     def person(self) -> bool:
@@ -87,6 +96,7 @@ class Wanted:
     others: tuple[str, ...]
     groups: dict[str, tuple[str, ...]]
     powerful: tuple[str, ...]
+    expiries: dict[str, str] = field(default_factory=dict)
 
 
 Steps = list[list[str]]
@@ -96,21 +106,29 @@ def steps(wanted: Wanted, accounts: dict[str, Account], groups: dict[str, tuple[
     """Return the commands that lead from what there is to what is wanted; none when nothing differs."""
     return [
         *(["groupadd", "--system", name] for name in wanted.groups if name not in groups),
-        *(step for name in wanted.people for step in _person(name, accounts.get(name))),
+        *(step for name in wanted.people for step in _person(name, accounts.get(name), wanted.expiries.get(name, ""))),
         *_memberships(wanted, accounts, groups),
         *(step for account in accounts.values() for step in _account(wanted, account)),
     ]
 
 
-def _person(name: str, account: Account | None) -> Steps:
+def _person(name: str, account: Account | None, expires: str) -> Steps:
     if account is None:
-        return [["useradd", "--create-home", "--shell", "/bin/bash", "--user-group", name]]
+        until = ["--expiredate", expires] if expires else []
+        return [["useradd", "--create-home", "--shell", "/bin/bash", "--user-group", *until, name]]
     found = []
     if account.closed:  # was declared once, then not, and is again
-        found.append(["usermod", "--shell", "/bin/bash", "--expiredate", "", name])
+        found.append(["usermod", "--shell", "/bin/bash", "--expiredate", expires, name])
+    elif account.expires != _days(expires):
+        found.append(["usermod", "--expiredate", expires, name])
     if not account.locked:
         found.append(["usermod", "--lock", name])
     return found
+
+
+def _days(day: str) -> str:
+    """Return a day as shadow(5) has it."""
+    return str((datetime.date.fromisoformat(day) - datetime.date(1970, 1, 1)).days) if day else ""
 
 
 def _memberships(wanted: Wanted, accounts: dict[str, Account], groups: dict[str, tuple[str, ...]]) -> Steps:
@@ -162,12 +180,13 @@ def _rows(path: str) -> Iterable[list[str]]:
 
 
 def read_accounts() -> dict[str, Account]:
-    passwords = {row[0]: row[1] for row in _rows("/etc/shadow")}
+    shadow = {row[0]: (row[1], row[7]) for row in _rows("/etc/shadow")}
     found = {}
     for name, _, number, _, _, home, shell in _rows("/etc/passwd"):
         folder = Path(home)
         mode = folder.stat().st_mode & 0o7777 if folder.is_dir() and home != "/" else None
-        found[name] = Account(name, int(number), home, shell, passwords.get(name, "!"), mode)
+        password, expires = shadow.get(name, ("!", ""))
+        found[name] = Account(name, int(number), home, shell, password, mode, expires)
     return found
 
 
@@ -196,6 +215,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "people": {"type": "list", "elements": "str", "required": True},
+            "expiries": {"type": "dict", "default": {}},
             "others": {"type": "list", "elements": "str", "default": []},
             "groups": {"type": "dict", "default": {}},
             "powerful": {"type": "list", "elements": "str", "default": []},
@@ -209,6 +229,7 @@ def main() -> None:
         others=tuple(given["others"]),
         groups={name: tuple(members) for name, members in given["groups"].items()},
         powerful=tuple(given["powerful"]),
+        expiries=dict(given["expiries"]),
     )
     accounts = read_accounts()
     refusal = check(wanted, accounts, os.environ.get("SUDO_USER", ""))

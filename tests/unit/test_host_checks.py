@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -71,6 +72,10 @@ PEOPLE_CHECKS = [
     ),
     (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": "g:x:9:jane,games\n"}, "fail", "games"),
     (accounts.test_people_are_those_declared, {"getent group hedgerow-admins": (2, "")}, "fail", "not there"),
+    (accounts.test_accounts_end_when_declared, {"getent shadow": "jane:\ngames:1\n"}, "pass", ""),
+    (accounts.test_accounts_end_when_declared, {"getent shadow": "jane:24106\n"}, "fail", "another day than declared"),
+    (accounts.test_accounts_end_when_declared, {"getent shadow": "games:\n"}, "fail", "jane"),
+    (accounts.test_accounts_end_when_declared, {"getent shadow": "jane:soon\n"}, "error", "no number of days"),
 ]
 APT = {"apt-config": "", "grep": (1, ""), "find": "d_InRelease\ne_Release\ne_Release.gpg\n"}
 DENIED = {
@@ -238,7 +243,35 @@ RECORD_CHECKS = [
     ),
     (journal.test_the_journal_is_written_to_disk, {journal.WRITTEN: "9 -> /dev/null\n"}, "fail", "no journal open"),
 ]
+LIMITED = replace(DECLARED, sudo_scopes=(("jane", ("/usr/bin/id", "/usr/bin/systemctl restart x")),))
+NONE_IS_ADMIN = {"getent group": (2, "")}
+
+
+def rules(*commands: str) -> dict[str, str]:
+    given = [{"Commands": [{"command": command} for command in commands]}]
+    return {"cvtsudoers": json.dumps({"User_Specs": [{"User_List": [{"username": "jane"}], "Cmnd_Specs": given}]})}
+
+
 SUDO_CHECKS = [
+    (sudo.test_each_has_the_power_declared, PEOPLE | {"cvtsudoers": POLICY}, (DECLARED,), "pass", ""),
+    (
+        sudo.test_each_has_the_power_declared,
+        NONE_IS_ADMIN | rules('/usr/bin/id ""', "/usr/bin/systemctl restart x"),
+        (LIMITED,),
+        "pass",
+        "",
+    ),
+    (
+        sudo.test_each_has_the_power_declared,
+        NONE_IS_ADMIN | rules("/usr/bin/id", "/usr/bin/systemctl restart x"),
+        (LIMITED,),
+        "fail",
+        "not those declared",
+    ),
+    (sudo.test_each_has_the_power_declared, NONE_IS_ADMIN | rules("ALL"), (LIMITED,), "fail", "not those declared"),
+    (sudo.test_each_has_the_power_declared, PEOPLE | rules(), (LIMITED,), "fail", "has all power"),
+    (sudo.test_each_has_the_power_declared, NONE_IS_ADMIN | rules(), (DECLARED,), "fail", "lacks all power"),
+    (sudo.test_each_has_the_power_declared, PEOPLE | rules("/usr/bin/id"), (DECLARED,), "fail", "not those declared"),
     (sudo.test_commands_get_a_terminal_of_their_own, {"sudo -l": DEFAULTS}, (DECLARED,), "pass", ""),
     (
         sudo.test_commands_get_a_terminal_of_their_own,
@@ -425,3 +458,17 @@ def test_the_authority_s_key_anywhere(pair):
     assert found[0] == "fail"
     assert found[1].startswith("the authority's private key lies in /root/copy.pem")
     assert outcome(check, {"find": f"{other}sealed /root/x\n"}, declared)[0] == "error"
+
+
+def test_an_account_ends_on_the_day_declared():
+    declared = replace(DECLARED, expiries=(("jane", "2036-01-01"),))
+    assert outcome(accounts.test_accounts_end_when_declared, {"getent shadow": "jane:24106\n"}, declared)[0] == "pass"
+    assert outcome(accounts.test_accounts_end_when_declared, {"getent shadow": "jane:24107\n"}, declared)[0] == "fail"
+    assert outcome(accounts.test_accounts_end_when_declared, {"getent shadow": "jane:\n"}, declared)[0] == "fail"
+
+
+def test_who_has_less_power_is_no_member_of_the_group_that_has_all():
+    limited = replace(DECLARED, sudo_scopes=(("jane", ()),))
+    assert outcome(accounts.test_people_are_those_declared, PEOPLE, limited)[1].startswith("more power than declared")
+    without = PEOPLE | {"getent group hedgerow-admins": (2, "")}
+    assert outcome(accounts.test_people_are_those_declared, without, limited)[0] == "pass"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,7 @@ def host(*further) -> dict:
             ["usermod --shell /bin/bash --expiredate  jane"],
             id="declared again",
         ),
+        pytest.param(host(account("jane", 1001, expires="20000")), GROUPS, ["usermod --expiredate  jane"], id="no day"),
         pytest.param(
             host(account("postgres", 105)), GROUPS, [f"usermod --shell {NOLOGIN} postgres"], id="software with a shell"
         ),
@@ -96,6 +98,23 @@ def host(*further) -> dict:
 )
 def test_accounts(there: dict, groups: dict, expected: list[str]) -> None:
     assert [" ".join(step) for step in accounts.steps(WANTED, there, groups)] == expected
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        (host(account("jane", 1001, expires="24106")), []),
+        (host(), ["usermod --expiredate 2036-01-01 jane"]),
+        (host(account("jane", 1001, shell=NOLOGIN)), ["usermod --shell /bin/bash --expiredate 2036-01-01 jane"]),
+        (
+            {name: each for name, each in host().items() if name != "jane"},
+            ["useradd --create-home --shell /bin/bash --user-group --expiredate 2036-01-01 jane"],
+        ),
+    ],
+)
+def test_the_day_from_which_an_account_is_closed(there: dict, expected: list[str]) -> None:
+    wanted = replace(WANTED, expiries={"jane": "2036-01-01"})
+    assert [" ".join(step) for step in accounts.steps(wanted, there, GROUPS)] == expected
 
 
 @pytest.mark.parametrize(

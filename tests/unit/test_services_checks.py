@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from checks import test_services as services
+from hedgerow.deployment import REPOSITORY
 from tests.unit.told import DECLARED, outcome
 
 NGINX = "→ Overall exposure level for nginx.service: 2.6 OK"
@@ -46,3 +48,11 @@ def test_the_first_bound_that_matches_counts(unit: str, pattern: str | None) -> 
 
 def test_every_bound_says_why() -> None:
     assert all(bound.why and 0 < bound.most < 10 for bound in services.bounds())
+
+
+def test_every_service_that_a_role_brings_has_a_bound() -> None:
+    """One without would fail on every host from the day on which it comes."""
+    tasks = "".join(path.read_text() for path in sorted((REPOSITORY / "roles").glob("*/tasks/*.yml")))
+    brought = set(re.findall(r"/etc/systemd/system/(hedgerow-[a-z-]+\.service)\b", tasks))
+    assert brought >= {"hedgerow-backup.service", "hedgerow-var-tmp.service"}
+    assert {unit for unit in brought if services.bound_of(unit, (), services.bounds()) is None} == set()
