@@ -5,6 +5,7 @@ Started as a process: `python -m tests.cloud.emulator PORT`. Each closed gap say
 
 from __future__ import annotations
 
+import json
 import sys
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -18,6 +19,8 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.responses import EC2Response
+from moto.iam.models import AccountSummary
+from moto.logs.responses import LogsResponse
 from moto.moto_proxy.proxy3 import ProxyRequestHandler as Handler
 
 
@@ -30,11 +33,15 @@ def close_gaps() -> None:
     one_instance_a_client_token()
     termination_protection_from_the_start()
     keys_of_volumes_exist()
+    a_replaced_profile_shows()
     groups_and_subnets_in_use_stay()
     snapshots_can_be_blocked()
     backup_selections()
     deleted_plans_are_gone()
+    plans_are_changed()
+    keys_of_log_groups_change()
     trails_are_deleted_by_arn()
+    root_has_a_second_factor()
     connections_stay_open()
 
 
@@ -48,6 +55,33 @@ def deleted_plans_are_gone() -> None:
         return answer
 
     BackupBackend.delete_backup_plan = delete
+
+
+def plans_are_changed() -> None:
+    """By itself: the operation is not there."""
+
+    def update(self: Any) -> Any:
+        plan = self.backup_backend.plans[self.path.rpartition("/")[2]]
+        plan.backup_plan = json.loads(self.body)["BackupPlan"]
+        return ActionResult({"BackupPlanId": plan.backup_plan_id})
+
+    BackupResponse.update_backup_plan = update
+
+
+def keys_of_log_groups_change() -> None:
+    """By itself: the operations are not there."""
+
+    def change(self: Any) -> Any:
+        self.logs_backend.groups[self._get_param("logGroupName")].kms_key_id = self._get_param("kmsKeyId")
+        return ActionResult({})
+
+    LogsResponse.associate_kms_key = change
+    LogsResponse.disassociate_kms_key = change
+
+
+def root_has_a_second_factor() -> None:
+    """By itself: it has none, and no call gives it one."""
+    AccountSummary._account_mfa_enabled = property(lambda _self: 1, lambda *_: None)
 
 
 def trails_are_deleted_by_arn() -> None:
@@ -127,6 +161,18 @@ def keys_of_volumes_exist() -> None:
     EC2Backend.create_volume = create
 
 
+def a_replaced_profile_shows() -> None:
+    """By itself: an instance goes on showing the profile that it was started with."""
+    real = EC2Backend.replace_iam_instance_profile_association
+
+    def replace(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = real(self, *args, **kwargs)
+        self.modify_instance_attribute(made.instance.id, "iam_instance_profile", made.iam_instance_profile)
+        return made
+
+    EC2Backend.replace_iam_instance_profile_association = replace
+
+
 def groups_and_subnets_in_use_stay() -> None:
     """By itself: what an instance stands on can be deleted under it."""
     group, subnet = EC2Backend.delete_security_group, EC2Backend.delete_subnet
@@ -170,24 +216,19 @@ def backup_selections() -> None:
         return found
 
     def create(self: Any) -> Any:
-        import json  # noqa: PLC0415
-
         plan = self.path.split("/")[3]
         given = json.loads(self.body)["BackupSelection"]
         name = f"selection-{len(kept(self)) + 1}"
-        kept(self)[name] = {
-            "SelectionId": name,
-            "SelectionName": given["SelectionName"],
-            "BackupPlanId": plan,
-            "IamRoleArn": given["IamRoleArn"],
-        }
+        kept(self)[name] = {"SelectionId": name, "BackupPlanId": plan, "BackupSelection": given}
         return ActionResult({"SelectionId": name, "BackupPlanId": plan})
 
     def list_(self: Any) -> Any:
         plan = self.path.split("/")[3]
-        return ActionResult(
-            {"BackupSelectionsList": [one for one in kept(self).values() if one["BackupPlanId"] == plan]}
-        )
+        rows = [one for one in kept(self).values() if one["BackupPlanId"] == plan]
+        return ActionResult({"BackupSelectionsList": [{**one, **one["BackupSelection"]} for one in rows]})
+
+    def get(self: Any) -> Any:
+        return ActionResult(kept(self)[self.path.rstrip("/").rpartition("/")[2]])
 
     def delete(self: Any) -> Any:
         kept(self).pop(self.path.rstrip("/").rpartition("/")[2], None)
@@ -195,6 +236,7 @@ def backup_selections() -> None:
 
     BackupResponse.create_backup_selection = create
     BackupResponse.list_backup_selections = list_
+    BackupResponse.get_backup_selection = get
     BackupResponse.delete_backup_selection = delete
     from moto.backup import urls  # noqa: PLC0415
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
+import boto3
 import pytest
 
 from hedgerow.cli import main
@@ -80,8 +82,17 @@ def test_an_install_hands_over_a_machine_that_session_manager_reaches(
         made.site()
     site = made.apply(quiet)
     (host,) = site.hosts
-    assert (site.controller, host.user, host.machine) == ("127.0.0.1", "debian", "metal")
+    assert (site.controller, host.user, host.machine) == ("127.0.0.1", "admin", "metal")
     assert host.address == host.private_address
     assert host.proxy.startswith("aws ssm start-session --region us-east-1 --target i-")
     assert host.identity_file is not None and host.identity_file.stat().st_mode & 0o777 == 0o600
     assert [state.state for state in AwsTarget.observe(made)] == ["running"]
+
+    # The machine lets in the key that we connect with, and another run makes no other.
+    key = made.public_key.read_text().strip()
+    ec2 = boto3.client("ec2", region_name="us-east-1")
+    (one,) = [one for row in ec2.describe_instances()["Reservations"] for one in row["Instances"]]
+    held = ec2.describe_instance_attribute(InstanceId=one["InstanceId"], Attribute="userData")["UserData"]["Value"]
+    assert f'ssh_authorized_keys: ["{key}"]' in base64.b64decode(held).decode()
+    target().provision(quiet)
+    assert made.public_key.read_text().strip() == key

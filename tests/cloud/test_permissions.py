@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
+from hedgerow import cloud_reading
 from hedgerow.targets.aws import permissions
 from hedgerow.targets.aws.documents import Place
 
@@ -49,3 +50,27 @@ def test_aws_knows_the_action_and_can_judge_it_so(sid: str, action: str) -> None
 def test_a_cycle_needs_what_the_policy_gives() -> None:
     """Each call of this package has its action; what goes along with one is asked for by a call that is made."""
     assert set(permissions.ACTIONS) | set(permissions.ALONG) <= permissions.calls()
+
+
+def test_who_may_do_what_is_changed_on_named_resources_alone() -> None:
+    """What AWS's table calls "permissions management" is given for everything only where it can but close a door."""
+    anywhere = {
+        action
+        for statement in POLICY["Statement"]
+        for action in statement["Action"]
+        if statement["Resource"] == "*" and "Permissions management" in levels(action)
+    }
+    assert anywhere == {"ec2:EnableSnapshotBlockPublicAccess", "s3:PutAccountPublicAccessBlock"}
+
+
+def test_verify_s_policy_can_only_look() -> None:
+    (statement,) = cloud_reading.policy()["Statement"]
+    assert {level for action in statement["Action"] for level in levels(action)} <= {"List", "Read"}
+
+
+def levels(action: str) -> set[str]:
+    """Return AWS's access levels of an action."""
+    service, _, name = action.partition(":")
+    said = get_action_data(service, name)
+    assert said, f"AWS knows no action {action}"
+    return {row["access_level"] for row in said[service]}

@@ -1,33 +1,53 @@
-"""What a careless administrator does is seen, put back, and asks for nothing that the policy does not give."""
+"""What a careless administrator does is seen, put back, and asks for just what the policy gives."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import boto3
 
+from hedgerow.targets.aws.documents import Place
+from hedgerow.targets.aws.permissions import SESSION, actions_of, policy
 from hedgerow.targets.aws.permissions import calls as in_the_source
 from tests.cloud.account import actions, quiet, recorded, target
 
+BROKEN = {
+    *("backup-plan/main", "bucket/backup", "detector/main", "instance/analytics-1", "key/data", "log-group/flow"),
+    *("role/backup", "role/flow", "route-table/private", "security-group/host", "subnet/public", "trail/main"),
+    "vpc-endpoint/s3",
+}
+"""What `break_things` breaks, as `plan` shows it."""
 
-def test_what_somebody_has_changed_by_hand_is_put_back(aws: str) -> None:
+
+def test_what_somebody_has_changed_by_hand_is_put_back_by_calls_that_the_policy_is_made_of(aws: str) -> None:
+    """No more than those either: the policy gives nothing that a cycle does not use."""
     zone = boto3.client("route53").create_hosted_zone(Name="acme.example", CallerReference="a")["HostedZone"]["Id"]
     public = f"public: true, zone: {zone.rpartition('/')[2]}"
-    with recorded() as calls:
+    with recorded() as made:
         target(public).provision(quiet)
-    made = set(calls)
     break_things()
-    broken = {name for name, action in actions(target(public)).items() if action != "keep"}
-    assert {"vpc-endpoint/s3", "instance/analytics-1", "role/flow", "key/data", "trail/main"} <= broken
+    assert {name for name, action in actions(target(public)).items() if action != "keep"} == BROKEN
     with recorded() as calls:
         target(public).provision(quiet)
-    made |= set(calls)
+    made += calls
     assert set(actions(target(public)).values()) == {"keep"}
+    take_the_profile_away()
     with recorded() as calls:
+        target(public).provision(quiet)
         target(public).destroy(quiet)
+        an_old_key_bears_the_name()
         target().provision(quiet)
         target().destroy(quiet)
-    assert made | set(calls) <= in_the_source(), "the policy is made of the source: what is called must stand there"
+    made += calls
+    assert set(made) - in_the_source() == set(), "what is called is not in the policy"
+    assert in_the_source() - set(made) == set(), "the policy gives what no cycle calls"
+    assert {action for call in made for action in actions_of(call)} | set(SESSION) == granted()
+
+
+def granted() -> set[str]:
+    """Return every action that the printed policy gives."""
+    return {action for one in policy(Place("aws", "us-east-1", "*", "acme"))["Statement"] for action in one["Action"]}
 
 
 def break_things() -> None:
@@ -56,3 +76,47 @@ def break_things() -> None:
     kms.disable_key(KeyId=data)
     trail = boto3.client("cloudtrail", region_name="us-east-1")
     trail.update_trail(Name="hedgerow-acme", EnableLogFileValidation=False)
+    break_the_rest(machine["InstanceId"])
+
+
+def break_the_rest(machine: str) -> None:
+    """Break what has a repair of its own, with a call of its own."""
+
+    def client(name: str) -> Any:
+        return boto3.client(name, region_name="us-east-1")
+
+    ec2, backup, s3 = (client(name) for name in ("ec2", "backup", "s3"))
+    iam = client("iam")
+    iam.create_instance_profile(InstanceProfileName="somebody-elses")
+    (there,) = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    ec2.replace_iam_instance_profile_association(
+        AssociationId=there["AssociationId"], IamInstanceProfile={"Name": "somebody-elses"}
+    )
+    (endpoint,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], RemoveRouteTableIds=endpoint["RouteTableIds"])
+    (plan,) = backup.list_backup_plans()["BackupPlansList"]
+    rule = {"RuleName": "daily", "TargetBackupVaultName": "hedgerow-acme", "Lifecycle": {"DeleteAfterDays": 1}}
+    backup.update_backup_plan(
+        BackupPlanId=plan["BackupPlanId"],
+        BackupPlan={"BackupPlanName": "hedgerow-acme", "Rules": [{**rule, "ScheduleExpression": "cron(0 3 1 * ? *)"}]},
+    )
+    bucket = next(one["Name"] for one in s3.list_buckets()["Buckets"] if "-backup-" in one["Name"])
+    s3.delete_bucket_ownership_controls(Bucket=bucket)
+    guardduty = client("guardduty")
+    guardduty.update_detector(DetectorId=guardduty.list_detectors()["DetectorIds"][0], Enable=False)
+    client("logs").disassociate_kms_key(logGroupName="/hedgerow/acme/flow")
+
+
+def take_the_profile_away() -> None:
+    """Let the machine play no role at all."""
+    ec2 = boto3.client("ec2", region_name="us-east-1")
+    (there,) = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    ec2.disassociate_iam_instance_profile(AssociationId=there["AssociationId"])
+
+
+def an_old_key_bears_the_name() -> None:
+    """Leave the alias of the disks' key to one that waits for its end."""
+    kms = boto3.client("kms", region_name="us-east-1")
+    old = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/hedgerow/acme/data", TargetKeyId=old)
+    kms.schedule_key_deletion(KeyId=old, PendingWindowInDays=7)

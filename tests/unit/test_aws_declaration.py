@@ -60,6 +60,7 @@ def test_entries_of_a_network_acl_go_there_and_back() -> None:
 
 
 def test_the_user_data_lets_one_key_in_and_holds_no_secret() -> None:
-    said = user_data("ssh-ed25519 AAAA hedgerow acme")
+    said = user_data("admin", "ssh-ed25519 AAAA hedgerow acme")
     assert said.startswith("#cloud-config\n") and "ssh_pwauth: false" in said
+    assert '\nuser: {"name": "admin"}\n' in said, "the account that EC2's Debian has, and not that of other clouds"
     assert 'ssh_authorized_keys: ["ssh-ed25519 AAAA hedgerow acme"]' in said and "PRIVATE" not in said

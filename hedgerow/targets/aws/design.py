@@ -479,7 +479,7 @@ def _machine(wanted: Wanted) -> list[Resource]:
                 "image_owner": image.owner,
                 "image_name": image.name,
                 "data_device": DATA_DEVICE,
-                "user_data": user_data(wanted.ssh_key),
+                "user_data": user_data(image.user, wanted.ssh_key),
             },
             fixed=frozenset({"type", "subnet", "disks"}),
             holds_data=True,

@@ -17,22 +17,24 @@ BLOCK = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
+ENDING = ("PendingDeletion", "Unavailable")
 NO_BUCKET = ("404", "NoSuchBucket")
 
 
 class Key(Kind):
-    """A customer-managed key, found by its alias; where a run was killed before the alias, by its tags."""
+    """A customer-managed key, found by its alias; where that is missing, or left to a key that ends, by its tags."""
 
     def find(self, resource: Resource) -> Found | None:
         alias = self._alias(resource)
         said = self.aws.ask("kms.describe_key", "NotFoundException", KeyId=alias)
-        key = said["KeyMetadata"] if said else self._orphan(resource)
-        if key is None or key["KeyState"] in ("PendingDeletion", "Unavailable"):
+        named = said is not None and said["KeyMetadata"]["KeyState"] not in ENDING
+        key = said["KeyMetadata"] if said is not None and named else self._orphan(resource)
+        if key is None or key["KeyState"] in ENDING:
             return None
         policy = self.aws.call("kms.get_key_policy", KeyId=key["KeyId"], PolicyName="default")["Policy"]
         rotation = self.aws.call("kms.get_key_rotation_status", KeyId=key["KeyId"])
         fields = {
-            "alias": alias if said else None,
+            "alias": alias if named else None,
             "enabled": key["KeyState"] == "Enabled",
             "rotation": rotation["KeyRotationEnabled"],
             "policy": json.loads(policy),

@@ -111,7 +111,7 @@ class AwsTarget:
             lines = "\n".join(f"{change.kind} {change.name}: {change.detail}" for change in failed)
             raise UnreachableError(f"could not be removed:\n{lines}", "Run destroy again once the reason is gone.")
         self.identity.unlink(missing_ok=True)
-        self.identity.with_suffix(".pub").unlink(missing_ok=True)
+        self.public_key.unlink(missing_ok=True)
         return [*gone, *left]
 
     # What only AWS has
@@ -124,6 +124,11 @@ class AwsTarget:
     def identity(self) -> Path:
         """The key that the installer connects with: 0600, beside the vault key."""
         return keys_folder() / f"{self.declaration.name}.aws"
+
+    @property
+    def public_key(self) -> Path:
+        """Its public half, where ssh-keygen puts it: the name has a dot already, which is no suffix to replace."""
+        return self.identity.with_name(f"{self.identity.name}.pub")
 
     # How
 
@@ -144,7 +149,7 @@ class AwsTarget:
 
     def _resources(self) -> tuple[Resource, ...]:
         access = self.declaration.access
-        public = self.identity.with_suffix(".pub")
+        public = self.public_key
         wanted = design.Wanted(
             target=self.spec,
             domain=self.declaration.domain,
@@ -162,7 +167,7 @@ class AwsTarget:
         return found, steps(resources, found)
 
     def _have_key(self) -> None:
-        if self.identity.exists() and self.identity.with_suffix(".pub").exists():
+        if self.identity.exists() and self.public_key.exists():
             return
         self.identity.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.identity.unlink(missing_ok=True)

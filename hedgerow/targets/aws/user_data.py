@@ -28,10 +28,14 @@ systemctl --no-block reboot
 """
 
 
-def user_data(public_key: str) -> str:
-    """Return the user data. It can be read by whoever may describe the instance, and holds no secret."""
+def user_data(account: str, public_key: str) -> str:
+    """Return the user data. It can be read by whoever may describe the instance, and holds no secret.
+
+    `account` becomes the name of the image's own account, with its rights (cloud-init, Users and Groups, `user`).
+    """
     return (
         "#cloud-config\n"
+        f"user: {json.dumps({'name': account})}\n"
         "disable_root: true\n"
         "ssh_pwauth: false\n"
         f"ssh_authorized_keys: {json.dumps([public_key])}\n"
