@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import moto.moto_proxy
@@ -50,10 +51,9 @@ def images() -> list[dict[str, object]]:
     ]
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of the proxy behind which AWS is emulated."""
-    folder = tmp_path_factory.mktemp("aws")
+@contextmanager
+def emulating(folder: Path, *words: str) -> Iterator[str]:
+    """Emulate AWS, with the words that `tests.cloud.emulator` takes; return the address of the proxy before it."""
     (folder / "images.json").write_text(json.dumps(images()))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -61,7 +61,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {**os.environ, **VALIDATION, "MOTO_AMIS_PATH": str(folder / "images.json")}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cloud.emulator", str(port)],
+            [sys.executable, "-m", "tests.cloud.emulator", str(port), *words],
             cwd=REPOSITORY,
             env=environment,
             stdout=log,
@@ -82,18 +82,32 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait(20)
 
 
-@pytest.fixture
-def aws(emulator: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Lead this process to an empty account, as an operator's proxy and CA settings would."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    values = {
+def led(emulator: str) -> dict[str, str]:
+    """Return what leads a process to an emulated account, as an operator's proxy and CA settings would."""
+    return {
         "HTTPS_PROXY": emulator,
         "AWS_CA_BUNDLE": str(Path(moto.moto_proxy.__file__).with_name("ca.crt")),
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_MAX_ATTEMPTS": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of the proxy behind which AWS is emulated."""
+    with emulating(tmp_path_factory.mktemp("aws")) as address:
+        yield address
+
+
+@pytest.fixture
+def aws(emulator: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Lead this process to an empty account."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    values = {
+        **led(emulator),
         "HEDGEROW_DEPLOYMENTS": str(tmp_path / "deployments"),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "HOME": str(tmp_path),

@@ -1,6 +1,7 @@
 """moto behind an HTTPS proxy, with the gaps closed on which a test of ours would stand.
 
-Started as a process: `python -m tests.cloud.emulator PORT`. Each closed gap says what moto 5.2 does by itself.
+Started as a process: `python -m tests.cloud.emulator PORT`, with a further word ADDRESS where a real machine waits that
+plays the instance. Each closed gap says what moto 5.2 does by itself.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from moto.backup.responses import BackupResponse
 from moto.cloudtrail.models import CloudTrailBackend
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import EC2Backend
+from moto.ec2.models import EC2Backend, elastic_ip_addresses
 from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses import EC2Response
 from moto.iam.models import AccountSummary
 from moto.logs.responses import LogsResponse
@@ -244,8 +246,16 @@ def backup_selections() -> None:
     urls.url_paths["{0}/backup/plans/(?P<plan>[^/]+)/selections/(?P<selection>[^/]+)/?$"] = BackupResponse.dispatch
 
 
+def a_machine_waits_at(address: str) -> None:
+    """By itself: addresses are taken from the subnet, and public ones from nowhere. Here both are the machine's own."""
+    Subnet.get_available_subnet_ip = lambda _self, _instance=None, **_: address
+    elastic_ip_addresses.random_ip = lambda: address
+
+
 if __name__ == "__main__":
     close_gaps()
+    for waiting in sys.argv[2:]:
+        a_machine_waits_at(waiting)
     # By itself: five connections wait at most, and a sixth that comes at the same time is lost.
     ThreadingHTTPServer.request_queue_size = 128
     proxy.main(["-H", "127.0.0.1", "-p", sys.argv[1]])
