@@ -512,7 +512,7 @@ def _backup(wanted: Wanted, place: Place) -> list[Resource]:
         Resource(
             "vault",
             "main",
-            {"key": Ref("key/records", "arn")},
+            {"key": Ref("key/records", "arn"), "least_days": wanted.keep_days},
             needs=("key/records",),
             fixed=frozenset({"key"}),
             kept="it holds backups",

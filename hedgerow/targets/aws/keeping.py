@@ -9,14 +9,22 @@ from hedgerow.targets.cloud.graph import Found, Resource
 
 
 class Vault(Kind):
-    """Where snapshots of the instance's volumes lie, encrypted with the records' key."""
+    """Where snapshots of the instance's volumes lie, encrypted with the records' key and locked.
+
+    The lock is in governance mode: whoever may change it can take it off, and an account in which Hedgerow is only
+    tried is not bound for years. A lock that keeps for longer is left as it is.
+    """
 
     def find(self, resource: Resource) -> Found | None:
         name = f"hedgerow-{self.aws.deployment}"
         said = self.aws.ask(
             "backup.describe_backup_vault", "ResourceNotFoundException", "AccessDeniedException", BackupVaultName=name
         )
-        return None if said is None else Found(name, {"key": said.get("EncryptionKeyArn")}, {})
+        if said is None:
+            return None
+        wanted = int(resource.wanted["least_days"])
+        least = said.get("MinRetentionDays", 1) if said.get("Locked") else 0
+        return Found(name, {"key": said.get("EncryptionKeyArn"), "least_days": min(least, wanted)}, {})
 
     def make(self, resource: Resource) -> None:
         self.aws.ask(
@@ -29,7 +37,11 @@ class Vault(Kind):
         )
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
-        raise NotImplementedError("every field of a vault is fixed")
+        self.aws.call(
+            "backup.put_backup_vault_lock_configuration",
+            BackupVaultName=found.id,
+            MinRetentionDays=resource.wanted["least_days"],
+        )
 
     def remove(self, resource: Resource, found: Found) -> None:
         raise NotImplementedError("vaults are kept: they hold backups")

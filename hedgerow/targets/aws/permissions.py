@@ -170,7 +170,7 @@ def policy(place: Place) -> dict[str, Any]:
         of(r"cloudtrail:(Create|Update|Delete|Start|Put|Add).*"),
         place.arn("cloudtrail", f"trail/hedgerow-{name}"),
     )
-    take("Vault", of(r"backup:.*BackupVault"), place.arn("backup", f"backup-vault:hedgerow-{name}"))
+    take("Vault", of(r"backup:.*BackupVault(LockConfiguration)?"), place.arn("backup", f"backup-vault:hedgerow-{name}"))
     take("Records", of(r"route53:(Change|List).*"), f"arn:{place.partition}:route53:::hostedzone/*")
     take(
         "Session",
