@@ -53,20 +53,13 @@ ORDER = ("tests/unit", "tests/lab/test_target", "tests/lab/test_flow", "tests/la
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the cheap tests first and the lab's in their order; tell two workers (`make lab`) what belongs together.
-
-    That is all that shares the one deployment, and each other room. How a lab comes and goes is asked before that
-    deployment is there, because labs share the controller's forwarding.
-    """
+    """Run the cheap tests first and the lab's in their order."""
 
     def place(item: pytest.Item) -> int:
         path = str(item.path.relative_to(REPOSITORY))
         return next((number for number, start in enumerate(ORDER) if path.startswith(start)), len(ORDER))
 
     items.sort(key=place)
-    for item in items:
-        shared = "lab_folder" in getattr(item, "fixturenames", ()) or item.path.name == "test_target.py"
-        item.add_marker(pytest.mark.xdist_group("lab" if shared else item.path.stem))
 
 
 @dataclass(frozen=True)
