@@ -12,6 +12,7 @@ from tests.conftest import Lab
 from tests.lab.receiver import ADDRESS, receiving
 
 pytestmark = pytest.mark.lab
+CONTROLS = ["alerts.watching", "alerts.delivered"]
 CHANNELS = "/etc/hedgerow/health/channels.json"
 LOOK = "systemctl start hedgerow-health.service && systemctl start hedgerow-alerts.service"
 SECRET = "patient-4711"
@@ -30,8 +31,8 @@ def told(lab: Lab) -> Iterator[Lab]:
         yield lab
     finally:
         lab.run(lab.host, OVER)
-        lab.converge(tags=["alerts.watching", "alerts.delivered"]).raise_for_failure()
-    assert [found.control for found in lab.verify(["alerts"]) if found.status in ("fail", "error")] == []
+        lab.converge(tags=CONTROLS).raise_for_failure()
+    assert [found.control for found in lab.verify(CONTROLS) if found.status in ("fail", "error")] == []
 
 
 def look(lab: Lab) -> None:
