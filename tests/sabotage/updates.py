@@ -16,3 +16,6 @@ MEND = {
 }
 
 TOGETHER = True
+
+# Its name stands in a file of a package's.
+COMPANIONS = {"updates.supported-release": {"packages.unmodified"}}
