@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from hedgerow.errors import CallError, UnreachableError
-from hedgerow.targets.aws.network import Kind
+from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.graph import Found, Resource
 
 ALIVE = ["pending", "running", "stopping", "stopped"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws.network import Kind
+from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.graph import Found, Resource
 
 

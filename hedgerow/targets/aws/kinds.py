@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hedgerow.targets.aws import compute, keeping, network, storage, watching
+from hedgerow.targets.aws import alarming, compute, filters, keeping, network, storage, watching
 from hedgerow.targets.aws.api import Aws
+from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.doing import Driver, Drivers
 
-KINDS: dict[str, type[network.Kind]] = {
+KINDS: dict[str, type[Kind]] = {
     "account-s3-block": storage.AccountS3Block,
     "account-ebs-encryption": storage.EbsEncryption,
     "account-snapshot-block": storage.SnapshotBlock,
@@ -20,15 +21,15 @@ KINDS: dict[str, type[network.Kind]] = {
     "address": network.Address,
     "nat-gateway": network.NatGateway,
     "route-table": network.RouteTable,
-    "network-acl": network.NetworkAcl,
-    "security-group": network.SecurityGroup,
+    "network-acl": filters.NetworkAcl,
+    "security-group": filters.SecurityGroup,
     "vpc-endpoint": network.Endpoint,
     "log-group": watching.LogGroup,
     "flow-log": watching.FlowLog,
     "trail": watching.Trail,
-    "metric-filter": watching.MetricFilter,
-    "alarm": watching.Alarm,
-    "topic": watching.Topic,
+    "metric-filter": alarming.MetricFilter,
+    "alarm": alarming.Alarm,
+    "topic": alarming.Topic,
     "detector": watching.Detector,
     "recorder": watching.Recorder,
     "instance": compute.Instance,

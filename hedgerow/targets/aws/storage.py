@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from hedgerow.errors import UnreachableError
-from hedgerow.targets.aws.network import Kind
+from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.graph import Found, Resource
 
 WAITING_DAYS = 30

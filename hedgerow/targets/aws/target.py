@@ -20,6 +20,7 @@ from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.kinds import drivers
 from hedgerow.targets.aws.storage import WAITING_DAYS
 from hedgerow.targets.aws.user_data import MARK
+from hedgerow.targets.aws.wanted import BACKUP_DAYS, Wanted
 from hedgerow.targets.cloud import costs, disposal
 from hedgerow.targets.cloud.doing import bring_about, look, take_away
 from hedgerow.targets.cloud.graph import Found, Resource, Step, steps
@@ -150,13 +151,13 @@ class AwsTarget:
     def _resources(self) -> tuple[Resource, ...]:
         access = self.declaration.access
         public = self.public_key
-        wanted = design.Wanted(
+        wanted = Wanted(
             target=self.spec,
             domain=self.declaration.domain,
             ssh_from=networks(access.ssh_from),
             web_from=networks((*access.interface_from, *access.ingest_from)),
             outbound=tuple(f"{one.port} {one.to}" for one in access.outbound_to),
-            keep_days=design.BACKUP_DAYS,
+            keep_days=BACKUP_DAYS,
             ssh_key=public.read_text(encoding="utf-8").strip() if public.exists() else "",
         )
         return design.resources(wanted, self._place())
