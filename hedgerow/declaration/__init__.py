@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from hedgerow.declaration import files, rules
+from hedgerow.declaration.access import Administrator, Outbound
 from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.machines import Aws, Lab, LabHost, OnPrem, OnPremHost
-from hedgerow.declaration.models import Administrator, Capacity, Declaration, Mail, Outbound, Waiver
+from hedgerow.declaration.models import Capacity, Declaration, Mail, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
 from hedgerow.declaration.problems import NO_VALUE, explain

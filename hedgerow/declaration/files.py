@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hedgerow.declaration import certificates
+from hedgerow.declaration.lookups import at
 from hedgerow.declaration.words import Path as Place
 from hedgerow.declaration.words import RefusedError, Wrong, shown
 
@@ -95,23 +96,30 @@ def _callers(
 
 
 def _mail(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
-    mail = value.get("mail")
-    place: Place = ("mail", "password_file")
-    content, wrong = _open(place, mail.get("password_file") if isinstance(mail, dict) else None, folder, read_file)
-    yield from wrong
-    if content is not None and not ONE_LINE.fullmatch(content):
-        fix = "Write the password on one line of its own, without spaces around it, and nothing else."
-        yield Wrong(place, "this file does not hold one password", fix)
+    fix = "Write the password on one line of its own, without spaces around it, and nothing else."
+    place = ("mail", "password_file")
+    yield from _one_line(value, place, ONE_LINE, ("this file does not hold one password", fix), folder, read_file)
 
 
 def _webhook(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
-    alerts = value.get("alerts")
-    place: Place = ("alerts", "webhook_file")
-    content, wrong = _open(place, alerts.get("webhook_file") if isinstance(alerts, dict) else None, folder, read_file)
+    fix = "Write it on one line of its own, for example https://alerts.acme.example/hook, on port 443."
+    said = ("this file does not hold one https URL without user and port", fix)
+    yield from _one_line(value, ("alerts", "webhook_file"), WEBHOOK, said, folder, read_file)
+
+
+def _one_line(
+    value: dict[str, Any],
+    place: tuple[str, str],
+    form: re.Pattern[bytes],
+    said: tuple[str, str],
+    folder: Path,
+    read_file: ReadFile,
+) -> Iterator[Wrong]:
+    """Report a file that is named and holds something else than one line of this form; `said` is what, and the fix."""
+    content, wrong = _open(place, at(value, *place), folder, read_file)
     yield from wrong
-    if content is not None and not WEBHOOK.fullmatch(content):
-        fix = "Write it on one line of its own, for example https://alerts.acme.example/hook, on port 443."
-        yield Wrong(place, "this file does not hold one https URL without user and port", fix)
+    if content is not None and not form.fullmatch(content):
+        yield Wrong(place, *said)
 
 
 def _certificate(

@@ -7,20 +7,28 @@ keys in one report. Values of a wrong type are none of their business and pass u
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from hedgerow import releases
+from hedgerow.declaration.lookups import at, rows_of, texts, twice
 from hedgerow.declaration.networks import CONTROLLER
+from hedgerow.declaration.promises import (
+    attestations_differ,
+    attested_in_the_past,
+    signed_in_the_past,
+    waived_controls_exist,
+    waived_controls_may_be,
+    waivers_differ,
+    waivers_have_not_ended,
+)
 from hedgerow.declaration.strictness import profile_is_met, second_factor_keys
-from hedgerow.declaration.words import Path, Wrong, meant, shown
+from hedgerow.declaration.words import Path, Wrong, shown
 from hedgerow.hosts import ROLES
 
 STAND_IN = "hedgerow-stand-in"
 AWS_NAMES = ("aws", "amazon web services", "amazon web services, inc.")
 MOST_OBJECTS = 5
-ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 Rule = Callable[[dict[str, Any]], Iterator[Wrong]]
 
 
@@ -41,37 +49,8 @@ def check(
     return wrong
 
 
-def _get(value: Any, *path: str) -> Any:
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def _rows(value: Any, *path: str) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the mappings in a list, each with its path."""
-    found = _get(value, *path)
-    if not isinstance(found, list):
-        return []
-    return [((*path, index), row) for index, row in enumerate(found) if isinstance(row, dict)]
-
-
-def _texts(value: Any) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
-
-
 def _roles(row: dict[str, Any]) -> list[str]:
-    return _texts(row["roles"]) if "roles" in row else list(ROLES)
-
-
-def _twice(rows: list[tuple[Path, dict[str, Any]]], key: str, what: str) -> Iterator[Wrong]:
-    """Report every row whose value another has already, at the second one."""
-    seen: set[str] = set()
-    for path, row in rows:
-        text = row.get(key)
-        if isinstance(text, str) and text.lower() in seen:
-            yield Wrong((*path, key), f"{shown(text)} is {what} already", "Each is named once: correct or remove one.")
-        elif isinstance(text, str):
-            seen.add(text.lower())
+    return texts(row["roles"]) if "roles" in row else list(ROLES)
 
 
 def release_is_carried(value: dict[str, Any]) -> Iterator[Wrong]:
@@ -83,18 +62,18 @@ def release_is_carried(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def hosts_differ(value: dict[str, Any]) -> Iterator[Wrong]:
     """Two hosts never share a name, an address or a private address."""
-    rows = _rows(value, "target", "hosts")
-    yield from _twice(rows, "name", "the name of another host")
+    rows = rows_of(value, "target", "hosts")
+    yield from twice(rows, "name", "the name of another host")
     behind_one_address = [(path, {"address": f"{row.get('address')}:{row.get('port', 22)}"}) for path, row in rows]
     if all("address" in row for _, row in rows):
-        yield from _twice(behind_one_address, "address", "the address of another host")
-    yield from _twice(rows, "private_address", "the private address of another host")
+        yield from twice(behind_one_address, "address", "the address of another host")
+    yield from twice(rows, "private_address", "the private address of another host")
 
 
 def roles_are_placed(value: dict[str, Any]) -> Iterator[Wrong]:
     """Every role is on just one host, and no host is idle."""
-    found = _get(value, "target", "hosts")
-    rows = _rows(value, "target", "hosts")
+    found = at(value, "target", "hosts")
+    rows = rows_of(value, "target", "hosts")
     if found == []:
         yield Wrong(("target", "hosts"), "there are no hosts", "Name at least one: - {name: analytics-1, ...}.")
     for path, row in rows:
@@ -127,8 +106,8 @@ def _placed(hosts: list[tuple[Path, list[str]]]) -> Iterator[Wrong]:
 
 def hosts_know_their_address(value: dict[str, Any]) -> Iterator[Wrong]:
     """What the services of a host listen on is known, or can be read off its address."""
-    rows = _rows(value, "target", "hosts")
-    if _get(value, "target", "kind") != "onprem":
+    rows = rows_of(value, "target", "hosts")
+    if at(value, "target", "kind") != "onprem":
         return
     for path, row in rows:
         place = (*path, "private_address")
@@ -141,13 +120,13 @@ def hosts_know_their_address(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def people_are_named(value: dict[str, Any]) -> Iterator[Wrong]:
     """Real hosts have named administrators, each with keys of her own and an account of her own."""
-    real = _get(value, "target", "kind") in ("onprem", "aws")
-    rows = _rows(value, "access", "administrators")
-    if real and not _get(value, "access", "administrators"):
+    real = at(value, "target", "kind") in ("onprem", "aws")
+    rows = rows_of(value, "access", "administrators")
+    if real and not at(value, "access", "administrators"):
         fix = 'Name at least one person: administrators: [{name: jane, ssh_keys: ["ssh-ed25519 AAAA..."]}].'
         yield Wrong(("access", "administrators"), "nobody is named, and the hosts will let nobody else in", fix)
-    yield from _twice(rows, "name", "the name of another administrator")
-    logins = [row.get("user") for _, row in _rows(value, "target", "hosts")]
+    yield from twice(rows, "name", "the name of another administrator")
+    logins = [row.get("user") for _, row in rows_of(value, "target", "hosts")]
     holder: dict[str, Path] = {}
     for path, row in rows:
         if row.get("name") in logins:
@@ -165,17 +144,17 @@ def people_are_named(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:
     """`provided` needs its two files; elsewhere they would do nothing."""
-    provided = _get(value, "tls", "certificate") == "provided"
+    provided = at(value, "tls", "certificate") == "provided"
     for key in ("certificate_file", "key_file"):
-        if provided and _get(value, "tls", key) is None:
+        if provided and at(value, "tls", key) is None:
             yield Wrong(("tls", key), "is missing, and the certificate is provided", f"Add {key}: FILE.pem.")
-        if not provided and _get(value, "tls", key) is not None:
+        if not provided and at(value, "tls", key) is not None:
             yield Wrong(("tls", key), "is used only with certificate: provided", "Write that too, or remove this line.")
 
 
 def mail_is_encrypted(value: dict[str, Any]) -> Iterator[Wrong]:
     """A relay is spoken to by TLS, in the form that its port is for (RFC 8314, 3.3)."""
-    port, form = _get(value, "mail", "port") or 587, _get(value, "mail", "encryption") or "starttls"
+    port, form = at(value, "mail", "port") or 587, at(value, "mail", "encryption") or "starttls"
     if port == 25:
         fix = "Ask whoever runs the relay for its submission port: 587, or 465 with encryption: implicit."
         yield Wrong(("mail", "port"), "25 is the port between mail servers, where TLS is optional", fix)
@@ -189,16 +168,16 @@ def mail_is_encrypted(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def alerts_have_a_way(value: dict[str, Any]) -> Iterator[Wrong]:
     """Alerts by mail need the relay."""
-    if _get(value, "alerts", "mail") and not _get(value, "mail"):
+    if at(value, "alerts", "mail") and not at(value, "mail"):
         fix = "Declare mail (host, address, user, password_file, from), or use alerts.webhook_file."
         yield Wrong(("alerts", "mail"), "there is no relay to send mail by", fix)
 
 
 def aws_is_signed(value: dict[str, Any]) -> Iterator[Wrong]:
     """Nothing is made in AWS before AWS is a business associate (45 CFR 164.308(b), 164.504(e))."""
-    if _get(value, "target", "kind") != "aws":
+    if at(value, "target", "kind") != "aws":
         return
-    parties = [row.get("with") for _, row in _rows(value, "agreements")]
+    parties = [row.get("with") for _, row in rows_of(value, "agreements")]
     if not any(isinstance(party, str) and party.strip().lower() in AWS_NAMES for party in parties):
         fix = (
             "AWS signs its Business Associate Addendum in the console: AWS Artifact, Agreements, for the account or the"
@@ -214,7 +193,7 @@ def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
     if not isinstance(target, dict) or target.get("kind") != "aws":
         return
     existing, public = target.get("vpc") is not None, target.get("public") is True
-    if public and CONTROLLER in _texts(_get(value, "access", "ssh_from") or [CONTROLLER]):
+    if public and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
         fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
         yield Wrong(("access", "ssh_from"), "a public machine needs networks here: AWS does not know `controller`", fix)
     if public and existing:
@@ -226,10 +205,10 @@ def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
     """Stand-ins never leave the lab. Whether an image without a digest is locked is for the image lock to say."""
-    if _get(value, "target", "kind") == "lab":
+    if at(value, "target", "kind") == "lab":
         return
     place = ("posthog", "images")
-    named = _get(value, *place)
+    named = at(value, *place)
     for name, image in named.items() if isinstance(named, dict) else ():
         if isinstance(image, str) and STAND_IN in image:
             yield Wrong((*place, name), "a stand-in is no PostHog: it is for the lab only", "Name PostHog's own image.")
@@ -237,7 +216,7 @@ def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def outbound_differs(value: dict[str, Any]) -> Iterator[Wrong]:
     """A destination is declared once."""
-    found = _get(value, "access", "outbound_to")
+    found = at(value, "access", "outbound_to")
     seen: list[Any] = []
     for index, row in enumerate(found if isinstance(found, list) else []):
         same = f"{row.get('to')}:{row.get('port')}" if isinstance(row, dict) else row
@@ -246,72 +225,18 @@ def outbound_differs(value: dict[str, Any]) -> Iterator[Wrong]:
         seen.append(same)
 
 
-def waivers_differ(value: dict[str, Any]) -> Iterator[Wrong]:
-    """A control is waived once, so that one reason and one end count."""
-    yield from _twice(_rows(value, "waivers"), "control", "waived above")
-
-
-def attestations_differ(value: dict[str, Any]) -> Iterator[Wrong]:
-    """A paragraph is attested once, so that one name and one date count."""
-    yield from _twice(_rows(value, "attestations"), "paragraph", "attested above")
-
-
-def signed_in_the_past(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
-    """An agreement is one that was signed."""
-    yield from _in_the_past(value, "agreements", "signed", today, "Write the day on which it was signed.")
-
-
-def attested_in_the_past(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
-    """Nobody's word is good for a day that has not come."""
-    yield from _in_the_past(value, "attestations", "date", today, "Write the day on which the person said so.")
-
-
-def _in_the_past(value: dict[str, Any], rows: str, key: str, today: datetime.date, fix: str) -> Iterator[Wrong]:
-    for path, row in _rows(value, rows):
-        day = row.get(key)  # ISO dates sort as text; what is no date is reported by its own field
-        if isinstance(day, str) and day > today.isoformat():
-            yield Wrong((*path, key), f"{day} has not come yet", fix)
-
-
-def waived_controls_exist(value: dict[str, Any], known: Collection[str]) -> Iterator[Wrong]:
-    """A waiver for a control that is not there would wait for nothing."""
-    for path, row in _rows(value, "waivers"):
-        name = row.get("control")
-        if isinstance(name, str) and "." in name and name not in known:
-            guess = meant(name, known)
-            fix = f"Did you mean {guess}?" if guess else "The ids are in checks/controls.yml."
-            yield Wrong((*path, "control"), f"there is no control {shown(name)}", fix)
-
-
-def waivers_have_not_ended(value: dict[str, Any], today: datetime.date) -> Iterator[Wrong]:
-    """A waiver that is over is decided anew by a person, or goes."""
-    for path, row in _rows(value, "waivers"):
-        until = row.get("until")
-        if isinstance(until, str) and ISO_DAY.fullmatch(until) and until < today.isoformat():
-            fix = "Mend what it excused and remove it, or have whoever accepts it write a new day."
-            yield Wrong((*path, "until"), f"this waiver ended on {until}", fix)
-
-
-def waived_controls_may_be(value: dict[str, Any], never: Mapping[str, str]) -> Iterator[Wrong]:
-    """Some controls are not for anybody to accept the failure of; the catalog says which, and why."""
-    for path, row in _rows(value, "waivers"):
-        name = row.get("control")
-        if isinstance(name, str) and name in never:
-            yield Wrong((*path, "control"), f"{name} cannot be waived", f"{never[name]} Remove this waiver.")
-
-
 def outbound_is_used(value: dict[str, Any]) -> Iterator[Wrong]:
     """A way out is for what delivers there; without that nothing would ever take it."""
     delivering = {"destinations", "batch-exports"}
-    if _get(value, "access", "outbound_to") and not delivering & {*(_get(value, "features") or ())}:
+    if at(value, "access", "outbound_to") and not delivering & {*(at(value, "features") or ())}:
         fix = "Add destinations or batch-exports to features, or remove it. Mail has its own relay, under mail."
         yield Wrong(("access", "outbound_to"), "nothing that is declared would connect there", fix)
 
 
 def dropping_can_be_done(value: dict[str, Any]) -> Iterator[Wrong]:
     """Upstream's API makes a transformation from a template alone, which it has from the service of destinations."""
-    place, names = ("privacy", "drop_properties"), _texts(_get(value, "privacy", "drop_properties"))
-    if names and "destinations" not in _texts(_get(value, "features")):
+    place, names = ("privacy", "drop_properties"), texts(at(value, "privacy", "drop_properties"))
+    if names and "destinations" not in texts(at(value, "features")):
         yield Wrong(
             place,
             "PostHog takes properties out by a transformation, whose template only its service of destinations has",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hedgerow.declaration.lookups import at
 from hedgerow.declaration.words import Wrong
 from hedgerow.profiles import profiles
 
@@ -12,26 +13,20 @@ FIDO2 = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
 """Kinds of keys that live in a FIDO2 token (OpenSSH, PROTOCOL.u2f)."""
 
 
-def _at(value: Any, *path: str) -> Any:
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
 def profile_is_met(value: dict[str, Any]) -> Iterator[Wrong]:
     """What a profile is about must be declared: else its controls would show nothing, and nobody would notice."""
     name = value.get("profile")
     chosen = profiles().get(name) if isinstance(name, str) else None
     for key, why in (chosen.demands if chosen else {}).items():
-        if _at(value, *key.split(".")) in (None, "none"):
+        if at(value, *key.split(".")) in (None, "none"):
             fix = f"Declare {key}, or write profile: hipaa."
             yield Wrong(("profile",), f"{name} needs {key}, which is not declared: {why}", fix)
 
 
 def second_factor_keys(value: dict[str, Any]) -> Iterator[Wrong]:
     """With fido2 every key of a person lives in a token; one that does not would be a way in without a second proof."""
-    people = _at(value, "access", "administrators")
-    if _at(value, "access", "second_factor") != "fido2" or not isinstance(people, list):
+    people = at(value, "access", "administrators")
+    if at(value, "access", "second_factor") != "fido2" or not isinstance(people, list):
         return
     for number, person in enumerate(people):
         keys = person.get("ssh_keys") if isinstance(person, dict) else None
