@@ -62,6 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def folders_of_its_own(folder: Path) -> dict[str, str]:
+    """Return what keeps the deployments and keys of a test apart from anybody's own."""
+    return {
+        "HEDGEROW_DEPLOYMENTS": str(folder / "deployments"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "HOME": str(folder),
+    }
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one call of the installer said."""

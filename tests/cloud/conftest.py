@@ -16,6 +16,8 @@ from pathlib import Path
 import moto.moto_proxy
 import pytest
 
+from tests.conftest import folders_of_its_own
+
 REPOSITORY = Path(__file__).parents[2]
 UBUNTU = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260101"
 IMAGES = (("136693071363", "debian-13-amd64-20260101-1", "xvda"), ("099720109477", UBUNTU, "sda1"))
@@ -106,13 +108,7 @@ def aws(emulator: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """Lead this process to an empty account."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    values = {
-        **led(emulator),
-        "HEDGEROW_DEPLOYMENTS": str(tmp_path / "deployments"),
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-        "HOME": str(tmp_path),
-    }
-    for name, value in values.items():
+    for name, value in (led(emulator) | folders_of_its_own(tmp_path)).items():
         monkeypatch.setenv(name, value)
     reset(emulator)
     return emulator

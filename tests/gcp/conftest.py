@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import folders_of_its_own
 from tests.gcp import making
 from tests.gcp.fake.running import Fake, running
 
@@ -24,13 +25,7 @@ def gcp(fake_cloud: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fa
     """Lead this process to an empty project, as an operator's proxy and CA settings would."""
     for name in [name for name in os.environ if name.startswith(("GOOGLE_", "GCLOUD_", "CLOUDSDK_"))]:
         monkeypatch.delenv(name)
-    values = {
-        **fake_cloud.environment,
-        "HEDGEROW_DEPLOYMENTS": str(tmp_path / "deployments"),
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-        "HOME": str(tmp_path),
-    }
-    for name, value in values.items():
+    for name, value in (fake_cloud.environment | folders_of_its_own(tmp_path)).items():
         monkeypatch.setenv(name, value)
     fake_cloud.reset()
     return fake_cloud
