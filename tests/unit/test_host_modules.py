@@ -1,4 +1,4 @@
-"""What the modules for accounts, units and kernel parameters decide."""
+"""What the modules for accounts, units, kernel parameters and programs decide."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load(name: str):
     return module
 
 
-accounts, units, sysctl = (load(f"hedgerow_{name}") for name in ("accounts", "units", "sysctl"))
+accounts, units, sysctl, programs = (load(f"hedgerow_{name}") for name in ("accounts", "units", "sysctl", "programs"))
 
 NOLOGIN = "/usr/sbin/nologin"
 WANTED = accounts.Wanted(
@@ -178,3 +178,30 @@ def test_parameters_of_every_interface(tmp_path: Path) -> None:
     changes, missing = sysctl.differing({"net.ipv4.conf.*.accept_redirects": "0", "net.ipv6.x": "1"}, tmp_path)
     assert changes == {tmp_path / "net/ipv4/conf/eth0/accept_redirects": ("1", "0")}
     assert missing == ["net.ipv6.x"]
+
+
+VERIFIED = """\
+missing   c /etc/debuginfod/elfutils.urls
+missing     /usr/lib/node_modules/npm/.npmrc
+??5?????? c /etc/sudoers
+??5?????? c /usr/lib/settings-of-a-kind
+??5??????   /usr/bin/watch
+??5??????   /lib/x86_64-linux-gnu/libc.so.6
+??5??????   /usr/share/doc/procps/README
+??????m??   /usr/bin/less
+"""
+
+
+def test_programs_and_libraries_that_differ_are_found_and_nothing_else():
+    assert programs.changed(VERIFIED) == ["/usr/bin/watch", "/lib/x86_64-linux-gnu/libc.so.6"]
+    assert programs.changed("") == []
+
+
+def test_packages_are_named_once_whoever_shares_a_file_and_whatever_they_are_built_for():
+    said = """\
+diversion by dash from: /bin/sh
+procps: /usr/bin/watch
+libc6:amd64, libc6:i386: /lib/x86_64-linux-gnu/libc.so.6
+procps: /usr/bin/top
+"""
+    assert programs.owners(said) == ["libc6:amd64", "libc6:i386", "procps"]
