@@ -105,7 +105,7 @@ def test_the_journal_goes_along(host, finding, place):
     holes = missing(archived, starts[-1] if starts else "", last)
     there = bool(last) and any(name.startswith(last) for name in archived)
     finding.observe(
-        f"archive_mode {told['mode']}, last {last or 'none'}{'' if there else ' (not there)'},"
+        f"archive_mode {told['mode']}, the last piece {'is there' if there else f'({last}) is not there'},"
         f" {told['waiting']} waiting for ten minutes, {holes} missing since the newest backup"
     )
     assert told["mode"] in ("on", "always"), "the journal is archived nowhere"

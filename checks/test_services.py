@@ -19,9 +19,11 @@ EXPOSURE = (
     "units=$({ systemctl list-units --all --plain --no-legend --no-pager --type=service 'hedgerow-*' nginx.service"
     " 'postgresql@*' valkey-server.service; systemctl list-unit-files --no-legend --no-pager --type=service"
     " 'hedgerow-*'; } | awk '{print $1}' | grep -v '@.service$' | sort -u);"
+    " systemctl show -p Id,LoadState $units;"
     " LC_ALL=C.UTF-8 systemd-analyze security --no-pager $units | grep 'Overall exposure level'"
 )
 LEVEL = re.compile(r"for (\S+): ([0-9.]+)")
+LOADED = re.compile(r"^Id=(\S+)\nLoadState=loaded$", re.MULTILINE)
 
 ASK_AHEAD = (EXPOSURE,)
 
@@ -52,9 +54,12 @@ def bound_of(unit: str, services: Collection[str], every: Collection[Bound]) -> 
 def test_services_may_do_no_more_than_they_need(host, finding, declared):
     """The measure goes by what systemd has loaded: a drop-in shows before the unit starts anew."""
     finding.expect("each service of ours, and each that we confine, below its bound in checks/exposure.yml")
-    levels = {unit: float(level) for unit, level in LEVEL.findall(finding.ask(host, EXPOSURE, timeout=30).stdout)}
+    said = finding.ask(host, EXPOSURE, timeout=30).stdout
+    levels = {unit: float(level) for unit, level in LEVEL.findall(said)}
     if not levels:
         raise CouldNotAsk("systemd-analyze tells of no service")
+    if untold := sorted(set(LOADED.findall(said)) - set(levels)):
+        raise CouldNotAsk(f"systemd-analyze says nothing of {', '.join(untold)}")
     every = bounds()
     found = {unit: (level, bound_of(unit, declared.services, every)) for unit, level in levels.items()}
     loose = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -210,6 +211,12 @@ def test_clients_bring_no_settings(host, finding, declared):
     assert accepted <= {"LANG", "LC_*"}, f"taken from clients: {', '.join(sorted(accepted - {'LANG', 'LC_*'}))}"
 
 
+def keys_file(name: str, person: str) -> str:
+    """Return where sshd looks for a person's keys, for a shell (sshd_config(5), AuthorizedKeysFile)."""
+    expanded = shlex.quote(name.replace("%u", person).replace("%%", "%"))
+    return expanded if name.startswith("/") else f"~{person}/{expanded}"
+
+
 @pytest.mark.control("ssh.second-factor")
 def test_people_show_a_token_and_know_its_pin(host, finding, declared):
     """What sshd would take of each person, and which keys she has. The installer's account is no person."""
@@ -222,7 +229,8 @@ def test_people_show_a_token_and_know_its_pin(host, finding, declared):
     for person in declared.administrators:
         settings = sshd(host, finding, declared, user=person)
         taken = set(setting(settings, "pubkeyacceptedalgorithms").split(","))
-        lines = finding.ask(host, f"cat /etc/ssh/hedgerow-keys/{person}").stdout.splitlines()
+        files = [keys_file(name, person) for name in setting(settings, "authorizedkeysfile").split()]
+        lines = finding.ask(host, f"cat {' '.join(files)}").stdout.splitlines()
         kinds = {line.split()[0] for line in lines if line.strip() and not line.startswith("#")}
         if other := sorted((taken | kinds) - TOKENS):
             loose.append(f"{person} may come in with {', '.join(other)}")

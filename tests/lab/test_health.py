@@ -17,6 +17,7 @@ CHANNELS = "/etc/hedgerow/health/channels.json"
 LOOK = "systemctl start hedgerow-health.service && systemctl start hedgerow-alerts.service"
 SECRET = "patient-4711"
 UNIT = "probe-of-the-tests.service"
+# The unit is to fail, and systemd-run, which waits for it, says so.
 FAIL = f"systemd-run --quiet --wait --unit={UNIT} sh -c 'echo {SECRET}; exit 3' || true"
 OVER = f"systemctl reset-failed {UNIT}"
 

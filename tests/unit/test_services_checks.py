@@ -23,6 +23,8 @@ NGINX = "→ Overall exposure level for nginx.service: 2.6 OK"
         ("→ Overall exposure level for hedgerow-evil.service: 1.0 OK", "fail", "no bound is stated"),
         ("→ Overall exposure level for postgresql@17-main.service: 5.0 MEDIUM", "fail", "postgresql@17-main"),
         ("", "error", "tells of no service"),
+        (f"Id=hedgerow-web.service\nLoadState=loaded\n\n{NGINX}", "error", "says nothing of hedgerow-web.service"),
+        (f"Id=hedgerow-gone.service\nLoadState=not-found\n\n{NGINX}", "pass", ""),
     ],
 )
 def test_what_the_check_says(said: str, status: str, words: str) -> None:

@@ -167,7 +167,10 @@ def test_who_goes_on_from_a_host(old, new, status, words):
     assert (said[0], words in said[1]) == (status, True), said
 
 
-TOKENS = "pubkeyacceptedalgorithms sk-ssh-ed25519@openssh.com\npubkeyauthoptions verify-required\n"
+TOKENS = (
+    "pubkeyacceptedalgorithms sk-ssh-ed25519@openssh.com\npubkeyauthoptions verify-required\n"
+    "authorizedkeysfile /etc/ssh/hedgerow-keys/%u\n"
+)
 FACTOR = {**SSH, "sshd -T": TOKENS, "hedgerow-keys/jane": "sk-ssh-ed25519@openssh.com AAAA jane\n"}
 
 
@@ -184,6 +187,16 @@ FACTOR = {**SSH, "sshd -T": TOKENS, "hedgerow-keys/jane": "sk-ssh-ed25519@openss
         (True, {"sshd -T": TOKENS.replace("verify-required", "none")}, "fail", "PIN"),
         (True, {"sshd -T": TOKENS.replace("verify-required", "touch-required")}, "fail", "PIN"),
         (True, {"hedgerow-keys/jane": "ssh-ed25519 AAAA jane\n"}, "fail", "ssh-ed25519"),
+        # Where sshd looks decides, not where keys were put.
+        (
+            True,
+            {
+                "sshd -T": TOKENS.replace("/etc/ssh/hedgerow-keys/%u", ".ssh/authorized_keys"),
+                "cat ~jane/.ssh/authorized_keys": "ssh-rsa AAAA jane\n",
+            },
+            "fail",
+            "ssh-rsa",
+        ),
         (True, {"sshd -T": "port 22\n"}, "error", "does not know"),
         (False, {}, "not-exercised", "not declared"),
     ],
