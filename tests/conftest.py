@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -182,7 +183,9 @@ def lab_folder(deployments: Path) -> Iterator[Lab]:
     lab.declaration.write_text(DECLARATION)
     (lab.folder / "staff-ca.pem").write_text(pki.new_authority("acme", datetime.now(UTC)).certificate)
     (lab.folder / "mail-password").write_text("nobody asks for it\n")
+    # A killed session leaves its host behind; what its removal writes down is not this session's.
     lab.installer("destroy", lab.name, "--yes")
+    shutil.rmtree(lab.deployment.root, ignore_errors=True)
     try:
         yield lab
     finally:
