@@ -24,7 +24,8 @@ from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-NAME = "t-e2e"
+NAME = os.environ.get("HEDGEROW_TEST_NAME", "t-e2e")
+"""Two sessions side by side need two names."""
 BACKUPS = f"/srv/backup/{NAME}"
 TOKEN = (
     "sk-ssh-ed25519@openssh.com "
