@@ -181,7 +181,7 @@ VALUES = {
     "our own names": Case(
         LAB.replace("analytics.acme.example", "web.hedgerow.internal"), 2, "domain", "use inside", "people type"
     ),
-    "a cloud": Case(LAB.replace("lab", "gcp"), 3, "target.kind", '"gcp" is not in this release', "kind: onprem"),
+    "another cloud": Case(LAB.replace("lab", "azure"), 3, "target.kind", "not one of lab, onprem, aws, gcp", "lab"),
     "no such target": Case(LAB.replace("lab", "onpremise"), 3, "target.kind", "not one of lab, onprem", "mean onprem?"),
     "a target that is a word": Case(
         LAB.replace("{kind: lab}", "lab"), 3, "target", "a mapping of keys is wanted", "kind: lab"

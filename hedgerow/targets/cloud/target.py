@@ -32,6 +32,8 @@ class CloudTarget(ABC):
     kind: str
     """The kind of target, which is the ending of its key's file too."""
     drivers: Drivers
+    machine: str
+    """The machine's own name."""
 
     def __init__(self, declaration: Declaration, deployment: Deployment) -> None:
         self.declaration = declaration
@@ -103,7 +105,7 @@ class CloudTarget(ABC):
         try:
             return self._hosts().observe()
         except CallError as error:
-            return [HostState(self.declaration.name, "missing", error.message)]
+            return [HostState(self.machine, "missing", error.message)]
 
     def destroy(self, say: Say) -> list[Change]:
         """Remove what holds no record, backwards; keep the rest, and write down both. Raises UnreachableError."""

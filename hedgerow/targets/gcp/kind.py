@@ -133,7 +133,7 @@ class Rest:
         calls = [call for one in sorted(fields & set(self.kind.ways)) for call in self._way(one, resource, row)]
         plain = sorted(fields - set(self.kind.ways))
         if plain:
-            body = {name: resource.wanted[name] for name in plain}
+            body = {"name": self.name(resource)} | {name: resource.wanted[name] for name in plain}
             body |= {"fingerprint": row["fingerprint"]} if "fingerprint" in row else {}
             calls.insert(0, Call(f"{self.kind.collection}.{self.kind.patch}", self.kind.write(body)))
         held = bool(fields & self.kind.stopped)

@@ -30,7 +30,7 @@ class GcpTarget(CloudTarget):
 
     def __init__(self, declaration: Declaration, spec: Gcp, deployment: Deployment) -> None:
         super().__init__(declaration, deployment)
-        self.spec = spec
+        self.spec, self.machine = spec, spec.name
         self.place = Place(spec.project, spec.region, facts.zone(spec.region, spec.zone), declaration.name)
         self.google = Google(spec.project, spec.region, self.place.zone)
         self.drivers = drivers(self.google, declaration.name)
