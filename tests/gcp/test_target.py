@@ -107,8 +107,9 @@ def drift_is_shown_and_put_back(fake: Fake) -> None:
     subnet = google.call("compute.subnetworks.get", main)
     off = {"logConfig": {"enable": False}, "fingerprint": subnet["fingerprint"]}
     google.call("compute.subnetworks.patch", main, body=off)
-    google.call("compute.firewalls.patch", {"name": "hedgerow-acme-in-ssh"}, body={"sourceRanges": ["0.0.0.0/0"]})
-    google.call("compute.firewalls.patch", {"name": "hedgerow-acme-in-deny"}, body={"disabled": True})
+    for name, broken in (("in-ssh", {"sourceRanges": ["0.0.0.0/0"]}), ("in-deny", {"disabled": True})):
+        named = {"name": f"hedgerow-acme-{name}"}
+        google.call("compute.firewalls.patch", named, body=named | broken)
     rule = {
         "name": "somebody-elses",
         "network": f"projects/{PROJECT}/global/networks/hedgerow-acme-main",

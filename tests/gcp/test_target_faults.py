@@ -50,20 +50,16 @@ LATE = ("quota-late", "fails-late")
 
 def cases(names: set[str], kinds: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return each kind of fault at each call; only Compute and Service Usage have operations that fail."""
-    return sorted(
-        (name, kind)
-        for name in names
-        for kind in kinds
-        if kind not in LATE or name.startswith(("compute.", "serviceusage."))
-    )
+    later = ("compute.", "serviceusage.")
+    return sorted((name, kind) for name in names for kind in kinds if kind not in LATE or name.startswith(later))
 
 
 MAKING = cases(MADE | PRIVATE, (*HEALED, "quota", "exists", *LATE))
 ENDING = cases(ENDED | ENDED_PRIVATE, (*HEALED, "quota", *LATE))
 ALL = os.environ.get("HEDGEROW_FAULTS") == "all"
-SAMPLE = [("compute.instances.insert", kind) for kind in ("lost", "exists", "quota", "fails-late")] + [
-    (f"{KEYS}.cryptoKeys.create", "exists")
-]
+SAMPLE = [("compute.instances.insert", kind) for kind in ("lost", "exists", "fails-late")]
+EXPECTED: dict[str, tuple[dict[str, int], set[str]]] = {}
+"""What one undisturbed install leads to, by declaration."""
 
 
 def more_of(name: str) -> str:
@@ -80,9 +76,10 @@ def state(fake: Fake, more: str) -> tuple[dict[str, int], set[str]]:
 @pytest.mark.parametrize(("name", "kind"), MAKING if ALL else SAMPLE)
 def test_an_install_that_failed_is_finished_by_the_next(name: str, kind: str, gcp: Fake) -> None:
     more = more_of(name)
-    target(more).provision(quiet)
-    expected = state(gcp, more)
-    gcp.reset()
+    if more not in EXPECTED:
+        target(more).provision(quiet)
+        EXPECTED[more] = state(gcp, more)
+        gcp.reset()
     gcp.fault(name, kind)
     if kind in HEALED:
         target(more).provision(quiet)
@@ -93,7 +90,7 @@ def test_an_install_that_failed_is_finished_by_the_next(name: str, kind: str, gc
             assert error.exit_code == 3 and error.fix
         target(more).provision(quiet)
     assert kind in {one["fault"] for one in gcp.calls()}, "the fault struck"
-    assert state(gcp, more) == expected
+    assert state(gcp, more) == EXPECTED[more]
 
 
 @pytest.mark.parametrize(("name", "kind"), ENDING if ALL else [("compute.instances.delete", "fails-late")])
