@@ -15,6 +15,8 @@ LABEL = "hedgerow-deployment"
 EXISTS = 409
 STALE = 412
 TRIES = 3
+RUNNING = "running"
+"""The field that a machine which is stopped differs in: one that was stopped for a change is started after it."""
 
 
 @dataclass(frozen=True)
@@ -129,21 +131,22 @@ class Rest:
         return str((resource.given or {}).get("name") or f"hedgerow-{self.deployment}-{resource.name}")
 
     def _change(self, resource: Resource, row: Row, fields: frozenset[str]) -> None:
-        path = self.path(resource)
-        calls = [call for one in sorted(fields & set(self.kind.ways)) for call in self._way(one, resource, row)]
+        path, held = self.path(resource), fields & self.kind.stopped
+        free = (fields & set(self.kind.ways)) - held - ({RUNNING} if held else set())
+        calls = self._ways(free, resource, row)
         plain = sorted(fields - set(self.kind.ways))
         if plain:
             body = {"name": self.name(resource)} | {name: resource.wanted[name] for name in plain}
             body |= {"fingerprint": row["fingerprint"]} if "fingerprint" in row else {}
             calls.insert(0, Call(f"{self.kind.collection}.{self.kind.patch}", self.kind.write(body)))
-        held = bool(fields & self.kind.stopped)
         if held:
-            calls = [Call(f"{self.kind.collection}.stop"), *calls, Call(f"{self.kind.collection}.start")]
+            stop, start = (Call(f"{self.kind.collection}.{name}") for name in ("stop", "start"))
+            calls += [stop, *self._ways(held, resource, row), start]
         for call in calls:
             self.google.call(call.method, path, body=call.body, query=call.query)
 
-    def _way(self, field_: str, resource: Resource, row: Row) -> list[Call]:
-        return self.kind.ways[field_](resource.wanted[field_], row)
+    def _ways(self, fields: frozenset[str], resource: Resource, row: Row) -> list[Call]:
+        return [call for one in sorted(fields) for call in self.kind.ways[one](resource.wanted[one], row)]
 
     def _labels(self) -> dict[str, str]:
         return {LABEL: self.deployment}
