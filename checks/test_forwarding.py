@@ -20,7 +20,7 @@ WAYS = "ss -tunpH"
 MARKED = (
     "began=$(date +%s%6N); logger -t hedgerow-verify 'does this line leave the host?';"
     " for _ in $(seq 50); do at=$(grep -oE ';t=[0-9a-f]+' /var/lib/hedgerow-logs/position | cut -c4-);"
-    " [ -n \"$at\" ] && [ $((16#$at)) -ge $began ] && break; sleep 0.1; done; echo $began $((16#${at:-0}))"
+    ' [ -n "$at" ] && [ $((16#$at)) -ge $began ] && break; sleep 0.1; done; echo $began $((16#${at:-0}))'
 )
 LATE = 5 * 60
 PEER = re.compile(r"(\S+):(\d+)\s+users:\(.*?pid=(\d+),")
@@ -78,7 +78,9 @@ def test_nobody_else_gets_the_record(host, finding, declared):
         undeclared(host, finding)
     loaded(host, finding, UNIT, SETTINGS)
     answers = json.loads(finding.ask(host, program("false_collector", SETTINGS, collector.host), timeout=40).stdout)
-    finding.observe("; ".join(f"{who}: {'TLS' if row['tls'] else 'no TLS'}, {row['bytes']} bytes" for who, row in answers.items()))
+    finding.observe(
+        "; ".join(f"{who}: {'TLS' if row['tls'] else 'no TLS'}, {row['bytes']} bytes" for who, row in answers.items())
+    )
     if missed := [who for who, row in answers.items() if not row["reached"]]:
         raise CouldNotAsk(f"the forwarder did not come to the impostor: {', '.join(missed)}")
     plain = [who for who, row in answers.items() if not row["tls"]]

@@ -30,7 +30,7 @@ from hedgerow.preflight import load_of
 from hedgerow.profiles import profile
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
-from hedgerow.sheet import Collector, UNREADABLE, Declared, Peer, Relay, Sheet
+from hedgerow.sheet import UNREADABLE, Collector, Declared, Peer, Relay, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify

@@ -11,7 +11,7 @@ from hedgerow.declaration.kinds import File, Model, Port
 
 
 class LogCollector(Model):
-    """A syslog server that takes RFC 5425 (syslog over TLS). Each host shows it a certificate of this deployment's CA."""
+    """A syslog server that takes RFC 5425 (syslog over TLS); hosts show it certificates of this deployment's CA."""
 
     host: Annotated[str, AfterValidator(fields.certificate_name)] = Field(
         description="The collector's name, which its certificate carries.", examples=["logs.acme.example"]
@@ -21,5 +21,6 @@ class LogCollector(Model):
     )
     port: Port = Field(default=6514, description="Its TCP port.")
     ca_file: File = Field(
-        description="The authority that signed its certificate, PEM, relative to this file.", examples=["collector-ca.pem"]
+        description="The authority that signed its certificate, PEM, relative to this file.",
+        examples=["collector-ca.pem"],
     )

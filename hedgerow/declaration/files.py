@@ -96,7 +96,7 @@ def _collector(
 
 
 def _authority(
-    place: Place, value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
+    place: tuple[str, ...], value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
 ) -> Iterator[Wrong]:
     """Report a file that is named and holds no authority's certificates, or such as have ended."""
     found, wrong = _parsed_at(place, certificates.chain, at(value, *place), folder, read_file)

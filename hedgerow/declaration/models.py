@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field
 from hedgerow.declaration import fields, networks
 from hedgerow.declaration.access import Access
 from hedgerow.declaration.alerts import Alerts
-from hedgerow.declaration.collectors import LogCollector
 from hedgerow.declaration.backups import Backup
+from hedgerow.declaration.collectors import LogCollector
 from hedgerow.declaration.kinds import (
     Count,
     Day,
