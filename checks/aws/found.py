@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from hedgerow.aws_reading import TAG, Asker, masked
 from hedgerow.checking import Finder
-from hedgerow.cloud_reading import TAG, Asker, masked
 
 ALIVE = ["pending", "running", "stopping", "stopped"]
 ANYWHERE = ("0.0.0.0/0", "::/0")
