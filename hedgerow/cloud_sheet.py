@@ -52,8 +52,8 @@ class CloudSheet:
     def from_plain(fields: dict[str, Any]) -> CloudSheet:
         """Read what `asdict` made of a cloud's sheet, after a way through JSON."""
         ingress = tuple((port, tuple(networks)) for port, networks in fields["ingress"])
-        publishers = {name: tuple(fields[name]) for name in ("image_owners", "image_projects") if name in fields}
-        known: dict[str, Any] = {**fields, "ingress": ingress, **publishers}
+        known: dict[str, Any] = {**fields, "ingress": ingress}
+        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects") if name in fields}
         return SHEETS[fields["kind"]](**known)
 
 
