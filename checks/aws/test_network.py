@@ -10,12 +10,12 @@ from checks.aws.found import (
     flow_logs,
     in_networks,
     instances,
-    is_empty,
     judge,
     networks,
     open_to_everybody,
     subnets,
 )
+from checks.judging import is_empty
 from hedgerow.checking import NotExercised
 from hedgerow.cloud_sheet import covered
 

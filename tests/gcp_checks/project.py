@@ -1,4 +1,4 @@
-"""A hardened project, made by calls of Google's APIs: the checks are seen to pass on it, whatever provisions the real one."""
+"""A hardened project, made by calls of Google's APIs: the checks pass on it, whatever provisions the real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify as it runs: a child of its own, with the environment's credentials, over an HTTPS proxy that ends in the fake."""
+"""Verify as it runs: a child of its own, with the environment's credentials, over a proxy that ends in the fake."""
 
 from __future__ import annotations
 
