@@ -122,7 +122,7 @@ def _plain_snapshot(cloud: Cloud) -> None:
 
 
 def _mute(rule: str) -> Break:
-    return _patch(f"{p.COMPUTE}/global/firewalls/{p.PREFIX}-{rule}", {"logConfig": {"enable": False}})
+    return _set(f"{COMPUTE}/global/firewalls/{p.PREFIX}-{rule}", logConfig={"enable": False})
 
 
 def _drop_writer(cloud: Cloud) -> None:
@@ -192,7 +192,7 @@ BREAK: dict[str, Break] = {
         },
     ),
     "gcp.image-of-its-publisher": _foreign_image,
-    "gcp.disks-own-key": lambda _: p.disk("plain", **{**p.hardened(), "diskEncryptionKey": None}),
+    "gcp.disks-own-key": lambda _: p.disk("plain", resourcePolicies=p.hardened()["resourcePolicies"]),
     "gcp.keys-rotate": _key("rotationPeriod", rotationPeriod=f"{365 * p.DAY}s"),
     "gcp.keys-not-public": lambda _: p.policy(f"{p.KMS}/{p.RING}", {"roles/cloudkms.publicKeyViewer": ["allUsers"]}),
     "gcp.keys-duties-apart": _project_role("roles/cloudkms.admin", p.AGENTS[0]),
