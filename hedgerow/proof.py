@@ -161,6 +161,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         drop_properties=declaration.privacy.drop_properties,
         keep_days=declaration.capacity.keep_days,
         backup=backups.folder(declaration),
+        drill_days=declaration.backup.drill_days if declaration.backup else 0,
         mail=_relay(declaration),
         alerts=tuple(health.channels(declaration)),
         second_factor=access.second_factor == "fido2",
