@@ -65,11 +65,17 @@ def drill(given: Given, report: Reporter) -> int:
     restoring.demand_declared(work)
     scratch.demand_possible(work)
     with work.deployment.lock("drill"), ended_gently(), recorded(work, "drill") as facts:
+        scratch.sweep(work, report)
         site = work.target.site()
         held = newest(restoring.listed(work, site)["backups"])
         facts["backup"] = held["id"]
+        with report.phase("read", "drill: the backup, read where it lies"):
+            # Where this fails no host need be booted to say so.
+            wrong = restoring.verify(work, site, held["id"], report.say)["problems"]
         course = Course()
         try:
+            if wrong:
+                raise BackupError(f"backup {held['id']} is not as it was made: {'; '.join(wrong[:5])}")
             with scratch.deployment(work, report) as (there, changed):
                 course.facts["changed"] = changed
                 _restored(work, site, there, held, course, report)

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from hedgerow import flow, image_lock
+from hedgerow.declaration import Declaration
 from hedgerow.deployment import Deployment, write_file
 from hedgerow.errors import CallError
 from hedgerow.targets.lab import LabTarget
@@ -31,10 +32,15 @@ CLOSED = "access.outbound_to: what the data would send out stays there"
 PRIVATE = "tls: a certificate of the private CA"
 
 
+def possible(declaration: Declaration) -> bool:
+    """Whether hosts can be made for a while, and ended with all their data."""
+    return declaration.target.kind == "lab"
+
+
 def demand_possible(work: flow.Work) -> None:
     """Raise CallError where this target gives no host that can be thrown away."""
     kind = work.declaration.target.kind
-    if kind != "lab":
+    if not possible(work.declaration):
         raise CallError(
             f"a drill needs a host made for it and ended after it; in this release target.kind: {kind} has none",
             "Restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then.",
@@ -64,13 +70,19 @@ def text(declared: str, name: str) -> tuple[str, tuple[str, ...]]:
 @contextmanager
 def deployment(work: flow.Work, report: flow.Reporter) -> Iterator[tuple[flow.Work, tuple[str, ...]]]:
     """Have a scratch deployment, and end it however what is done with it ends. Raises CallError."""
-    scratch = Deployment(f"{work.deployment.name}{SUFFIX}")
-    demand_ours(scratch, work.deployment)
-    remove(scratch, report)
+    scratch = sweep(work, report)
     try:
         yield _make(work, scratch)
     finally:
         remove(scratch, report)
+
+
+def sweep(work: flow.Work, report: flow.Reporter) -> Deployment:
+    """End what a killed drill left behind, and return where the next one goes. Raises CallError."""
+    scratch = Deployment(f"{work.deployment.name}{SUFFIX}")
+    demand_ours(scratch, work.deployment)
+    remove(scratch, report)
+    return scratch
 
 
 def demand_ours(scratch: Deployment, owner: Deployment) -> None:

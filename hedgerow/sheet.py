@@ -47,7 +47,7 @@ class Declared:
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
     password has at least. `backup` is the folder on the data host that backups lie in, "" where none are declared;
-    a good drill of one is never older than `drill_days`.
+    a good drill of one is never older than `drill_days`; 0: none can be had there.
     `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
     commands that one may run as root where that is not all of them.
     `alerts` are the channels by which a host tells that it is not well: mail, webhook.
