@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+from checks import test_backup as checks
 from checks.test_backup import drill_of
 from hedgerow import drilling, drills, scratch
 from hedgerow.bundle import contents
@@ -22,6 +24,7 @@ from hedgerow.deployment import REPOSITORY, Deployment
 from hedgerow.drills import Drill
 from hedgerow.errors import CallError
 from hedgerow.restoring import BackupError
+from tests.unit.told import DECLARED, outcome
 
 RECORDED = {
     "still": {"posthog a": [3, "77"], "posthog b": [0, "0"]},
@@ -291,3 +294,20 @@ def test_only_a_lab_can_drill() -> None:
     )
     assert scratch.possible(parse(LAB))
     assert not scratch.possible(parse(onprem))
+
+
+def asked(told: dict[str, object], days: int = 90) -> tuple[str, str]:
+    answers = {"drilled.json": json.dumps(told) if told else "", "system_identifier": f"{NOW - 400 * DAY}\n{NOW}\n"}
+    declared = replace(DECLARED, drill_days=days)
+    return outcome(checks.test_one_was_restored_elsewhere, answers, "/srv/backup/acme", declared)
+
+
+def test_the_check_passes_fails_and_says_where_there_is_nothing_to_ask() -> None:
+    good = row(10) | {"backup": "20260201T020000Z", "tables": 2, "rows": 3, "lost_seconds": 41.0}
+    assert asked({"good": good})[0] == "pass"
+    late, never = asked({"good": good}, days=5), asked({})
+    assert (late[0], never[0]) == ("fail", "fail")
+    assert late[1].startswith("the last good drill is 10 days old")
+    assert never[1].startswith("no drill yet, and the data are 400 days old")
+    assert asked({}, days=500)[0] == "not-exercised"
+    assert asked({"good": good}, days=0)[0] == "not-exercised"
