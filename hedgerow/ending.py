@@ -101,7 +101,8 @@ def _end(work: flow.Work, given: Given, report: Reporter) -> list[Change]:
     gone = [row for row in rows if row.action == "delete"]
     if gone and work.deployment.root.exists():
         # A cloud's own entry stands before this one: it writes what it removed even where it is stopped half way.
-        told = [row for row in gone if work.declaration.target.kind != "aws" or row.kind == "key file"]
+        ours = work.declaration.target.kind in ("lab", "onprem")
+        told = [row for row in gone if ours or row.kind == "key file"]
         left = [row for row in rows if row.action != "delete" and (row.kind in ("records", "backups") or notes)]
         disposal.write(work.deployment.root, work.deployment.name, told, left, notes)
     outcome = "failed" if failed else "done"
