@@ -119,7 +119,10 @@ def _hosts(work: flow.Work, given: Given, report: Reporter) -> tuple[list[Change
         rows: list[Change] = []
         for host in site.hosts:
             keep = backup.to if backup and host == data_host(site) else ""
-            rows += wiping.wipe(host, work.deployment.known_hosts, keep, report.say)
+            try:
+                rows += wiping.wipe(host, work.deployment.known_hosts, keep, report.say)
+            except HedgerowError as error:  # what became of the others is to be written down all the same
+                rows.append(Change("failed", "host", host.name, error.message))
         return rows, wiping.LIMITS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from hedgerow import ending, flow, wiping
 from hedgerow.cli import main
 from hedgerow.declaration import parse
 from hedgerow.deployment import Deployment, shred, write_file
-from hedgerow.hosts import Change, Site
+from hedgerow.errors import UnreachableError
+from hedgerow.hosts import Change, Host, Site
 from hedgerow.wiping import program
 from tests.unit.test_render import SITES
 
@@ -160,6 +162,24 @@ def test_what_fails_keeps_the_key_and_is_told(place: Path, monkeypatch: pytest.M
     assert Deployment("acme").key_file.exists()
     assert {"kind": "service", "name": "one:nginx.service", "why": "is up"} in record()[0]["kept"]
     assert journal()[-1]["outcome"] == "failed"
+
+
+def test_a_host_that_falls_silent_does_not_take_the_record_of_the_others(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = SITES["prepared"].hosts[0]
+    monkeypatch.setattr(Target, "site", lambda _: replace(SITES["prepared"], hosts=(one, replace(one, name="two"))))
+
+    def wipe(host: Host, *_: object) -> list[Change]:
+        if host.name == "two":
+            raise UnreachableError("two is silent")
+        return [Change("delete", "data", "one:/a", "overwritten")]
+
+    monkeypatch.setattr(wiping, "wipe", wipe)
+    assert main(["destroy", declare(place, ONPREM), "--wipe", "--yes"]) == 3
+    assert [row["name"] for row in record()[0]["removed"]] == ["one:/a"]
+    assert {"kind": "host", "name": "two", "why": "two is silent"} in record()[0]["kept"]
+    assert Deployment("acme").key_file.exists()
 
 
 @pytest.mark.parametrize(
