@@ -1,20 +1,16 @@
-"""The verb `destroy`: what must be said first, what ends, what is kept and for how long, and the record of it."""
+"""The verb `destroy`: what must be said first, what ends, what is kept, and the record of it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from hedgerow import disposal, flow, printing, wiping
+from hedgerow import disposal, flow, printing
 from hedgerow.console import Reporter
-from hedgerow.declaration import Declaration
 from hedgerow.deployment import Deployment
-from hedgerow.errors import EXIT_DONE, CallError, HedgerowError, UnreachableError
+from hedgerow.errors import EXIT_DONE, CallError, HedgerowError
 from hedgerow.hosts import Change
-from hedgerow.variables import data_host
 
 Given = argparse.Namespace
 SHREDDED = "overwritten with random bytes, flushed, removed"
@@ -22,22 +18,17 @@ YEARS = "documentation, kept for six years (45 CFR 164.316(b)(2)(i))"
 
 
 def destroy(given: Given, report: Reporter) -> int:
-    """End what is ours. Machines that are not ours are left alone, or with `given.wipe` freed of what we brought."""
+    """End what is ours; leave machines alone that are not."""
     work = flow.leftover(given.reference) or flow.open_work(given.reference, judge_files=False)
     demand_no_hold(work)
-    foreign = work.declaration.target.kind == "onprem"
-    if given.wipe and not foreign:
-        raise CallError("--wipe is for machines of your own (target.kind: onprem)", "Leave it out.")
-    if given.forget_backups and not given.wipe:
-        raise CallError("--forget-backups goes with --wipe", "")
-    if foreign and not given.wipe:
+    if work.declaration.target.kind == "onprem":
         printing.not_ours(report, work, as_json_=given.json)
         return EXIT_DONE
     demand_name(work.deployment.name, given, report)
     with work.deployment.lock("destroy"):
-        rows = _end(work, given, report)
+        rows = _end(work, report)
     printing.destroyed(report, work.deployment.name, rows, as_json_=given.json)
-    return EXIT_DONE if not any(row.action == "failed" for row in rows) else UnreachableError.exit_code
+    return EXIT_DONE
 
 
 def demand_no_hold(work: flow.Work) -> None:
@@ -70,15 +61,6 @@ def demand_name(name: str, given: Given, report: Reporter) -> None:
         raise CallError("nothing was destroyed")
 
 
-def kept_backups(declaration: Declaration, today: date, *, forget: bool) -> tuple[Change, ...]:
-    """Return the backups that outlive the hosts, and until when they are wanted. Only those elsewhere do."""
-    if declaration.backup is None or declaration.target.kind != "onprem":
-        return ()
-    until = today + timedelta(days=declaration.backup.keep_days)
-    why = "their key was shredded: nobody can read them" if forget else f"kept until {until}, and the keys to read them"
-    return (Change("keep", "backups", f"{declaration.backup.to}/{declaration.name}", why),)
-
-
 def kept_records(deployment: Deployment) -> tuple[Change, ...]:
     """Return what tells the deployment's story, which no end takes."""
     places = (deployment.evidence, deployment.root / "journal.jsonl", deployment.root / disposal.FILE)
@@ -86,44 +68,22 @@ def kept_records(deployment: Deployment) -> tuple[Change, ...]:
     return tuple(Change("keep", "records", place.name, YEARS) for place in (*places, *keys))
 
 
-def _end(work: flow.Work, given: Given, report: Reporter) -> list[Change]:
+def _end(work: flow.Work, report: Reporter) -> list[Change]:
     """End it, write down how, and return the rows. Where something fails, the keys stay for the next try."""
-    backups = kept_backups(work.declaration, datetime.now(UTC).date(), forget=given.forget_backups)
     try:
-        rows, notes = _hosts(work, given, report)
+        with report.phase("destroy", "destroy: the machines"):
+            rows = work.target.destroy(report.say)
     except (HedgerowError, KeyboardInterrupt):
         work.deployment.record("destroy", "not finished")
         raise
-    rows += [*backups, *kept_records(work.deployment)]
-    failed = any(row.action == "failed" for row in rows)
-    if not failed and (not backups or given.forget_backups):
-        rows += _shred(work.deployment)
-    gone = [row for row in rows if row.action == "delete"]
+    keys, kept = _shred(work.deployment), kept_records(work.deployment)
+    gone = [row for row in [*rows, *keys] if row.action == "delete"]
     if gone and work.deployment.root.exists():
         # A cloud's own entry stands before this one: it writes what it removed even where it is stopped half way.
-        ours = work.declaration.target.kind in ("lab", "onprem")
-        told = [row for row in gone if ours or row.kind == "key file"]
-        left = [row for row in rows if row.action != "delete" and (row.kind in ("records", "backups") or notes)]
-        disposal.write(work.deployment.root, work.deployment.name, told, left, notes)
-    outcome = "failed" if failed else "done"
-    work.deployment.record("destroy", outcome, removed=len(gone), shredded=[row.name for row in gone if _is_key(row)])
-    return rows
-
-
-def _hosts(work: flow.Work, given: Given, report: Reporter) -> tuple[list[Change], Sequence[str]]:
-    with report.phase("destroy", "destroy: the machines"):
-        if not given.wipe:
-            return work.target.destroy(report.say), ()
-        site = work.target.site()
-        backup = work.declaration.backup
-        rows: list[Change] = []
-        for host in site.hosts:
-            keep = backup.to if backup and host == data_host(site) else ""
-            try:
-                rows += wiping.wipe(host, work.deployment.known_hosts, keep, report.say)
-            except HedgerowError as error:  # what became of the others is to be written down all the same
-                rows.append(Change("failed", "host", host.name, error.message))
-        return rows, wiping.LIMITS
+        told = gone if work.declaration.target.kind == "lab" else keys
+        disposal.write(work.deployment.root, work.deployment.name, told, kept, ())
+    work.deployment.record("destroy", "done", removed=len(gone), shredded=[row.name for row in keys])
+    return [*rows, *keys, *kept]
 
 
 def _shred(deployment: Deployment) -> list[Change]:
@@ -132,20 +92,6 @@ def _shred(deployment: Deployment) -> list[Change]:
     return [Change("delete", "key file", path.name, SHREDDED) for path in keys]
 
 
-def _is_key(row: Change) -> bool:
-    return row.kind == "key file"
-
-
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add what `destroy` is told."""
     sub.add_argument("--yes", action="store_true", help="do not ask for the deployment's name")
-    sub.add_argument(
-        "--wipe",
-        action="store_true",
-        help="on machines of your own: end our services there, and destroy their data and our keys",
-    )
-    sub.add_argument(
-        "--forget-backups",
-        action="store_true",
-        help="with --wipe: shred the vault key too, without which no backup that is left elsewhere can be read",
-    )

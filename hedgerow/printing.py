@@ -270,12 +270,9 @@ def destroyed(report: Reporter, name: str, removed: list[Change], *, as_json_: b
     if as_json_:
         as_json({"removed": [vars(change) for change in removed]})
         return
-    words = {"delete": "removed", "failed": "FAILED"}
     for change in removed:
-        report.note(f"{words.get(change.action, 'kept'):<8} {change.kind:<15} {change.name}  {change.detail}".rstrip())
-    if any(change.action == "failed" for change in removed):
-        report.out.print(f"{name} is not gone: run destroy again once what failed is mended.")
-        return
+        word = "removed" if change.action == "delete" else "kept"
+        report.note(f"{word:<8} {change.kind:<15} {change.name}  {change.detail}".rstrip())
     gone = any(change.action == "delete" for change in removed)
     report.out.print(f"{name} is gone. Its evidence and its journal stay." if gone else "There was nothing to remove.")
 
@@ -287,7 +284,6 @@ def not_ours(report: Reporter, work: Work, *, as_json_: bool) -> None:
         return
     names = ", ".join(host.name for host in getattr(work.declaration.target, "hosts", ()))
     report.out.print(f"Nothing was removed: {names} are your machines, and stay as they are, data included.")
-    report.out.print("With --wipe our services end there, and their data and our keys are destroyed.")
 
 
 def _public(page: Public | None) -> dict[str, str | None] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -162,35 +161,3 @@ def test_destroy_leaves_machines_alone_that_are_not_ours(bare: Bare) -> None:
     answer = bare.lab.installer("destroy", str(bare.lab.folder / "onprem.yml"), "--yes", "--json")
     assert (answer.code, answer.json) == (0, {"removed": []})
     assert bare.run("true") == ""
-
-
-def test_wiping_destroys_data_and_keys_and_leaves_the_machine_hardened(bare: Bare) -> None:
-    folder, key = (
-        bare.lab.folder / "deployments" / NAME,
-        bare.lab.folder / "config" / "hedgerow" / "keys" / f"{NAME}.key",
-    )
-    declared = bare.declare()
-    held = 'legal_hold: {reason: "Doe v. Acme", since: 2026-02-01, by: "Jane Doe, general counsel"}\n'
-    (bare.lab.folder / "held.yml").write_text(declared.read_text() + held)
-    refused = bare.lab.installer("destroy", str(bare.lab.folder / "held.yml"), "--wipe", "--yes")
-    assert (refused.code, "Ask Jane Doe, general counsel" in refused.err, key.exists()) == (2, True, True), refused.err
-
-    data = "/etc/hedgerow /var/lib/postgresql /var/lib/valkey /var/lib/containers"
-    assert bare.run(f"find {data} -type f") != ""
-    answer = bare.lab.installer("destroy", str(declared), "--wipe", "--yes", "--json")
-    assert answer.code == 0, answer.out[-3000:] + answer.err[-2000:]
-    assert bare.run(f"find {data} -type f") == ""
-    assert "active" not in bare.run("systemctl is-active nginx postgresql valkey-server hedgerow-health.timer").split()
-    assert "policy drop" in bare.run("nft list table inet hedgerow"), "the machine is its owner's, and stays closed"
-    assert bare.run("find /var/log/journal -name '*.journal'") != ""
-
-    [end] = json.loads((folder / "disposal.json").read_text())
-    gone = {one["name"]: one["how"] for one in end["removed"]}
-    assert "overwritten" in gone["analytics-1:/etc/hedgerow"]
-    assert gone["analytics-1:nginx.service"] == "stopped and disabled"
-    assert "overwritten" in gone[key.name]
-    assert not key.exists()
-    assert {"analytics-1:/var/log/audit", "evidence"} <= {one["name"] for one in end["kept"]}
-    assert any("800-88" in note for note in end["notes"])
-    verbs = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-    assert [row["outcome"] for row in verbs if row["verb"] == "destroy"] == ["refused: legal hold", "done"]
