@@ -12,14 +12,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import backups, callers, converge, forwarding, health, mail, preflight, prerequisites, releases, render
+from hedgerow import (
+    backups,
+    callers,
+    converge,
+    drills,
+    forwarding,
+    health,
+    mail,
+    preflight,
+    prerequisites,
+    releases,
+    render,
+)
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
 from hedgerow.declaration import read_file as read_small_file
 from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
-from hedgerow.hosts import Change, Host, Site
+from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import demand_locked, release_of, stack_for, table_of
 from hedgerow.object_storage import SECRET
@@ -220,7 +232,9 @@ def brought(declaration: Declaration) -> dict[str, Path]:
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:
     """Return the deployment's rendered files."""
-    values = variables(work.declaration, site, credentials, stack)
+    values = {**variables(work.declaration, site, credentials, stack)}
+    if work.declaration.backup and (told := drills.remembered(work.deployment.evidence)):
+        values["group_vars/data", "backup"] = {**values["group_vars/data", "backup"], "backup_drilled": told}
     return render.files(
         work.declaration.name,
         site,
@@ -242,15 +256,6 @@ def converge_hosts(
         key_file = work.deployment.key_file
         render.write(work.deployment.root, rendered(work, site, credentials, stack, key_file=key_file))
         return converge.run(work.deployment.root, report.say, arguments=arguments, log=log).raise_for_failure()
-
-
-def destroy(work: Work, report: Reporter) -> list[Change]:
-    """End what this deployment ever made. On machines that are not ours nothing is touched."""
-    with report.phase("destroy", "destroy: the machines"):
-        removed = work.target.destroy(report.say)
-        if work.declaration.target.kind != "onprem":
-            work.deployment.forget()
-    return removed
 
 
 def leftover(name: str) -> Work | None:

@@ -25,7 +25,7 @@ def clients(declaration: Declaration, site: Site) -> list[str]:
 
 
 def values(declaration: Declaration, host: Host, authority: str, certificate: str) -> Values:
-    """Return the variables of the role `forwarding`; both certificates are PEM: the collector's CA's, the host's own."""
+    """Return the variables of the role `forwarding`; both certificates are PEM."""
     collector = declaration.log_collector
     if collector is None:
         return {"forwarding_enabled": False}
