@@ -93,7 +93,7 @@ def restored(
             }
         )
         return
-    back = "PostgreSQL and the host's own files are" if put_back["files"] else "PostgreSQL is"
+    back = "PostgreSQL and the host's own files are" if put_back.get("files") else "PostgreSQL is"
     report.out.print(f"{back} back from {put_back['id']}; {row['id']} is a backup of what is there now.", markup=False)
     printing.findings(report, run.findings)
     if smoked is not None:
