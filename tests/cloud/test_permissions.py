@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from hedgerow import cloud_reading
+from hedgerow import aws_reading
 from hedgerow.targets.aws import permissions
 from hedgerow.targets.aws.documents import Place
 
@@ -64,7 +64,7 @@ def test_who_may_do_what_is_changed_on_named_resources_alone() -> None:
 
 
 def test_verify_s_policy_can_only_look() -> None:
-    (statement,) = cloud_reading.policy()["Statement"]
+    (statement,) = aws_reading.policy()["Statement"]
     assert {level for action in statement["Action"] for level in levels(action)} <= {"List", "Read"}
 
 
