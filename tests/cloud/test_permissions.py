@@ -9,7 +9,7 @@ import pytest
 from policy_sentry.querying.actions import get_action_data
 
 from hedgerow import cloud_reading
-from hedgerow.targets.aws import permissions
+from hedgerow.targets.aws import actions, permissions
 from hedgerow.targets.aws.documents import Place
 
 PLACE = Place("aws", "us-east-1", "*", "acme")
@@ -18,9 +18,9 @@ PAIRS = [(one["Sid"], action) for one in POLICY["Statement"] for action in one["
 
 
 def test_each_action_is_allowed_once_and_none_by_a_star() -> None:
-    actions = [action for _, action in PAIRS]
-    assert sorted(actions) == sorted(permissions.actions())
-    assert len(actions) == len(set(actions)) and not any("*" in action for action in actions)
+    given = [action for _, action in PAIRS]
+    assert sorted(given) == sorted(permissions.actions())
+    assert len(given) == len(set(given)) and not any("*" in action for action in given)
 
 
 def test_it_fits_into_a_role() -> None:
@@ -49,7 +49,7 @@ def test_aws_knows_the_action_and_can_judge_it_so(sid: str, action: str) -> None
 
 def test_a_cycle_needs_what_the_policy_gives() -> None:
     """Each call of this package has its action; what goes along with one is asked for by a call that is made."""
-    assert set(permissions.ACTIONS) | set(permissions.ALONG) <= permissions.calls()
+    assert set(actions.ACTIONS) | set(actions.ALONG) <= permissions.calls()
 
 
 def test_who_may_do_what_is_changed_on_named_resources_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from hedgerow.errors import UnreachableError
@@ -11,6 +12,8 @@ from hedgerow.targets.cloud.graph import Found, Resource
 
 WAITING_DAYS = 30
 """How long a key waits before it is gone; a person who finds something still encrypted with it can call it back."""
+SHORTEST_DAYS = 7
+"""The same for a key that nothing was ever encrypted with; KMS knows no shorter time."""
 BLOCK = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -43,12 +46,14 @@ class Key(Kind):
 
     def make(self, resource: Resource) -> None:
         tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in self.aws.tags(resource.name)]
-        self.aws.call(
+        made = self.aws.call(
             "kms.create_key",
             Description=f"Hedgerow {self.aws.deployment}: {resource.name}",
             Policy=json.dumps(resource.wanted["policy"]),
             Tags=tags,
-        )
+        )["KeyMetadata"]["KeyId"]
+        if self.doubled(self._tagged(resource), "KeyId", made):
+            self.aws.call("kms.schedule_key_deletion", KeyId=made, PendingWindowInDays=SHORTEST_DAYS)
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if "enabled" in fields:
@@ -83,14 +88,16 @@ class Key(Kind):
         return f"alias/hedgerow/{self.aws.deployment}/{resource.name}"
 
     def _orphan(self, resource: Resource) -> dict[str, Any] | None:
+        return next(self._tagged(resource), None)
+
+    def _tagged(self, resource: Resource) -> Iterator[dict[str, Any]]:
         wanted = {tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)}
         for row in self.aws.pages("kms.list_keys", "Keys"):
             said = self.aws.ask("kms.list_resource_tags", "AccessDeniedException", KeyId=row["KeyId"]) or {"Tags": []}
             if wanted.items() <= {tag["TagKey"]: tag["TagValue"] for tag in said["Tags"]}.items():
                 key: dict[str, Any] = self.aws.call("kms.describe_key", KeyId=row["KeyId"])["KeyMetadata"]
                 if key["KeyState"] in ("Enabled", "Disabled"):
-                    return key
-        return None
+                    yield key
 
 
 class Bucket(Kind):
