@@ -107,7 +107,7 @@ def state(made: AwsTarget) -> tuple[dict[str, str], dict[str, int], set[str]]:
 
 @contextmanager
 def watched(see: Callable[[str, partial[Any]], Any]) -> Iterator[None]:
-    """Hand every call to `see`, by its name as "ec2.create_vpc", with what makes it: of client, operation, arguments."""
+    """Hand every call to `see`: its name, as "ec2.create_vpc", and what makes it (client, operation, arguments)."""
     real = BaseClient._make_api_call
     names: dict[tuple[str, str], str] = {}
 

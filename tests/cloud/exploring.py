@@ -1,10 +1,10 @@
 """A run that meets a fault at a call that changes something, and the run after it: each in a process of its own.
 
-moto answers within this process, and one thing is done at a time. So a fork in front of a call is a picture of the whole
+moto answers within this process, and one thing is done at a time. So a fork in front of a call is a picture of the
 account and of the run in the middle of it: in the child the fault happens, the run ends as it would, the next one is
 made, and what it leads to is compared with the end of an undisturbed run. The parent goes on to the next such call.
 
-Started as `python -m tests.cloud.exploring FOLDER`: takes `{"call": ..., "fault": ...}` a line, and answers with a line.
+Started as `python -m tests.cloud.exploring FOLDER`: takes `{"call": ..., "fault": ...}` a line, answers with a line.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class KilledError(Exception):
 
 
 class Answered:
-    """Answers one operation `left` times as AWS would where it says "not now", or refuses: botocore reads the answer."""
+    """Answers `left` times as AWS would where it says "not now", or refuses: botocore reads the answer."""
 
     def __init__(self, made: AwsTarget, call: str) -> None:
         self.left, self.refusing = 0, False

@@ -1,8 +1,8 @@
 """A run that meets a fault at any call that changes something: the next run ends where one undisturbed run would.
 
 Five faults, once at each call of an install, of a repair and of a destroy: killed when AWS has done it, told to wait,
-refused, done by another run a moment before, and a thing of that name which is somebody else's. `make test` takes a few,
-`make test-faults` all of them. `exploring` says how.
+refused, done by another run a moment before, and a thing of that name which is somebody else's. `make test` takes a
+few, `make test-faults` all of them. `exploring` says how.
 """
 
 from __future__ import annotations

@@ -36,5 +36,5 @@ def not_ours(what: str, deployment: str) -> UnreachableError:
     """Return the error for a thing in our place that is somebody else's."""
     return UnreachableError(
         f"{what} is there already and does not bear this deployment's tag: it is left alone",
-        f"If it is somebody else's, rename or remove it; if it is yours, tag it {TAG}={deployment}. Then run this again.",
+        f"If it is somebody else's, rename or remove it; if it is yours, tag it {TAG}={deployment}. Then run again.",
     )
