@@ -88,14 +88,16 @@ def growth(every: Sequence[Sheet], runs: int) -> dict[str, object]:
 
 
 def timed(some: Sequence[Sheet], controls: Sequence[str], runs: int) -> dict[str, object]:
-    """Return the seconds of a verify and what it found, by status."""
-    seconds, statuses = [], Counter[str]()
+    """Return the seconds of a verify, what the last one found by status, and which controls did not hold in any."""
+    seconds, statuses, wrong = [], Counter[str](), Counter[str]()
     for _ in range(runs):
         started = time.monotonic()
         found = verify(some, controls=tuple(controls))
         seconds.append(round(time.monotonic() - started, 2))
         statuses = Counter(finding.status for finding in found)
-    return {"min": min(seconds), "median": statistics.median(seconds), "max": max(seconds), **statuses}
+        wrong.update(f"{one.control}: {one.status}" for one in found if one.status in ("fail", "error"))
+    told = {"min": min(seconds), "median": statistics.median(seconds), "max": max(seconds), **statuses}
+    return {**told, "wrong": dict(wrong)} if wrong else told
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ def _add_bundle(report: argparse.ArgumentParser) -> None:
 
 
 def _add_iam_policy(sub: argparse.ArgumentParser) -> None:
-    text = "for aws: print the IAM policy that the installer needs, and stop"
+    text = "in a cloud: print what the installer must be allowed, as its IAM takes it, and stop"
     sub.add_argument("--iam-policy", action="store_true", help=text)
 
 

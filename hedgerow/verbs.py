@@ -28,7 +28,7 @@ from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import unlocked
 from hedgerow.smoke.browser import sdk as browser_sdk
-from hedgerow.targets.aws.target import AwsTarget
+from hedgerow.targets.cloud.permitting import Permitted
 
 DEMO = REPOSITORY / "inventories" / "demo" / "deploy.yml"
 Given = argparse.Namespace
@@ -38,8 +38,8 @@ def preflight(given: Given, report: Reporter) -> int:
     """Find what would make an install fail."""
     work = flow.open_work(given.reference)
     if given.iam_policy:
-        if not isinstance(work.target, AwsTarget):
-            raise CallError("only target.kind: aws has an IAM policy", "Leave out --iam-policy.")
+        if not isinstance(work.target, Permitted):
+            raise CallError("only a target in a cloud has an IAM policy", "Leave out --iam-policy.")
         sys.stdout.write(work.target.policy())
         return EXIT_DONE
     with report.phase("preflight", "preflight"):

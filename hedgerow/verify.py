@@ -1,4 +1,4 @@
-"""Verify: one child process a host, all at once, and every control answered by exactly one finding."""
+"""Verify: one child process a host, side by side, and every control answered by exactly one finding."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ from hedgerow.catalog import CHECKS, Catalog, Control, load_catalog
 from hedgerow.cloud_sheet import CloudSheet
 from hedgerow.findings import Finding
 from hedgerow.sheet import Sheet
+
+AT_ONCE = 4 * (os.cpu_count() or 1)
+"""Hosts that are asked side by side. A child mostly waits for its host; many more of them than this controller can run
+make one another late, and then a question that took too long tells nothing about the host."""
 
 HOST_SECONDS = 180.0
 """A host that is not done by then has its child ended; what it did not answer is `error`."""
@@ -95,7 +99,7 @@ def verify(
     left = [_left_out(row, sheet, outside) for sheet, rows in wanted for row in rows if row.id in outside]
     if not asked:
         return tuple(left)
-    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+    with ThreadPoolExecutor(max_workers=min(len(asked), AT_ONCE)) as pool:
         answers = pool.map(lambda one: verify_host(one[0], one[1], checks, say), asked)
         # A waiver that the catalog allows no more excuses nothing, whatever was declared before.
         valid = [waiver for waiver in waivers if waiver.control not in catalog.never_waived]

@@ -14,6 +14,7 @@ from hedgerow.declaration.words import RefusedError, shown
 Role = Literal["edge", "app", "data"]
 Roles = tuple[Role, ...]
 EVERY_ROLE: Roles = ("edge", "app", "data")
+KIND = "Where hosts come from: lab, onprem or aws."
 
 
 class LabHost(Model):
@@ -26,7 +27,7 @@ class LabHost(Model):
 class Lab(Model):
     """Throw-away hosts on this machine, with stand-ins in the place of PostHog's images."""
 
-    kind: Literal["lab"] = Field(description="Where hosts come from: lab, onprem or aws.")
+    kind: Literal["lab"] = Field(description=KIND)
     hosts: tuple[LabHost, ...] = Field(
         default=(LabHost(name="hedge-1"),), description="The hosts to boot. Default: one, hedge-1, with every role."
     )
@@ -67,7 +68,7 @@ class OnPremHost(Model):
 class OnPrem(Model):
     """Machines that are there already."""
 
-    kind: Literal["onprem"] = Field(description="Where hosts come from: lab, onprem or aws.")
+    kind: Literal["onprem"] = Field(description=KIND)
     hosts: tuple[OnPremHost, ...] = Field(
         description="The machines.", examples=[[{"name": "analytics-1", "address": "192.0.2.52", "user": "debian"}]]
     )
@@ -122,7 +123,7 @@ def _sixteen(text: str) -> str:
 class Aws(Model):
     """One machine in a network of its own in AWS, with the keys, trails and alarms that HIPAA wants around it."""
 
-    kind: Literal["aws"] = Field(description="Where hosts come from: lab, onprem or aws.")
+    kind: Literal["aws"] = Field(description=KIND)
     region: Annotated[str, AfterValidator(_region)] = Field(description="The region.", examples=["us-east-1"])
     name: Label = Field(default="analytics-1", description="The machine's own name.")
     size: Literal["small", "medium", "large"] = Field(

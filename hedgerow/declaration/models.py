@@ -279,7 +279,7 @@ class Declaration(Model):
     )
     agreements: tuple[Agreement, ...] = Field(
         default=(),
-        description="Business associate agreements, for the report; with `with: aws` needed for target.kind: aws.",
+        description="Business associate agreements, for the report; a target in a cloud needs one `with` that cloud.",
     )
     attestations: tuple[Attestation, ...] = Field(
         default=(), description="Your word for paragraphs of the Security Rule, for the matrix of the report."

@@ -15,7 +15,7 @@ from hedgerow.declaration.machines import Aws, Lab, OnPrem
 from hedgerow.declaration.models import Declaration
 from hedgerow.declaration.places import Document
 from hedgerow.declaration.vocabulary import LATER_KEYS, LATER_VALUES, Renamed
-from hedgerow.declaration.words import Path, RefusedError, Wrong, key_of, meant, shown
+from hedgerow.declaration.words import Path, RefusedError, Wrong, key_of, meant, one_of, shown
 
 TARGETS: dict[str, type[BaseModel]] = {"lab": Lab, "onprem": OnPrem, "aws": Aws}
 
@@ -50,7 +50,7 @@ def _explain(error: ErrorDetails, document: Document, renamed: Mapping[str, Rena
         case "missing", _:
             wrong = Wrong(path, MISSING, _example(loc))
         case "union_tag_not_found", _:
-            wrong = Wrong((*path, "kind"), MISSING, "Write kind: lab, kind: onprem or kind: aws.")
+            wrong = Wrong((*path, "kind"), MISSING, f"Write {one_of(f'kind: {name}' for name in TARGETS)}.")
         case "union_tag_invalid", _:
             wrong = _no_choice((*path, "kind"), error["input"].get("kind"), tuple(TARGETS), document)
         case "literal_error", _:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from hedgerow import releases
+from hedgerow.declaration.clouds import CLOUDS, agreement_is_signed, aws_holds_together
 from hedgerow.declaration.lookups import at, rows_of, texts, twice
-from hedgerow.declaration.networks import CONTROLLER
 from hedgerow.declaration.promises import (
     attestations_differ,
     attested_in_the_past,
@@ -27,7 +27,6 @@ from hedgerow.declaration.words import Path, Wrong, shown
 from hedgerow.hosts import ROLES
 
 STAND_IN = "hedgerow-stand-in"
-AWS_NAMES = ("aws", "amazon web services", "amazon web services, inc.")
 MOST_OBJECTS = 5
 Rule = Callable[[dict[str, Any]], Iterator[Wrong]]
 
@@ -120,7 +119,7 @@ def hosts_know_their_address(value: dict[str, Any]) -> Iterator[Wrong]:
 
 def people_are_named(value: dict[str, Any]) -> Iterator[Wrong]:
     """Real hosts have named administrators, each with keys of her own and an account of her own."""
-    real = at(value, "target", "kind") in ("onprem", "aws")
+    real = at(value, "target", "kind") in ("onprem", *CLOUDS)
     rows = rows_of(value, "access", "administrators")
     if real and not at(value, "access", "administrators"):
         fix = 'Name at least one person: administrators: [{name: jane, ssh_keys: ["ssh-ed25519 AAAA..."]}].'
@@ -171,36 +170,6 @@ def alerts_have_a_way(value: dict[str, Any]) -> Iterator[Wrong]:
     if at(value, "alerts", "mail") and not at(value, "mail"):
         fix = "Declare mail (host, address, user, password_file, from), or use alerts.webhook_file."
         yield Wrong(("alerts", "mail"), "there is no relay to send mail by", fix)
-
-
-def aws_is_signed(value: dict[str, Any]) -> Iterator[Wrong]:
-    """Nothing is made in AWS before AWS is a business associate (45 CFR 164.308(b), 164.504(e))."""
-    if at(value, "target", "kind") != "aws":
-        return
-    parties = [row.get("with") for _, row in rows_of(value, "agreements")]
-    if not any(isinstance(party, str) and party.strip().lower() in AWS_NAMES for party in parties):
-        fix = (
-            "AWS signs its Business Associate Addendum in the console: AWS Artifact, Agreements, for the account or the"
-            " organization. Accept it there, then write"
-            ' agreements: [{with: aws, signed: 2026-02-01, reference: "AWS Artifact, BAA"}].'
-        )
-        yield Wrong(("agreements",), "no business associate agreement with aws is declared", fix)
-
-
-def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
-    """What is open is said by networks, and what is not made cannot be changed."""
-    target = value.get("target")
-    if not isinstance(target, dict) or target.get("kind") != "aws":
-        return
-    existing, public = target.get("vpc") is not None, target.get("public") is True
-    if public and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
-        fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
-        yield Wrong(("access", "ssh_from"), "a public machine needs networks here: AWS does not know `controller`", fix)
-    if public and existing:
-        yield Wrong(("target", "public"), "the subnet of your VPC is a private one", "Remove public, or remove vpc.")
-    if target.get("egress") == "endpoints" and not existing:
-        fix = "Packages and images come from outside: remove egress, or name a vpc that has a way to them."
-        yield Wrong(("target", "egress"), "in a network of its own the machine would reach no package", fix)
 
 
 def images_are_real(value: dict[str, Any]) -> Iterator[Wrong]:
@@ -265,7 +234,7 @@ RULES: tuple[Rule, ...] = (
     certificate_has_files,
     mail_is_encrypted,
     alerts_have_a_way,
-    aws_is_signed,
+    agreement_is_signed,
     aws_holds_together,
     images_are_real,
     outbound_differs,

@@ -51,6 +51,12 @@ def key_of(path: Path) -> str:
     return key.removeprefix(".") or "(file)"
 
 
+def one_of(words: Iterable[str]) -> str:
+    """Join words as a sentence offers them: a, b or c."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """Return the known word that this one is most likely a slip of, or ""."""
     return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)), "")

@@ -10,6 +10,7 @@ import pytest
 
 from hedgerow.errors import UnreachableError
 from hedgerow.hosts import Change
+from hedgerow.targets.aws.facts import billed
 from hedgerow.targets.cloud.costs import estimate
 from hedgerow.targets.cloud.doing import bring_about, look, take_away
 from hedgerow.targets.cloud.graph import Found, Ref, Resource, Step, order, step, steps
@@ -173,7 +174,7 @@ def test_a_month_is_priced_by_kind_type_and_size() -> None:
         Resource("vpc-endpoint", "gateway", {"route_tables": ["r"]}),
         Resource("vpc-endpoint", "interface", {}),
     ]
-    cost = estimate(resources, prices)
+    cost = estimate(resources, prices, billed)
     assert cost.parts == {"key/a": 1.0, "instance/i": 81.0, "vpc-endpoint/interface": 7.3}
     assert cost.in_words("here").startswith("about 89 USD a month at prices of 2025-06-01 in here. ")
     assert "; there has prices of its own" in cost.in_words("there")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from hedgerow.targets.cloud.graph import Resource
 
 FILE = Path(__file__).with_name("facts.yml")
 
@@ -37,6 +40,16 @@ def image(name: str) -> Image:
 def instance_type(size: str) -> str:
     """Return the type of instance that a size stands for."""
     return str(facts()["sizes"][size]["type"])
+
+
+def billed(resource: Resource) -> Mapping[str, float]:
+    """Return what AWS counts: an instance by its type, its disks by their size, the rest by kind."""
+    if resource.wanted.get("route_tables"):  # a gateway endpoint costs nothing
+        return {}
+    counted = {f"instance {resource.wanted['type']}" if resource.kind == "instance" else resource.kind: 1.0}
+    for disk in resource.wanted.get("disks", ()):
+        counted[disk["type"]] = counted.get(disk["type"], 0) + disk["gib"]
+    return counted
 
 
 def problems(region: str, services: frozenset[str]) -> list[str]:

@@ -64,7 +64,7 @@ class AwsTarget:
 
     def cost(self) -> str:
         """Return what a month costs, for a person."""
-        return costs.estimate(self._resources(), facts.facts()["prices"]).in_words(self.spec.region)
+        return costs.estimate(self._resources(), facts.facts()["prices"], facts.billed).in_words(self.spec.region)
 
     def apply(self, say: Say) -> Site:
         """Make everything that is declared be so, and wait for the machine. Raises CallError and UnreachableError."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from hedgerow.targets.cloud.graph import Resource
+
+Billed = Callable[[Resource], Mapping[str, float]]
+"""What a cloud counts for one resource: names of its price list, and how many of each."""
 
 
 @runtime_checkable
@@ -37,18 +40,16 @@ class Cost:
         )
 
 
-def estimate(resources: Sequence[Resource], prices: Mapping[str, Any]) -> Cost:
-    """Add up what is wanted. An instance is priced by its type, its disks by their size, the rest by kind."""
+def estimate(resources: Sequence[Resource], prices: Mapping[str, Any], billed: Billed) -> Cost:
+    """Add up what is wanted: each name of the price list by the month, by the hour and by the GiB, as it is priced."""
     parts: dict[str, float] = {}
     for resource in resources:
         if resource.absent:
             continue
-        price = float(prices["monthly"].get(resource.kind, 0))
-        what = f"instance {resource.wanted['type']}" if resource.kind == "instance" else resource.kind
-        if not resource.wanted.get("route_tables"):  # a gateway endpoint costs nothing
-            price += prices["hourly"].get(what, 0) * prices["hours"]
-        for disk in resource.wanted.get("disks", ()):
-            price += disk["gib"] * prices["gib_month"][disk["type"]]
+        price = 0.0
+        for name, amount in billed(resource).items():
+            monthly = prices["monthly"].get(name, 0) + prices["gib_month"].get(name, 0)
+            price += amount * (monthly + prices["hourly"].get(name, 0) * prices["hours"])
         if price:
             parts[resource.key] = round(price, 2)
     return Cost(

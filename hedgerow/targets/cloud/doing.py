@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Protocol
 
 from hedgerow.errors import UnreachableError
@@ -129,20 +130,8 @@ def backwards(resources: Sequence[Resource]) -> list[Resource]:
     for resource in resources:
         for need in resource.needs:
             needed[need].append(resource.key)
-    turned = [_with_needs(resource, tuple(needed[resource.key])) for resource in resources]
+    turned = [replace(resource, needs=tuple(needed[resource.key])) for resource in resources]
     return list(order(turned))
-
-
-def _with_needs(resource: Resource, needs: tuple[str, ...]) -> Resource:
-    return Resource(
-        kind=resource.kind,
-        name=resource.name,
-        wanted=resource.wanted,
-        needs=needs,
-        given=resource.given,
-        absent=resource.absent,
-        kept=resource.kept,
-    )
 
 
 def in_order(resources: Sequence[Resource], act: Callable[[Resource], None]) -> None:

@@ -157,7 +157,7 @@ def steps(resources: Sequence[Resource], found: Mapping[str, Found]) -> tuple[St
 
 
 def plain(value: Any) -> Any:
-    """Return a value in which a list and a tuple are the same, and the order of texts says nothing: AWS keeps none."""
+    """Return a value in which a list and a tuple are the same, and texts have no order, as in clouds."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

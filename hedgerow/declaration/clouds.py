@@ -1,0 +1,57 @@
+"""The clouds as a declaration speaks of them: who signs an agreement, and what of a target holds together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hedgerow.declaration.lookups import at, rows_of, texts
+from hedgerow.declaration.networks import CONTROLLER
+from hedgerow.declaration.words import Wrong
+
+
+@dataclass(frozen=True)
+class Signing:
+    """How a cloud becomes a business associate: the names it may be declared by, and how its agreement comes about."""
+
+    names: tuple[str, ...]
+    how: str
+
+
+CLOUDS: Mapping[str, Signing] = {
+    "aws": Signing(
+        ("aws", "amazon web services", "amazon web services, inc."),
+        "AWS signs its Business Associate Addendum in the console: AWS Artifact, Agreements, for the account or the"
+        " organization. Accept it there, then write"
+        ' agreements: [{with: aws, signed: 2026-02-01, reference: "AWS Artifact, BAA"}].',
+    ),
+}
+"""By kind of target."""
+
+
+def agreement_is_signed(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Nothing is made in a cloud before it is a business associate (45 CFR 164.308(b), 164.504(e))."""
+    kind = at(value, "target", "kind")
+    signing = CLOUDS.get(kind) if isinstance(kind, str) else None
+    if signing is None:
+        return
+    parties = [row.get("with") for _, row in rows_of(value, "agreements")]
+    if not any(isinstance(party, str) and party.strip().lower() in signing.names for party in parties):
+        yield Wrong(("agreements",), f"no business associate agreement with {kind} is declared", signing.how)
+
+
+def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
+    """What is open is said by networks, and what is not made cannot be changed."""
+    target = value.get("target")
+    if not isinstance(target, dict) or target.get("kind") != "aws":
+        return
+    existing, public = target.get("vpc") is not None, target.get("public") is True
+    if public and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
+        fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
+        yield Wrong(("access", "ssh_from"), "a public machine needs networks here: AWS does not know `controller`", fix)
+    if public and existing:
+        yield Wrong(("target", "public"), "the subnet of your VPC is a private one", "Remove public, or remove vpc.")
+    if target.get("egress") == "endpoints" and not existing:
+        fix = "Packages and images come from outside: remove egress, or name a vpc that has a way to them."
+        yield Wrong(("target", "egress"), "in a network of its own the machine would reach no package", fix)
