@@ -17,7 +17,7 @@ from hedgerow.targets.aws.documents import Place, allow, document
 DOORS = ("call", "ask", "pages", "attempt")
 SESSION = ("ssm:StartSession", "ssm:TerminateSession")
 """What the AWS CLI calls, which carries SSH."""
-OWN_TAG = re.compile(r"ec2:(Delete(?!Route|NetworkAclEntry|Tags).*|TerminateInstances|ReleaseAddress)")
+OWN_TAG = re.compile(r"ec2:(Delete(?!Route$|NetworkAclEntry|Tags).*|TerminateInstances|ReleaseAddress)")
 """What ends something of EC2 that bears our tag: nothing else may be ended."""
 
 
@@ -99,6 +99,21 @@ def policy(place: Place) -> dict[str, Any]:
         place.arn("cloudtrail", f"trail/hedgerow-{name}"),
     )
     take("Vault", of(r"backup:.*BackupVault(LockConfiguration)?"), place.arn("backup", f"backup-vault:hedgerow-{name}"))
+    # Their ids are AWS's to choose, and bear no name of ours.
+    take(
+        "Plans",
+        of(r"backup:(?!Create).*Backup(Plan|Selections?)|backup:CreateBackupSelection"),
+        place.arn("backup", "backup-plan:*"),
+    )
+    take("Detectors", of(r"guardduty:.*Detector") - {"guardduty:CreateDetector"}, place.arn("guardduty", "detector/*"))
+    take(
+        "Recorders",
+        of(r"config:(Delete|Start|Stop)ConfigurationRecorder"),
+        place.arn("config", f"configuration-recorder/hedgerow-{name}/*"),
+    )
+    # Somebody else's trail is looked at as well, also one of the organization's.
+    take("LookAtTrails", of(r"cloudtrail:Get.*"), f"arn:{place.partition}:cloudtrail:*:*:trail/*")
+    take("LookAtAlarms", {"cloudwatch:DescribeAlarms"}, place.arn("cloudwatch", "alarm:*"))
     take("Records", of(r"route53:(Change|List).*"), f"arn:{place.partition}:route53:::hostedzone/*")
     take(
         "Session",
