@@ -36,8 +36,7 @@ class Vpc(Kind):
     def _rows(self, resource: Resource) -> list[dict[str, Any]]:
         existing = (resource.given or {}).get("existing")
         asked: dict[str, Any] = {"VpcIds": [existing]} if existing else {"Filters": self.aws.filters(resource.name)}
-        rows: list[dict[str, Any]] = self.aws.call("ec2.describe_vpcs", **asked)["Vpcs"]
-        return rows
+        return list(self.aws.call("ec2.describe_vpcs", **asked)["Vpcs"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if "dns_support" in fields:
@@ -104,9 +103,7 @@ class InternetGateway(Kind):
             self.aws.call("ec2.delete_internet_gateway", InternetGatewayId=made["InternetGatewayId"])
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
-        said = self.aws.call("ec2.describe_internet_gateways", Filters=self.aws.filters(name))
-        rows: list[dict[str, Any]] = said["InternetGateways"]
-        return rows
+        return list(self.aws.call("ec2.describe_internet_gateways", Filters=self.aws.filters(name))["InternetGateways"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         self.aws.call("ec2.attach_internet_gateway", InternetGatewayId=found.id, VpcId=resource.wanted["vpc"])
@@ -134,9 +131,7 @@ class Address(Kind):
             self.aws.call("ec2.release_address", AllocationId=made)
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
-        said = self.aws.call("ec2.describe_addresses", Filters=self.aws.filters(name))
-        rows: list[dict[str, Any]] = said["Addresses"]
-        return rows
+        return list(self.aws.call("ec2.describe_addresses", Filters=self.aws.filters(name))["Addresses"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         self.aws.call(
@@ -218,9 +213,7 @@ class RouteTable(Kind):
             self.aws.call("ec2.delete_route_table", RouteTableId=made)
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
-        said = self.aws.call("ec2.describe_route_tables", Filters=self.aws.filters(name))
-        rows: list[dict[str, Any]] = said["RouteTables"]
-        return rows
+        return list(self.aws.call("ec2.describe_route_tables", Filters=self.aws.filters(name))["RouteTables"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         wanted = resource.wanted

@@ -12,8 +12,7 @@ from hedgerow.targets.cloud.graph import Found, Resource
 
 WAITING_DAYS = 30
 """How long a key waits before it is gone; a person who finds something still encrypted with it can call it back."""
-SHORTEST_DAYS = 7
-"""The same for a key that nothing was ever encrypted with; KMS knows no shorter time."""
+SHORTEST_DAYS = 7  # for a key that nothing was ever encrypted with
 BLOCK = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -31,7 +30,7 @@ class Key(Kind):
         alias = self._alias(resource)
         said = self.aws.ask("kms.describe_key", "NotFoundException", KeyId=alias)
         named = said is not None and said["KeyMetadata"]["KeyState"] not in ENDING
-        key = said["KeyMetadata"] if said is not None and named else self._orphan(resource)
+        key = said["KeyMetadata"] if said is not None and named else next(self._tagged(resource), None)
         if key is None or key["KeyState"] in ENDING:
             return None
         policy = self.aws.call("kms.get_key_policy", KeyId=key["KeyId"], PolicyName="default")["Policy"]
@@ -86,9 +85,6 @@ class Key(Kind):
 
     def _alias(self, resource: Resource) -> str:
         return f"alias/hedgerow/{self.aws.deployment}/{resource.name}"
-
-    def _orphan(self, resource: Resource) -> dict[str, Any] | None:
-        return next(self._tagged(resource), None)
 
     def _tagged(self, resource: Resource) -> Iterator[dict[str, Any]]:
         wanted = {tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)}
