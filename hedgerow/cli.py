@@ -11,7 +11,7 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, admitting, auditing, keeping, printing, rotating, verbs
+from hedgerow import __version__, admitting, auditing, drilling, keeping, printing, rotating, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -187,6 +187,7 @@ def _add_backup(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
     read.add_argument("id", nargs="?", metavar="ID", help="which one (default: the newest)")
     restore = verb("restore", keeping.restore, "put back what a backup holds, as it was then or at a moment after it")
     keeping.add_arguments(restore)
+    verb("drill", drilling.drill, "restore the newest backup onto a host made for it, compare, try and end it")
 
 
 def _add_users(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:

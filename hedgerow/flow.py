@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import backups, callers, converge, health, mail, preflight, prerequisites, releases, render
+from hedgerow import backups, callers, converge, drills, health, mail, preflight, prerequisites, releases, render
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -214,7 +214,9 @@ def brought(declaration: Declaration) -> dict[str, Path]:
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:
     """Return the deployment's rendered files."""
-    values = variables(work.declaration, site, credentials, stack)
+    values = {**variables(work.declaration, site, credentials, stack)}
+    if work.declaration.backup and (told := drills.remembered(work.deployment.evidence)):
+        values["group_vars/data", "backup"] = {**values["group_vars/data", "backup"], "backup_drilled": told}
     return render.files(
         work.declaration.name,
         site,

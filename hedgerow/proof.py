@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, backups, callers, health, history, inventory, network, smoke, ssh
+from hedgerow import __version__, backups, callers, health, history, inventory, network, scratch, smoke, ssh
 from hedgerow.catalog import Catalog, catalog_of
 from hedgerow.cloud_sheet import CloudSheet, cloud_sheets
 from hedgerow.declaration import Declaration, resolve_sources
@@ -161,6 +161,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         drop_properties=declaration.privacy.drop_properties,
         keep_days=declaration.capacity.keep_days,
         backup=backups.folder(declaration),
+        drill_days=declaration.backup.drill_days if declaration.backup and scratch.possible(declaration) else 0,
         mail=_relay(declaration),
         alerts=tuple(health.channels(declaration)),
         second_factor=access.second_factor == "fido2",

@@ -46,6 +46,12 @@ def journal(deployment: Deployment) -> Files:
     return {path.name: path.read_bytes()} if path.exists() else {}
 
 
+def drills(deployment: Deployment) -> Files:
+    """Return what came of each drill."""
+    found = sorted((deployment.evidence / "drills").glob("*.json"))
+    return {f"evidence/{path.relative_to(deployment.evidence)}": path.read_bytes() for path in found}
+
+
 def people(deployment: Deployment) -> Files:
     """Return the access reviews, and what came of each removal of a person."""
     found = [path for folder in ("access-reviews", "removals") for path in (deployment.evidence / folder).glob("*")]
