@@ -11,7 +11,7 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, admitting, auditing, drilling, keeping, printing, rotating, verbs
+from hedgerow import __version__, admitting, auditing, drilling, ending, keeping, printing, rotating, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -86,8 +86,9 @@ def parser() -> argparse.ArgumentParser:
         verb("rotate", rotating.rotate, "replace secrets and certificates, and have the hosts use the new ones")
     )
     _add_users(verbs_, verb)
-    destroy = verb("destroy", verbs.destroy, "end the lab's hosts and remove what was set up for them")
-    _add_yes(destroy)
+    ending.add_arguments(
+        verb("destroy", ending.destroy, "end what a deployment made, and write down what became of it")
+    )
     demo = verb("demo", verbs.demo, "the lab from end to end: boot, install, verify, smoke, report", reference=False)
     _add_yes(demo)
     completion = verb("completion", verbs.completion, "print the completion script for a shell", reference=False)

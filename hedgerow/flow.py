@@ -19,7 +19,7 @@ from hedgerow.declaration import Around, Declaration, load, parse
 from hedgerow.declaration import read_file as read_small_file
 from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
-from hedgerow.hosts import Change, Host, Site
+from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import demand_locked, release_of, stack_for, table_of
 from hedgerow.object_storage import SECRET
@@ -238,15 +238,6 @@ def converge_hosts(
         key_file = work.deployment.key_file
         render.write(work.deployment.root, rendered(work, site, credentials, stack, key_file=key_file))
         return converge.run(work.deployment.root, report.say, arguments=arguments, log=log).raise_for_failure()
-
-
-def destroy(work: Work, report: Reporter) -> list[Change]:
-    """End what this deployment ever made. On machines that are not ours nothing is touched."""
-    with report.phase("destroy", "destroy: the machines"):
-        removed = work.target.destroy(report.say)
-        if work.declaration.target.kind != "onprem":
-            work.deployment.forget()
-    return removed
 
 
 def leftover(name: str) -> Work | None:

@@ -242,25 +242,6 @@ def images(given: Given, report: Reporter) -> int:
     return EXIT_DONE
 
 
-def destroy(given: Given, report: Reporter) -> int:
-    """End what is ours; leave machines alone that are not."""
-    work = flow.leftover(given.reference) or flow.open_work(given.reference, judge_files=False)
-    if work.declaration.target.kind == "onprem":
-        printing.not_ours(report, work, as_json_=given.json)
-        return EXIT_DONE
-    if not given.yes:
-        if not sys.stdin.isatty():
-            raise CallError(f"destroy ends every host of {work.deployment.name} and its data", "Say --yes.")
-        report.err.print(f"End every host of {work.deployment.name}, with all its data? [y/N] ", end="", markup=False)
-        if sys.stdin.readline().strip().lower() != "y":
-            raise CallError("nothing was destroyed")
-    with work.deployment.lock("destroy"):
-        removed = flow.destroy(work, report)
-        work.deployment.record("destroy", "done", removed=sum(change.action == "delete" for change in removed))
-    printing.destroyed(report, work.deployment.name, removed, as_json_=given.json)
-    return EXIT_DONE
-
-
 def demo(given: Given, report: Reporter) -> int:
     """The lab from end to end."""
     deployment = Deployment("demo")

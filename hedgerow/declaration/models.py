@@ -27,7 +27,7 @@ from hedgerow.declaration.kinds import (
     Yes,
 )
 from hedgerow.declaration.machines import Aws, Lab, OnPrem
-from hedgerow.declaration.statements import Agreement, Attestation
+from hedgerow.declaration.statements import Agreement, Attestation, LegalHold
 
 Feature = Literal[
     "session-replay",
@@ -283,6 +283,9 @@ class Declaration(Model):
     )
     attestations: tuple[Attestation, ...] = Field(
         default=(), description="Your word for paragraphs of the Security Rule, for the matrix of the report."
+    )
+    legal_hold: LegalHold | None = Field(
+        default=None, description="While it stands here, destroy refuses. Default: none."
     )
     profile: Profile = Field(
         default="hipaa",

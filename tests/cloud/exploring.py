@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hedgerow import disposal
 from hedgerow.deployment import Deployment
 from hedgerow.errors import UnreachableError
 from hedgerow.targets.aws.actions import actions_of
 from hedgerow.targets.aws.api import asks
-from hedgerow.targets.cloud import disposal, doing
+from hedgerow.targets.cloud import doing
 from tests.cloud.account import census, quiet, target, watched
 from tests.cloud.conftest import VALIDATION, images, led
 from tests.cloud.faults import FAULTS, MAKING, REMOVING, Answered, KilledError, Scenario, public

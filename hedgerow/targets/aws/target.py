@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hedgerow import ssh
+from hedgerow import disposal, ssh
 from hedgerow.declaration import Declaration
 from hedgerow.declaration.machines import Aws as AwsModel
 from hedgerow.deployment import Deployment, keys_folder
@@ -21,7 +21,7 @@ from hedgerow.targets.aws.kinds import drivers
 from hedgerow.targets.aws.storage import WAITING_DAYS
 from hedgerow.targets.aws.user_data import MARK
 from hedgerow.targets.aws.wanted import BACKUP_DAYS, Wanted
-from hedgerow.targets.cloud import costs, disposal
+from hedgerow.targets.cloud import costs
 from hedgerow.targets.cloud.doing import bring_about, look, take_away
 from hedgerow.targets.cloud.graph import Found, Resource, Step, steps
 from hedgerow.targets.onprem import OnpremTarget

@@ -42,10 +42,15 @@ def write(folder: Path, deployment: str, gone: Sequence[Change], left: Sequence[
             "deployment": deployment,
             "at": now(),
             "who": operator(),
-            "removed": [{"kind": one.kind, "name": one.name} for one in gone],
+            "removed": [_removed(one) for one in gone],
             "kept": [{"kind": one.kind, "name": one.name, "why": one.detail} for one in left],
             "notes": list(notes),
         }
     )
     write_file(place, _text(ends))
     return place
+
+
+def _removed(one: Change) -> dict[str, str]:
+    row = {"kind": one.kind, "name": one.name}
+    return row | {"how": one.detail} if one.detail else row
