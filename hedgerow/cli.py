@@ -173,6 +173,8 @@ def _add_verify(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--iam-policy", action="store_true", help="print what credentials must be allowed to verify on AWS; ask nothing"
     )
+    text = "print the custom role that credentials must have to verify in Google Cloud; ask nothing"
+    check.add_argument("--iam-role", action="store_true", help=text)
     check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
 
 

@@ -104,6 +104,8 @@ def verify(given: Given, report: Reporter) -> int:
     """Run the checks and write the evidence; with `given.watch` again and again, until somebody ends it."""
     if given.iam_policy:
         return _reading_policy()
+    if given.iam_role:
+        return _reading_role()
     if given.control and given.format:
         raise CallError("a run over a few controls is a look and leaves no files", "Leave out --control or --format.")
     if given.watch is None:
@@ -112,9 +114,16 @@ def verify(given: Given, report: Reporter) -> int:
 
 
 def _reading_policy() -> int:
-    from hedgerow.cloud_reading import policy  # noqa: PLC0415 - boto3, which no other verb should wait for
+    from hedgerow.aws_reading import policy  # noqa: PLC0415 - boto3, which no other verb should wait for
 
     printing.as_json(policy())
+    return EXIT_DONE
+
+
+def _reading_role() -> int:
+    from hedgerow.gcp_reading import role  # noqa: PLC0415 - Google's library, which no other verb should wait for
+
+    printing.as_json(role())
     return EXIT_DONE
 
 

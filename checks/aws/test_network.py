@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import pytest
 
 from checks.aws.found import (
@@ -12,7 +10,6 @@ from checks.aws.found import (
     flow_logs,
     in_networks,
     instances,
-    is_empty,
     judge,
     listed,
     networks,
@@ -20,7 +17,9 @@ from checks.aws.found import (
     statements,
     subnets,
 )
+from checks.judging import is_empty
 from hedgerow.checking import NotExercised
+from hedgerow.cloud_sheet import covered
 
 SSH = 22
 
@@ -78,12 +77,6 @@ def _words(rule: tuple[str, int, int, str]) -> str:
     return f"{ports} from {network}"
 
 
-def _covered(network: str, by: tuple[str, ...]) -> bool:
-    one = ipaddress.ip_network(network)
-    allowed = [ipaddress.ip_network(each) for each in by]
-    return any(one.version == each.version and one.subnet_of(each) for each in allowed)  # type: ignore[arg-type]
-
-
 @pytest.mark.control("aws.closed-to-the-world")
 def test_nothing_is_open_to_the_world_but_what_is_declared(aws, finding):
     declared = {port for port, sources in aws.sheet.ingress if set(sources) & set(ANYWHERE)}
@@ -111,9 +104,9 @@ def test_nobody_comes_in_but_who_is_declared(aws, finding):
 
     def declared(rule: tuple[str, int, int, str]) -> bool:
         protocol, first, last, network = rule
-        if _covered(network, inside):
+        if covered(network, inside):
             return True
-        return protocol == "tcp" and first == last and _covered(network, allowed.get(first, ()))
+        return protocol == "tcp" and first == last and covered(network, allowed.get(first, ()))
 
     seen = {group: [_words(rule) for rule in rules if not declared(rule)] for group, rules in _ingress(aws).items()}
     judge(finding, seen, is_empty, "security group")

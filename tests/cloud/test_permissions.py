@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from hedgerow import cloud_reading
+from hedgerow import aws_reading
 from hedgerow.targets.aws import actions, permissions
 from hedgerow.targets.aws.documents import Place
 
@@ -78,7 +78,7 @@ def test_what_is_ended_bears_our_tag_or_is_named() -> None:
 
 
 def test_verify_s_policy_can_only_look() -> None:
-    (statement,) = cloud_reading.policy()["Statement"]
+    (statement,) = aws_reading.policy()["Statement"]
     assert {level for action in statement["Action"] for level in levels(action)} <= {"List", "Read"}
 
 
