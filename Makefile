@@ -19,7 +19,7 @@ lint: $(READY)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=plugins/modules ANSIBLE_ACTION_PLUGINS=plugins/action $(VENV)/bin/ansible-lint --offline playbooks roles
 
 unit: $(READY)
-	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit tests/cloud_checks
+	$(PYTHON) -m pytest -n auto --dist worksteal tests/unit tests/cloud_checks tests/gcp_checks
 
 # An emulated AWS and a fake of Google Cloud, each behind a proxy on 127.0.0.1: no account, no network.
 cloud: $(READY)
@@ -27,7 +27,7 @@ cloud: $(READY)
 
 # A run that fails at each call which changes something in a cloud, one test each; `make test` takes a few.
 test-faults: $(READY)
-	HEDGEROW_FAULTS=all $(PYTHON) -m pytest tests/cloud/test_faults.py tests/gcp/test_target_faults.py
+	HEDGEROW_FAULTS=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud/test_faults.py tests/gcp/test_target_faults.py
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)
@@ -44,7 +44,7 @@ lab-apart: $(READY)
 
 # Every control broken, seen to fail and mended; `make test` does a few of each role's.
 sabotage: $(READY)
-	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud_checks/test_controls.py
+	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud_checks/test_controls.py tests/gcp_checks/test_controls.py
 	HEDGEROW_SABOTAGE=all $(PYTHON) -m pytest tests/sabotage
 
 # A host of its own whose data is destroyed and restored, several times over: some ten minutes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from datetime import datetime
 
 import pytest
 
@@ -18,6 +19,11 @@ TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-backup
 LAST = "systemctl show -p Result --value hedgerow-backup.service"
 ARCHIVED = "find {place}/postgres/archive -type f -printf '%f\\n'"
 SEGMENT = "[0-9A-F]{24}"
+DRILLED = "cat /etc/hedgerow/backup/drilled.json || test ! -e /etc/hedgerow/backup/drilled.json"
+# The upper half of a cluster's identifier is the second in which it was made; a restore keeps it (xlog.c).
+BEGAN = sql("select system_identifier >> 32 from pg_control_system()")
+RESTORE_HOURS = 72
+DAY = 86400
 LOOK = "/usr/local/lib/hedgerow/backup look"
 ARCHIVER = sql(
     "select json_build_object('mode', current_setting('archive_mode'), 'command', current_setting('archive_command'),"
@@ -129,3 +135,40 @@ def test_the_newest_was_read_back(host, finding, place):
     assert not told["problems"], "; ".join(told["problems"][:3])
     assert read.get("id") == told["id"], "the newest was never read back"
     assert not read.get("problems"), "; ".join(read["problems"][:3])
+
+
+def drill_of(told, now, days, began):
+    """Return why the last drills do not hold, "" where they do; raises NotExercised while the first is not due yet."""
+    good, bad = told.get("good"), told.get("bad")
+    if bad and (not good or bad["at"] > good["at"]):
+        return f"the last drill, of {bad['at']}, found: {'; '.join(bad['problems'])}"
+    if not good:
+        age = int(now - began) // DAY
+        if age <= days:
+            raise NotExercised(f"no drill yet; the data are {age} days old, and it is due when they are {days}")
+        return f"no drill yet, and the data are {age} days old"
+    age = int(now - datetime.fromisoformat(good["at"]).timestamp()) // DAY
+    if age > days:
+        return f"the last good drill is {age} days old"
+    hours = good["seconds_to_restore"] / 3600
+    return f"the restore took {hours:.0f} hours" if hours > RESTORE_HOURS else ""
+
+
+@pytest.mark.control("backup.drilled")
+def test_one_was_restored_elsewhere(host, finding, place, declared):
+    if not declared.drill_days:
+        raise NotExercised("drills are for labs in this release; restore onto a host of yours now and then")
+    finding.expect(
+        f"a restore onto another host within {declared.drill_days} days that went well and took {RESTORE_HOURS} hours"
+        " at most"
+    )
+    told = json.loads(finding.ask(host, DRILLED).stdout or "{}")
+    began, now = finding.ask(host, f"{BEGAN} && date +%s").stdout.split()
+    if good := told.get("good"):
+        finding.observe(
+            f"{good['at']}: backup {good['backup']} restored in {good['seconds_to_restore']:.0f} s,"
+            f" {good['tables']} tables with {good['rows']} rows as they were;"
+            f" the journal ended {good['lost_seconds']:.0f} s before"
+        )
+    why = drill_of(told, int(now), declared.drill_days, int(began))
+    assert not why, why

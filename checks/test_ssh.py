@@ -50,6 +50,8 @@ HOST_KEYS = {
 }
 LEAST_BITS = {"ED25519": 256, "ECDSA": 256, "RSA": 3072}
 IDLE_SECONDS = 900
+# Penalties add up, and nobody waits before they have come to `min` (sshd_config(5), PerSourcePenalties).
+WAITS, GUESSES = {"authfail", "min"}, 10
 TOKENS = {"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 
 ASK_AHEAD = (
@@ -119,6 +121,29 @@ def test_guessing_is_slow(host, finding, declared):
     assert tries <= 4, f"{tries} guesses a connection"
     assert 0 < grace <= 60, "a connection may wait for ever" if grace == 0 else f"{grace} seconds to log in"
     assert startups[-1] <= 60, f"{startups[-1]} unfinished connections at once"
+
+
+@pytest.mark.control("ssh.guessers-wait")
+def test_who_keeps_guessing_is_shut_out(host, finding, declared):
+    """Nobody is exempt, the installer no more than others: the firewall lets only declared networks come this far."""
+    finding.expect("PerSourcePenalties on, for failed log-ins too, ten of them before a wait at most; nobody exempt")
+    settings = sshd(host, finding, declared)
+    if "persourcepenalties" not in settings:
+        raise NotExercised(
+            "this sshd is older than 9.8 and knows no penalties; ssh.attempts-limited is what slows a guesser"
+        )
+    penalties = setting(settings, "persourcepenalties")
+    exempt = setting(settings, "persourcepenaltyexemptlist")
+    finding.observe(f"PerSourcePenalties {penalties}; exempt: {exempt}")
+    assert penalties != "no", "who fails may try again at once, for ever"
+    seconds = {
+        name: float(value) for name, _, value in (word.partition(":") for word in penalties.split()) if name in WAITS
+    }
+    if seconds.keys() != WAITS:
+        raise CouldNotAsk(f"sshd -T does not say {', '.join(sorted(WAITS - seconds.keys()))} of its penalties")
+    assert seconds["authfail"] * GUESSES >= seconds["min"], f"more than {GUESSES} wrong log-ins before anybody waits"
+    assert seconds["authfail"] > 0, "a wrong log-in earns no penalty"
+    assert exempt == "none", f"may guess for ever: {exempt}"
 
 
 @pytest.mark.control("ssh.no-host-trust")

@@ -81,14 +81,14 @@ def files_of(work: flow.Work, evidence: Evidence) -> Files:
     declaration, rendered = work.declaration, contents.rendered(work.deployment)
     release = release_of(declaration) if declaration.posthog.deploy else ""
     lock = ImageLock.read(work.deployment.root)
-    kept = work.deployment.evidence / "latest" / inventory.FILE
-    installed = inventory.from_text(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    stock = work.deployment.evidence / "latest" / inventory.FILE
+    installed = inventory.from_text(stock.read_text(encoding="utf-8")) if stock.exists() else {}
     silent = [name for name, _, _ in evidence.hosts if name not in installed]
     parts = sbom.Parts(sbom.images(rendered, lock), sbom.packages(), installed, silent)
     listed = sbom.document(declaration.name, evidence.started, release, parts)
     documents = {f"evidence/{each.file}": _bytes(each.render(evidence)) for each in FORMATS.values()}
-    kept_of_people = contents.people(work.deployment)
-    return {**documents, **kept_of_people, **rendered, **contents.journal(work.deployment), "sbom.cdx.json": listed}
+    kept = contents.people(work.deployment) | contents.drills(work.deployment)
+    return {**documents, **kept, **rendered, **contents.journal(work.deployment), "sbom.cdx.json": listed}
 
 
 def _bytes(rendered: str | bytes) -> bytes:

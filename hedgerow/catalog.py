@@ -18,7 +18,7 @@ from hedgerow.errors import DeclarationError, Problem
 CHECKS = Path(__file__).resolve().parent.parent / "checks"
 CONTROLS = CHECKS / "controls.yml"
 REMEDIES = CHECKS / "remedies.yml"
-CLOUD_FILES = {"aws": (CHECKS / "aws" / "controls.yml", CHECKS / "aws" / "remedies.yml")}
+CLOUD_FILES = {kind: (CHECKS / kind / "controls.yml", CHECKS / kind / "remedies.yml") for kind in ("aws", "gcp")}
 """By the kind of target: the controls of its own account, and what to do when one fails."""
 
 MEANING = {
@@ -46,6 +46,7 @@ CONCERNS = {
     "ssh": EVERY_HOST,
     "firewall": EVERY_HOST,
     "journal": EVERY_HOST,
+    "forwarding": EVERY_HOST,
     "audit": EVERY_HOST,
     "updates": EVERY_HOST,
     "postgres": ("data",),
@@ -58,6 +59,7 @@ CONCERNS = {
     "posthog": ("app", "data"),
     "edge": ("edge",),
     "aws": ("aws",),
+    "gcp": ("gcp",),
     "backup": ("data",),
     "health": ("edge", "app", "data"),
 }

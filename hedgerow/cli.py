@@ -11,7 +11,7 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, admitting, auditing, keeping, printing, rotating, verbs
+from hedgerow import __version__, admitting, auditing, drilling, ending, keeping, printing, rotating, verbs
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -86,8 +86,9 @@ def parser() -> argparse.ArgumentParser:
         verb("rotate", rotating.rotate, "replace secrets and certificates, and have the hosts use the new ones")
     )
     _add_users(verbs_, verb)
-    destroy = verb("destroy", verbs.destroy, "end the lab's hosts and remove what was set up for them")
-    _add_yes(destroy)
+    ending.add_arguments(
+        verb("destroy", ending.destroy, "end what a deployment made, and write down what became of it")
+    )
     demo = verb("demo", verbs.demo, "the lab from end to end: boot, install, verify, smoke, report", reference=False)
     _add_yes(demo)
     completion = verb("completion", verbs.completion, "print the completion script for a shell", reference=False)
@@ -172,6 +173,8 @@ def _add_verify(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--iam-policy", action="store_true", help="print what credentials must be allowed to verify on AWS; ask nothing"
     )
+    text = "print the custom role that credentials must have to verify in Google Cloud; ask nothing"
+    check.add_argument("--iam-role", action="store_true", help=text)
     check.add_argument("--watch", type=_whole, metavar="SECONDS", help="again that long after each run, until ended")
 
 
@@ -187,6 +190,7 @@ def _add_backup(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> No
     read.add_argument("id", nargs="?", metavar="ID", help="which one (default: the newest)")
     restore = verb("restore", keeping.restore, "put back what a backup holds, as it was then or at a moment after it")
     keeping.add_arguments(restore)
+    verb("drill", drilling.drill, "restore the newest backup onto a host made for it, compare, try and end it")
 
 
 def _add_users(verbs_: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from hedgerow.declaration import Declaration, resolve_sources
 
-CLOUDS = ("aws",)
+CLOUDS = ("aws", "gcp")
 """The kinds of targets whose account is asked beside the hosts."""
 
 BACKUP_DAYS = 35
 """Days for which a backup cannot be removed."""
 IMAGE_OWNERS = {"debian-13": "136693071363", "ubuntu-24.04": "099720109477"}
 """Who publishes each distribution's own images, as Debian's wiki (Cloud/AmazonEC2Image) and Canonical's pages say."""
+IMAGE_PROJECTS = {"debian-13": "debian-cloud", "ubuntu-24.04": "ubuntu-os-cloud"}
+"""The project of Google Cloud that each publishes in: https://cloud.google.com/compute/docs/images/os-details."""
+IAP = "35.235.240.0/20"
+"""Where Identity-Aware Proxy connects from: https://cloud.google.com/iap/docs/using-tcp-forwarding."""
+EVERYBODY = ("0.0.0.0/0", "::/0")
 
 SIX_YEARS = 2192
 """Days that records are kept, leap days included: 164.316(b)(2)(i)."""
@@ -22,11 +28,10 @@ SIX_YEARS = 2192
 
 @dataclass(frozen=True)
 class CloudSheet:
-    """The facts of the declaration that checks of a cloud may know; `kind` is also the findings' place.
+    """The facts of the declaration that checks of any cloud may know; `kind` is also the findings' place.
 
     `ingress` are the ports that may be entered, each with the networks that may; `public`: the machines have public
-    addresses. `lock_days` is how long a backup cannot be removed, `image_owners` whose images may be started.
-    `balancer`: TLS ends at a load balancer.
+    addresses. `lock_days` is how long a backup cannot be removed, `record_days` how long a record is kept.
     """
 
     kind: str
@@ -35,10 +40,8 @@ class CloudSheet:
     domain: str = ""
     public: bool = False
     ingress: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    image_owners: tuple[str, ...] = ()
     lock_days: int = BACKUP_DAYS
     record_days: int = SIX_YEARS
-    balancer: bool = False
 
     @property
     def place(self) -> tuple[str, str, tuple[str, ...]]:
@@ -47,9 +50,31 @@ class CloudSheet:
 
     @staticmethod
     def from_plain(fields: dict[str, Any]) -> CloudSheet:
-        """Read what `asdict` made, after a way through JSON."""
+        """Read what `asdict` made of a cloud's sheet, after a way through JSON."""
         ingress = tuple((port, tuple(networks)) for port, networks in fields["ingress"])
-        return CloudSheet(**{**fields, "ingress": ingress, "image_owners": tuple(fields["image_owners"])})
+        known: dict[str, Any] = {**fields, "ingress": ingress}
+        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects") if name in fields}
+        return SHEETS[fields["kind"]](**known)
+
+
+@dataclass(frozen=True)
+class AwsSheet(CloudSheet):
+    """And those of AWS: `image_owners`, whose images may be started; `balancer`: TLS ends at a load balancer."""
+
+    image_owners: tuple[str, ...] = ()
+    balancer: bool = False
+
+
+@dataclass(frozen=True)
+class GcpSheet(CloudSheet):
+    """And those of Google Cloud: the project, and the projects whose images may be started."""
+
+    project: str = ""
+    image_projects: tuple[str, ...] = ()
+
+
+SHEETS: dict[str, type[CloudSheet]] = {"aws": AwsSheet, "gcp": GcpSheet}
+"""By kind of target."""
 
 
 def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet, ...]:
@@ -60,7 +85,9 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
     access = declaration.access
     web = _networks(resolve_sources((*access.interface_from, *access.ingest_from), controller))
     ssh = _networks(resolve_sources(access.ssh_from, controller)) if target.public else ()
-    sheet = CloudSheet(
+    if target.kind == "gcp":
+        return (gcp_sheet(target, declaration.name, declaration.domain, ssh, web),)
+    sheet = AwsSheet(
         kind=target.kind,
         deployment=declaration.name,
         region=target.region,
@@ -72,5 +99,27 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
     return (sheet,)
 
 
+def gcp_sheet(target: Any, name: str, domain: str, ssh: Iterable[str], web: Iterable[str]) -> GcpSheet:
+    """Return the sheet of a project. A machine that is not public is reached by Identity-Aware Proxy alone."""
+    web = tuple(web)
+    return GcpSheet(
+        kind="gcp",
+        deployment=name,
+        region=target.region,
+        domain=domain,
+        public=target.public,
+        ingress=((22, tuple(ssh) if target.public else (IAP,)), (80, web), (443, web)),
+        project=target.project,
+        image_projects=(IMAGE_PROJECTS[target.image],),
+    )
+
+
+def covered(network: str, by: Iterable[str]) -> bool:
+    """Tell whether all of a network lies in one of these."""
+    one = ip_network(network)
+    allowed = [ip_network(each) for each in by]
+    return any(one.version == each.version and one.subnet_of(each) for each in allowed)  # type: ignore[arg-type]
+
+
 def _networks(sources: Iterable[str]) -> tuple[str, ...]:
-    return tuple(one for each in sources for one in (("0.0.0.0/0", "::/0") if each == "any" else (each,)))
+    return tuple(one for each in sources for one in (EVERYBODY if each == "any" else (each,)))

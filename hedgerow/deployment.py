@@ -181,14 +181,28 @@ class Deployment:
             finally:
                 stream.truncate(0)
 
+    @property
+    def keys(self) -> tuple[Path, ...]:
+        """The keys that are there and end with the deployment; the one that signs bundles outlives it."""
+        return tuple(path for path in (self.key_file, self.caller_file) if path.exists())
+
     def forget(self) -> None:
-        """Remove what was rendered and every secret. Evidence, the journal and what proves bundles stay."""
+        """Shred the keys, remove what was rendered and every secret. Evidence, journal and what proves bundles stay."""
+        for path in self.keys:  # first: without its key a vault is noise, should we be stopped in between
+            shred(path)
         for path in self.root.iterdir() if self.root.exists() else ():
             if path.name in {"evidence", "journal.jsonl", "bundles.jsonl", "allowed_signers", "disposal.json"}:
                 continue
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        self.key_file.unlink(missing_ok=True)
-        self.caller_file.unlink(missing_ok=True)
+
+
+def shred(path: Path) -> None:
+    """Write random bytes over a file, have them reach the disk, and remove it."""
+    with path.open("r+b") as stream:
+        stream.write(os.urandom(path.stat().st_size))
+        stream.flush()
+        os.fsync(stream.fileno())
+    path.unlink()
 
 
 def operator() -> str:

@@ -23,6 +23,7 @@ from hedgerow.errors import CallError
 
 NO_TESTS = "the tests are not part of this installation"
 NOT_BROKEN = "no test breaks it on its own"
+BROKEN_IN = {"aws": "tests/cloud_checks/sabotage.py", "gcp": "tests/gcp_checks/sabotage.py"}
 IN_A_CLOUD = "broken by a call of the API, on an emulated account"
 
 
@@ -110,7 +111,7 @@ def tasks_of(control: Control, repository: Path) -> Iterator[Task]:
 def sabotage_of(control: Control, repository: Path) -> Sabotage:
     """Return how the tests break the control."""
     if control.role in CLOUD_FILES:
-        return Sabotage("tests/cloud_checks/sabotage.py", "", note=IN_A_CLOUD)
+        return Sabotage(BROKEN_IN[control.role], "", note=IN_A_CLOUD)
     folder = repository / "tests" / "sabotage"
     if not folder.is_dir():
         return Sabotage("", "", note=NO_TESTS)

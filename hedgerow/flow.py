@@ -12,14 +12,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import backups, callers, converge, health, mail, preflight, prerequisites, releases, render
+from hedgerow import (
+    backups,
+    callers,
+    converge,
+    drills,
+    forwarding,
+    health,
+    mail,
+    preflight,
+    prerequisites,
+    releases,
+    render,
+)
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
 from hedgerow.declaration import read_file as read_small_file
 from hedgerow.deployment import Deployment, known_deployments, now
 from hedgerow.errors import CallError, UnreachableError
-from hedgerow.hosts import Change, Host, Site
+from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import demand_locked, release_of, stack_for, table_of
 from hedgerow.object_storage import SECRET
@@ -193,10 +205,16 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
             stack.wanted | backups.secrets(work.declaration),
             servers,
             provided(work.declaration),
-            stack.stores.clients,
+            [*stack.stores.clients, *forwarding.clients(work.declaration, site)],
             brought(work.declaration),
         )
-        return replace(made, callers=callers.ensure(work.deployment, work.declaration)), stack
+        asked = callers.ensure(work.deployment, work.declaration)
+        return replace(made, callers=asked, collector=vouching(work.declaration)), stack
+
+
+def vouching(declaration: Declaration) -> str:
+    """Return the authority that vouches for the declared log collector, PEM; "" where none is declared."""
+    return declaration.log_collector.ca_file.read_text(encoding="ascii") if declaration.log_collector else ""
 
 
 def provided(declaration: Declaration) -> Provided | None:
@@ -218,7 +236,9 @@ def brought(declaration: Declaration) -> dict[str, Path]:
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:
     """Return the deployment's rendered files."""
-    values = variables(work.declaration, site, credentials, stack)
+    values = {**variables(work.declaration, site, credentials, stack)}
+    if work.declaration.backup and (told := drills.remembered(work.deployment.evidence)):
+        values["group_vars/data", "backup"] = {**values["group_vars/data", "backup"], "backup_drilled": told}
     return render.files(
         work.declaration.name,
         site,
@@ -240,15 +260,6 @@ def converge_hosts(
         key_file = work.deployment.key_file
         render.write(work.deployment.root, rendered(work, site, credentials, stack, key_file=key_file))
         return converge.run(work.deployment.root, report.say, arguments=arguments, log=log).raise_for_failure()
-
-
-def destroy(work: Work, report: Reporter) -> list[Change]:
-    """End what this deployment ever made. On machines that are not ours nothing is touched."""
-    with report.phase("destroy", "destroy: the machines"):
-        removed = work.target.destroy(report.say)
-        if work.declaration.target.kind != "onprem":
-            work.deployment.forget()
-    return removed
 
 
 def leftover(name: str) -> Work | None:

@@ -35,7 +35,7 @@ def backup(given: Given, report: Reporter) -> int:
             printing_backup.verified(report, found, as_json_=given.json)
             return EXIT_CONTROL_FAILED if found["problems"] else EXIT_DONE
         case _:
-            with work.deployment.lock("backup now"), _recorded(work, "backup now") as facts:
+            with work.deployment.lock("backup now"), recorded(work, "backup now") as facts:
                 with report.phase("backup", "backup now: made, and read back"):
                     made = restoring.make(work, site, report.say)
                 facts["id"] = made["id"]
@@ -55,7 +55,7 @@ def restore(given: Given, report: Reporter) -> int:
         raise CallError(held["problem"], "Nothing was touched. Name another by --from.")
     printing_backup.about_to_restore(report, work.deployment.name, held, moment)
     _demand_word(work.deployment.name, given, report)
-    with work.deployment.lock("restore"), _recorded(work, "restore", backup=moment.id, to=moment.at) as facts:
+    with work.deployment.lock("restore"), recorded(work, "restore", backup=moment.id, to=moment.at) as facts:
         code = _restore(work, site, moment, given, report)
         facts["outcome"] = "done" if code == EXIT_DONE else f"exit {code}"
     return code
@@ -95,7 +95,7 @@ def _demand_word(name: str, given: Given, report: Reporter) -> None:
 
 
 @contextmanager
-def _recorded(work: flow.Work, verb: str, **facts: object) -> Iterator[dict[str, object]]:
+def recorded(work: flow.Work, verb: str, **facts: object) -> Iterator[dict[str, object]]:
     """Write one line to the journal, however it ends."""
     told: dict[str, object] = {"outcome": "done", **facts}
     began = time.monotonic()

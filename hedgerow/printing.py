@@ -273,9 +273,8 @@ def destroyed(report: Reporter, name: str, removed: list[Change], *, as_json_: b
     for change in removed:
         word = "removed" if change.action == "delete" else "kept"
         report.note(f"{word:<8} {change.kind:<15} {change.name}  {change.detail}".rstrip())
-    report.out.print(
-        f"{name} is gone. Its evidence and its journal stay." if removed else "There was nothing to remove."
-    )
+    gone = any(change.action == "delete" for change in removed)
+    report.out.print(f"{name} is gone. Its evidence and its journal stay." if gone else "There was nothing to remove.")
 
 
 def not_ours(report: Reporter, work: Work, *, as_json_: bool) -> None:

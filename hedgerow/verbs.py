@@ -104,6 +104,8 @@ def verify(given: Given, report: Reporter) -> int:
     """Run the checks and write the evidence; with `given.watch` again and again, until somebody ends it."""
     if given.iam_policy:
         return _reading_policy()
+    if given.iam_role:
+        return _reading_role()
     if given.control and given.format:
         raise CallError("a run over a few controls is a look and leaves no files", "Leave out --control or --format.")
     if given.watch is None:
@@ -112,9 +114,16 @@ def verify(given: Given, report: Reporter) -> int:
 
 
 def _reading_policy() -> int:
-    from hedgerow.cloud_reading import policy  # noqa: PLC0415 - boto3, which no other verb should wait for
+    from hedgerow.aws_reading import policy  # noqa: PLC0415 - boto3, which no other verb should wait for
 
     printing.as_json(policy())
+    return EXIT_DONE
+
+
+def _reading_role() -> int:
+    from hedgerow.gcp_reading import role  # noqa: PLC0415 - Google's library, which no other verb should wait for
+
+    printing.as_json(role())
     return EXIT_DONE
 
 
@@ -239,25 +248,6 @@ def images(given: Given, report: Reporter) -> int:
                 made = imaging.load_images(work, given.archive, report.say)
         work.deployment.record(verb, "done", images={key: row.reference for key, row in made.images.items()})
     printing.images(report, made, as_json_=given.json)
-    return EXIT_DONE
-
-
-def destroy(given: Given, report: Reporter) -> int:
-    """End what is ours; leave machines alone that are not."""
-    work = flow.leftover(given.reference) or flow.open_work(given.reference, judge_files=False)
-    if work.declaration.target.kind == "onprem":
-        printing.not_ours(report, work, as_json_=given.json)
-        return EXIT_DONE
-    if not given.yes:
-        if not sys.stdin.isatty():
-            raise CallError(f"destroy ends every host of {work.deployment.name} and its data", "Say --yes.")
-        report.err.print(f"End every host of {work.deployment.name}, with all its data? [y/N] ", end="", markup=False)
-        if sys.stdin.readline().strip().lower() != "y":
-            raise CallError("nothing was destroyed")
-    with work.deployment.lock("destroy"):
-        removed = flow.destroy(work, report)
-        work.deployment.record("destroy", "done", removed=sum(change.action == "delete" for change in removed))
-    printing.destroyed(report, work.deployment.name, removed, as_json_=given.json)
     return EXIT_DONE
 
 

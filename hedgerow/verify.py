@@ -32,8 +32,12 @@ HOST_SECONDS = 180.0
 
 CLOUD_KEPT = (
     "AWS_",
+    "CLOUDSDK_",
+    "GCE_METADATA_",
+    "GOOGLE_",
     "HTTP_PROXY",
     "HTTPS_PROXY",
+    "NO_GCE_CHECK",
     "NO_PROXY",
     "REQUESTS_CA_BUNDLE",
     "http_proxy",

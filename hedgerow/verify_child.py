@@ -18,12 +18,12 @@ import pytest
 
 from hedgerow.channel import Channel, CouldNotAsk
 from hedgerow.checking import REASON_LENGTH, shorten
-from hedgerow.cloud_sheet import CLOUDS, CloudSheet
+from hedgerow.cloud_sheet import CLOUDS, CloudSheet, GcpSheet
 from hedgerow.sheet import from_json
 from hedgerow.verify_plugin import Findings, Run
 
 if TYPE_CHECKING:
-    from hedgerow.cloud_reading import Reader
+    from hedgerow import aws_reading, gcp_reading
 
 
 def main() -> int:
@@ -37,10 +37,8 @@ def main() -> int:
         out.flush()
 
     if order.get("cloud"):
-        from hedgerow.cloud_reading import Reader  # noqa: PLC0415 - boto3, which no host needs
-
         cloud = CloudSheet.from_plain(order["sheet"])
-        emit(ask_cloud(cloud, Reader.of(cloud), order, emit))
+        emit(ask_cloud(cloud, reader_of(cloud), order, emit))
         return 0
     sheet = from_json(json.dumps(order["sheet"]))
     channel = Channel.to(sheet.host, sheet.known_hosts)
@@ -60,8 +58,22 @@ def main() -> int:
     return 0
 
 
+def reader_of(sheet: CloudSheet) -> aws_reading.Reader | gcp_reading.Reader:
+    """Return who reads the account, with the credentials that the environment gives."""
+    if isinstance(sheet, GcpSheet):
+        from hedgerow import gcp_reading  # noqa: PLC0415 - Google's library, which no host needs
+
+        return gcp_reading.Reader.of(sheet)
+    from hedgerow import aws_reading  # noqa: PLC0415 - boto3, which no host needs
+
+    return aws_reading.Reader.of(sheet)
+
+
 def ask_cloud(
-    sheet: CloudSheet, reader: Reader, order: dict[str, Any], emit: Callable[[dict[str, Any]], None]
+    sheet: CloudSheet,
+    reader: aws_reading.Reader | gcp_reading.Reader,
+    order: dict[str, Any],
+    emit: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Ask one account, emit its findings, and return the last word."""
     run = Run(sheet, reader, frozenset(order["controls"]), emit)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hedgerow.aws_reading import Asker
 from hedgerow.checking import Finder
-from hedgerow.cloud_reading import Asker
 from hedgerow.verify_plugin import RUN
 
 

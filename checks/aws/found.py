@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from checks.judging import judge as _judge
+from hedgerow.aws_reading import TAG, Asker, masked
 from hedgerow.checking import Finder
-from hedgerow.cloud_reading import TAG, Asker, masked
 
 ALIVE = ["pending", "running", "stopping", "stopped"]
 ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -17,33 +18,13 @@ Row = dict[str, Any]
 
 def judge(finding: Finder, seen: Mapping[str, Any], right: Callable[[Any], bool], what: str) -> None:
     """Write down what was seen, by name; fail where one is not right, and where there is none at all."""
-    said = {masked(name): masked(_words(value)) for name, value in sorted(seen.items())}
-    finding.observe("; ".join(f"{name}: {value}" for name, value in said.items()) or "nothing")
-    wrong = [masked(name) for name, value in sorted(seen.items()) if not right(value)]
-    assert seen, f"there is no {what} of this deployment"
-    assert not wrong, f"{what} {', '.join(wrong)}: {'; '.join(said[name] for name in wrong)}"
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, list | tuple | set):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+    _judge(finding, seen, right, what, masked)
 
 
 def one_of(finding: Finder, seen: Mapping[str, bool], what: str) -> None:
     """Fail unless one of several does: where what an account has already is used, one that is right is enough."""
     finding.observe("; ".join(f"{masked(name)}: {value}" for name, value in sorted(seen.items())) or "nothing")
     assert any(seen.values()), f"no {what} does"
-
-
-def is_true(value: Any) -> bool:
-    """Tell whether it is true itself."""
-    return value is True
-
-
-def is_empty(value: Any) -> bool:
-    """Tell whether there is nothing."""
-    return not value
 
 
 def listed(value: Any) -> list[Any]:

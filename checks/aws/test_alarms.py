@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import group_of, is_empty, is_true, judge, open_to_everybody, trails
+from checks.aws.found import group_of, judge, open_to_everybody, trails
+from checks.judging import is_empty, is_true
 
 WATCHED = {
     "root": ("userIdentity.type", "Root"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import instances, is_true, judge, ours, plans, tags_of, vaults, volumes
+from checks.aws.found import instances, judge, ours, plans, tags_of, vaults, volumes
+from checks.judging import is_true
 
 
 @pytest.mark.control("aws.vault-own-key")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import access_logs, buckets, is_true, judge, listed, ours, principals, statements, trails
+from checks.aws.found import access_logs, buckets, judge, listed, ours, principals, statements, trails
+from checks.judging import is_true
 
 NO_BLOCK = "NoSuchPublicAccessBlockConfiguration"
 BLOCK = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")

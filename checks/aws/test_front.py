@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import is_true, judge, networks
+from checks.aws.found import judge, networks
+from checks.judging import is_true
 from hedgerow.checking import NotExercised
 
 TLS_1_2 = ("ELBSecurityPolicy-TLS13-1-2", "ELBSecurityPolicy-TLS13-1-3", "ELBSecurityPolicy-FS-1-2")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from checks.aws.found import is_empty, is_true, judge, keys, open_to_everybody
+from checks.aws.found import judge, keys, open_to_everybody
+from checks.judging import is_empty, is_true
 
 
 @pytest.mark.control("aws.keys-rotate")

@@ -6,18 +6,8 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import (
-    instances,
-    is_empty,
-    is_true,
-    judge,
-    listed,
-    machine_roles,
-    ours,
-    snapshots,
-    statements,
-    volumes,
-)
+from checks.aws.found import instances, judge, listed, machine_roles, ours, snapshots, statements, volumes
+from checks.judging import is_empty, is_true
 from hedgerow.checking import NotExercised
 
 ADMINISTRATORS = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from hedgerow import disposal
 from hedgerow.bundle import BundleError, Files
 from hedgerow.deployment import Deployment
 from hedgerow.secrets import Vault, leaves
@@ -41,9 +42,15 @@ def rendered(deployment: Deployment) -> Files:
 
 
 def journal(deployment: Deployment) -> Files:
-    """Return the operator journal: who did what, when, and how it ended."""
-    path = deployment.root / "journal.jsonl"
-    return {path.name: path.read_bytes()} if path.exists() else {}
+    """Return the operator journal, who did what, when, and how it ended; and the record of what was disposed of."""
+    found = (deployment.root / "journal.jsonl", deployment.root / disposal.FILE)
+    return {path.name: path.read_bytes() for path in found if path.exists()}
+
+
+def drills(deployment: Deployment) -> Files:
+    """Return what came of each drill."""
+    found = sorted((deployment.evidence / "drills").glob("*.json"))
+    return {f"evidence/{path.relative_to(deployment.evidence)}": path.read_bytes() for path in found}
 
 
 def people(deployment: Deployment) -> Files:

@@ -25,7 +25,7 @@ from hedgerow.declaration.models import Capacity, Declaration, Mail, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
 from hedgerow.declaration.places import Document, UnreadableError, read
 from hedgerow.declaration.problems import NO_VALUE, explain
-from hedgerow.declaration.statements import Agreement, Attestation
+from hedgerow.declaration.statements import Agreement, Attestation, LegalHold
 from hedgerow.declaration.vocabulary import RENAMED, Renamed
 from hedgerow.declaration.words import Wrong, key_of
 from hedgerow.errors import DeclarationError, Problem
@@ -44,6 +44,7 @@ __all__ = [
     "Gcp",
     "Lab",
     "LabHost",
+    "LegalHold",
     "Mail",
     "OnPrem",
     "OnPremHost",

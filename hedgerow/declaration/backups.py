@@ -42,3 +42,6 @@ class Backup(Model):
     time: Annotated[str, AfterValidator(fields.clock)] = Field(
         default="02:00", description="When the day's backup is made, UTC."
     )
+    drill_days: Count = Field(
+        default=90, description="A drill (`drill NAME`, a restore elsewhere) that went well is never older than this."
+    )

@@ -14,6 +14,7 @@ from hedgerow.declaration import fields, networks
 from hedgerow.declaration.access import Access
 from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.backups import Backup
+from hedgerow.declaration.collectors import LogCollector
 from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.kinds import (
     Count,
@@ -28,7 +29,7 @@ from hedgerow.declaration.kinds import (
     Yes,
 )
 from hedgerow.declaration.machines import Aws, Lab, OnPrem
-from hedgerow.declaration.statements import Agreement, Attestation
+from hedgerow.declaration.statements import Agreement, Attestation, LegalHold
 
 Feature = Literal[
     "session-replay",
@@ -156,7 +157,7 @@ class Privacy(Model):
 class Mail(Model):
     """The relay by which PostHog sends mail (invitations, passwords, alerts); always by TLS. Default: no mail."""
 
-    host: Annotated[str, AfterValidator(fields.relay)] = Field(
+    host: Annotated[str, AfterValidator(fields.certificate_name)] = Field(
         description="The relay's name, which its certificate carries.", examples=["smtp.acme.example"]
     )
     address: Annotated[str, AfterValidator(networks.ipv4)] = Field(
@@ -267,6 +268,9 @@ class Declaration(Model):
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     mail: Mail | None = Field(default=None, description="The relay by which PostHog sends mail. Default: no mail.")
     alerts: Alerts = Field(default=Alerts(), description="Whom hosts tell when something is not well. Default: nobody.")
+    log_collector: LogCollector | None = Field(
+        default=None, description="Where a copy of each host's record goes. Default: nowhere."
+    )
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."
@@ -284,6 +288,9 @@ class Declaration(Model):
     )
     attestations: tuple[Attestation, ...] = Field(
         default=(), description="Your word for paragraphs of the Security Rule, for the matrix of the report."
+    )
+    legal_hold: LegalHold | None = Field(
+        default=None, description="While it stands here, destroy refuses. Default: none."
     )
     profile: Profile = Field(
         default="hipaa",

@@ -30,3 +30,11 @@ class Attestation(Model):
     name: Text = Field(description="Who says so.", examples=["Jane Doe, security officer"])
     date: Day = Field(description="When, year-month-day.", examples=["2026-02-01"])
     reference: Text = Field(description="Where an auditor finds it.", examples=["Policy binder, chapter 2"])
+
+
+class LegalHold(Model):
+    """Nothing of this deployment may be destroyed: a court, an investigation or a contract wants it kept."""
+
+    reason: Text = Field(description="Why, in words for an auditor.", examples=["Doe v. Acme, preservation order"])
+    since: Day = Field(description="From which day, year-month-day.", examples=["2026-02-01"])
+    by: Text = Field(description="Who ordered it, and alone may lift it.", examples=["Jane Doe, general counsel"])

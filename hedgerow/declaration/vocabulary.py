@@ -18,7 +18,6 @@ RENAMED: Mapping[str, Renamed] = {}
 """By key with its lists as []: {"access.admins[].keys": Renamed("access.administrators[].ssh_keys", until="0.3.0")}."""
 
 LATER_KEYS: Mapping[str, str] = {
-    "backup.drill_days": "Restore onto a host of yours now and then, and remove this key.",
     "tls.contact": "Only certificate: acme needs it; remove this key.",
     **dict.fromkeys(
         ("sign_on", "access.sign_on"),

@@ -10,16 +10,16 @@ from typing import Any
 import boto3
 import pytest
 
+from hedgerow.aws_reading import Reader
 from hedgerow.catalog import CHECKS, catalog_of
-from hedgerow.cloud_reading import Reader
-from hedgerow.cloud_sheet import CloudSheet
+from hedgerow.cloud_sheet import AwsSheet, CloudSheet
 from hedgerow.verify_child import ask_cloud
 from tests.cloud_checks import account as world
 from tests.cloud_checks import gaps
 
 CATALOG = catalog_of("aws")
 CONTROLS = [control.id for control in CATALOG.controls if control.role == "aws"]
-SHEET = CloudSheet(
+SHEET = AwsSheet(
     kind="aws",
     deployment=world.NAME,
     region=world.REGION,

@@ -47,7 +47,7 @@ def test_every_control_has_one_check():
 def test_only_its_own_target_has_them():
     assert not any(control.resource for control in load_catalog().controls)
     assert catalog_of("onprem").ids == load_catalog().ids
-    assert CATALOG.ids == load_catalog().ids | set(CONTROLS) == whole_catalog().ids
+    assert CATALOG.ids == load_catalog().ids | set(CONTROLS) <= whole_catalog().ids
     assert [control.id for control in CATALOG.concerning(("aws",))] == CONTROLS
     assert not set(CONTROLS) & {control.id for control in CATALOG.concerning(("edge", "app", "data"))}
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from hedgerow.cloud_reading import READS, Reader, masked, policy
+from hedgerow.aws_reading import READS, Reader, masked, policy
 from tests.cloud_checks.conftest import CONTROLS, SHEET, apart, asked
 from tests.cloud_checks.sabotage import ALSO, BREAK
 

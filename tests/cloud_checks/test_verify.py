@@ -15,8 +15,8 @@ from pathlib import Path
 import moto.moto_proxy
 import pytest
 
+from hedgerow.aws_reading import policy
 from hedgerow.cli import main
-from hedgerow.cloud_reading import policy
 from hedgerow.evidence.formats import FORMATS
 from hedgerow.verify import verify
 from tests.cloud_checks.conftest import CATALOG, CONTROLS, SHEET

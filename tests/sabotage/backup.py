@@ -17,6 +17,11 @@ SABOTAGE = {
         f"sed -i \"s#^archive_command = .*#archive_command = '/bin/true'#\" {POSTGRES};"
         " systemctl reload postgresql@17-main.service"
     ),
+    # The drill that was put off.
+    "backup.drilled": (
+        'echo \'{"good": {"at": "2020-02-01T00:00:00Z", "backup": "20200131T020000Z", "seconds_to_restore": 300,'
+        ' "lost_seconds": 40, "tables": 1, "rows": 1}}\' >/etc/hedgerow/backup/drilled.json'
+    ),
     "backup.verified": f"file={LARGEST}; cp -a $file /root/whole; truncate -s -1 $file",
 }
 

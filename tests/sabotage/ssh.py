@@ -15,6 +15,8 @@ SABOTAGE = {
     "ssh.groups-only": setting("groups", "AllowGroups games"),
     "ssh.modern-algorithms": setting("old", "MACs hmac-sha1,hmac-sha2-256-etm@openssh.com"),
     "ssh.attempts-limited": setting("guess", "MaxAuthTries 20"),
+    # Not "PerSourcePenalties no": a later line with a number switches them on again.
+    "ssh.guessers-wait": setting("patient", "PerSourcePenaltyExemptList 0.0.0.0/0,::/0"),
     "ssh.no-forwarding": setting("tunnel", "DisableForwarding no", "AllowTcpForwarding yes"),
     "ssh.idle-sessions-end": setting("idle", "ClientAliveInterval 0"),
     "ssh.logs-keys": setting("quiet", "LogLevel ERROR"),

@@ -93,7 +93,7 @@ def test_an_agreement_answers_the_paragraphs_about_agreements_and_no_other() -> 
 
 def test_what_is_missing_is_said() -> None:
     assert coverage.in_words(answer(ORGANISATION)) == "not attested"
-    assert coverage.in_words(answer("164.308(a)(7)(ii)(D)")) == "no control in this release"
+    assert coverage.in_words(answer("164.308(a)(7)(ii)(D)")) == "no finding of backup.drilled"
     assert coverage.in_words(answer("164.308(a)(1)(ii)(A)")) == "no control in this release; not attested"
     assert re.fullmatch(
         r"no finding of [a-z.-]+, [a-z.-]+, [a-z.-]+ and \d+ more", coverage.in_words(answer(TECHNICAL))

@@ -134,9 +134,7 @@ KEYS = {
     "a place of backups that is not built": lab(
         'backup: {to: "s3://acme"}\n', 4, "backup.to", "not in this release; a folder", "/mnt/backup"
     ),
-    "drills are for later": lab(
-        "backup: {to: /mnt/backup, drill_days: 90}\n", 4, "backup.drill_days", "not in this release", "remove this key"
-    ),
+    "drills that are never due": lab("backup: {to: /mnt/backup, drill_days: 0}\n", 4, "backup.drill_days", "0", ""),
     "contact is for later": lab("tls: {contact: a@b.example}\n", 4, "tls.contact", "not in this release", "acme"),
     "single sign-on is not upstream's": lab("sign_on: {kind: oidc}\n", 4, "sign_on", "not in this release", "licence"),
     "single sign-on elsewhere": lab(

@@ -19,7 +19,9 @@ GREETING = (
     "This system is for authorised use; what you do is recorded.\r\n"
     "debian@127.0.0.1: Permission denied (publickey).\r\n"
 )
+PENALTIES = "crash:60 authfail:3 noauth:1 min:30 max:120 overflow:permissive"
 SETTINGS = (
+    f"persourcepenalties {PENALTIES}\npersourcepenaltyexemptlist none\n"
     "permitrootlogin no\nallowgroups hedgerow-ssh\nmaxauthtries 3\nlogingracetime 30\nmaxstartups 10:30:60\n"
     "disableforwarding yes\nallowtcpforwarding yes\nallowagentforwarding yes\nallowstreamlocalforwarding yes\n"
     "x11forwarding yes\npermittunnel no\nclientaliveinterval 300\nclientalivecountmax 2\nloglevel VERBOSE\n"
@@ -45,6 +47,18 @@ def settings(old: str, new: str) -> dict[str, str | tuple[int, str]]:
 
 
 SSH_CHECKS = [
+    (ssh.test_who_keeps_guessing_is_shut_out, {}, "pass", ""),
+    (ssh.test_who_keeps_guessing_is_shut_out, settings(PENALTIES, "no"), "fail", "at once, for ever"),
+    (ssh.test_who_keeps_guessing_is_shut_out, settings("authfail:3", "authfail:1"), "fail", "more than 10"),
+    (
+        ssh.test_who_keeps_guessing_is_shut_out,
+        settings("authfail:3 noauth:1 min:30", "authfail:0 min:0"),
+        "fail",
+        "no penalty",
+    ),
+    (ssh.test_who_keeps_guessing_is_shut_out, settings("list none", "list 192.0.2.0/24"), "fail", "192.0.2.0/24"),
+    (ssh.test_who_keeps_guessing_is_shut_out, settings(PENALTIES, "crash:60"), "error", "authfail, min"),
+    (ssh.test_who_keeps_guessing_is_shut_out, {"sshd -T": "port 22\n"}, "not-exercised", "older than 9.8"),
     (ssh.test_only_the_login_group_comes_in, {}, "pass", ""),
     (ssh.test_only_the_login_group_comes_in, {"sshd -T": "port 22\n"}, "fail", "every group"),
     (

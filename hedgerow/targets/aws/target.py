@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hedgerow import ssh
+from hedgerow import disposal, ssh
 from hedgerow.declaration import Declaration
 from hedgerow.declaration.machines import Aws as AwsModel
 from hedgerow.deployment import Deployment, keys_folder
@@ -20,7 +20,7 @@ from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.kinds import drivers
 from hedgerow.targets.aws.storage import WAITING_DAYS
 from hedgerow.targets.aws.wanted import BACKUP_DAYS, Wanted
-from hedgerow.targets.cloud import costs, disposal
+from hedgerow.targets.cloud import costs
 from hedgerow.targets.cloud.doing import bring_about, look, take_away
 from hedgerow.targets.cloud.first_boot import MARK
 from hedgerow.targets.cloud.graph import Found, Resource, Step, steps
@@ -99,6 +99,9 @@ class AwsTarget:
         """Remove what holds no record, backwards; keep the rest, and write down both. Raises UnreachableError."""
         resources = self._resources()
         found = look(resources, self.drivers)
+        if found:
+            doomed = [one for one in resources if one.key in found and not one.kept and not found[one.key].adopted]
+            disposal.begin(self.deployment.root, self.declaration.name, doomed)
         gone, left = take_away(resources, found, self.drivers, say)
         if gone or left:
             notes = []

@@ -110,7 +110,11 @@ class CloudTarget(ABC):
     def destroy(self, say: Say) -> list[Change]:
         """Remove what holds no record, backwards; keep the rest, and write down both. Raises UnreachableError."""
         resources = self.resources()
-        gone, left = take_away(resources, look(resources, self.drivers), self.drivers, say)
+        found = look(resources, self.drivers)
+        if found:
+            doomed = [one for one in resources if one.key in found and not one.kept and not found[one.key].adopted]
+            disposal.begin(self.deployment.root, self.declaration.name, doomed)
+        gone, left = take_away(resources, found, self.drivers, say)
         if gone or left:
             disposal.write(self.deployment.root, self.declaration.name, gone, left, self.notes(gone))
         failed = [change for change in left if change.action == "failed"]

@@ -107,7 +107,16 @@ class Key(Own):
         for version in self._versions(path):
             if version["state"] in ALIVE:
                 number = version["name"].rpartition("/")[2]
-                self.google.call("cloudkms.cryptoKeyVersions.destroy", {**path, "version": number}, body={})
+                self._end(path, number)
+
+    def _end(self, path: dict[str, str], number: str) -> None:
+        """Have one version end. Where the answer was lost, it is on its way already and refuses to begin again."""
+        try:
+            self.google.call("cloudkms.cryptoKeyVersions.destroy", {**path, "version": number}, body={})
+        except RefusedError:
+            left = [one for one in self._versions(path) if one["name"].endswith(f"/{number}") and one["state"] in ALIVE]
+            if left:
+                raise
 
     def _revive(self, resource: Resource) -> None:
         path = self._path(resource)
@@ -157,6 +166,15 @@ class KeyUsers(Own):
         """Set it whole. Asking after Google's agents makes those that are not there yet."""
         for method in (resource.given or {})["agents"]:
             self.google.call(method)
+        try:
+            self._set(resource, found)
+        except RefusedError as refused:
+            # Ours whose answer was lost, or somebody's who was faster: what it is now is looked at before it is set.
+            if refused.status != EXISTS or (now := self.find(resource)) is None:
+                raise
+            self._set(resource, now)
+
+    def _set(self, resource: Resource, found: Found) -> None:
         policy = {"bindings": rows(resource.wanted["bindings"]), "etag": found.facts["etag"]}
         self.google.call(f"{KEYS}.setIamPolicy", self._path(resource), body={"policy": policy})
 

@@ -1,0 +1,135 @@
+"""A scratch deployment: the same declaration on hosts that live as long as one drill, with the same secrets.
+
+It is called NAME-drill. A note in its folder says whose it is, written before anything is made and removed last: by it
+the next drill finds what a killed one left behind, and nobody else's deployment of that name is ever taken for one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hedgerow import flow, image_lock
+from hedgerow.declaration import Declaration
+from hedgerow.deployment import Deployment, write_file
+from hedgerow.errors import CallError
+from hedgerow.targets.lab import LabTarget
+
+SUFFIX = "-drill"
+NOTE = ".scratch"
+DROPPED = {
+    "mail": "mail: nothing is sent from there",
+    "alerts": "alerts: nobody is told of hosts that end in an hour",
+    "log_collector": "log_collector: no second host is told of as if it were the first",
+    "object_storage": "object_storage: the deployment's own buckets are left alone",
+}
+"""Keys that a scratch deployment does not have, with why: it holds the same data, and must not act on anybody."""
+CLOSED = "access.outbound_to: what the data would send out stays there"
+PRIVATE = "tls: a certificate of the private CA"
+
+
+def possible(declaration: Declaration) -> bool:
+    """Whether hosts can be made for a while, and ended with all their data."""
+    return declaration.target.kind == "lab"
+
+
+def demand_possible(work: flow.Work) -> None:
+    """Raise CallError where this target gives no host that can be thrown away."""
+    kind = work.declaration.target.kind
+    if not possible(work.declaration):
+        raise CallError(
+            f"a drill needs a host made for it and ended after it; in this release target.kind: {kind} has none",
+            "Restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then.",
+        )
+
+
+def text(declared: str, name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the declaration of a scratch deployment, and what is otherwise in it. Pure."""
+    tree: dict[str, Any] = yaml.safe_load(declared)
+    changed = [why for key, why in DROPPED.items() if tree.pop(key, None) is not None]
+    access = tree.get("access") or {}
+    if access.pop("outbound_to", None):
+        changed.append(CLOSED)
+    tls = tree.pop("tls", None) or {}
+    if tls.get("certificate", "private") != "private":
+        changed.append(PRIVATE)
+    if not access:
+        tree.pop("access", None)
+    # Its own network, chosen anew: the deployment's is in use.
+    tree["target"].pop("subnet", None)
+    # By default it is the deployment's name, and the data have that already.
+    posthog = tree.get("posthog") or {}
+    tree["posthog"] = {"organization": tree["name"], **posthog}
+    return yaml.safe_dump({**tree, "name": name}, sort_keys=False, allow_unicode=True), tuple(changed)
+
+
+@contextmanager
+def deployment(work: flow.Work, report: flow.Reporter) -> Iterator[tuple[flow.Work, tuple[str, ...]]]:
+    """Have a scratch deployment, and end it however what is done with it ends. Raises CallError."""
+    scratch = sweep(work, report)
+    try:
+        yield _make(work, scratch)
+    finally:
+        remove(scratch, report)
+
+
+def sweep(work: flow.Work, report: flow.Reporter) -> Deployment:
+    """End what a killed drill left behind, and return where the next one goes. Raises CallError."""
+    scratch = Deployment(f"{work.deployment.name}{SUFFIX}")
+    demand_ours(scratch, work.deployment)
+    remove(scratch, report)
+    return scratch
+
+
+def demand_ours(scratch: Deployment, owner: Deployment) -> None:
+    """Raise CallError where a deployment of that name is there and no drill of this one made it."""
+    note = scratch.root / NOTE
+    if note.exists() and note.read_text(encoding="utf-8").strip() == owner.name:
+        return
+    if scratch.exists() or LabTarget(scratch.name).place.folder.exists() or scratch.key_file.exists():
+        raise CallError(
+            f"there is a deployment {scratch.name} that no drill has made",
+            f"A drill of {owner.name} needs that name: destroy it, or give it another.",
+        )
+
+
+def _make(work: flow.Work, scratch: Deployment) -> tuple[flow.Work, tuple[str, ...]]:
+    """Write the scratch deployment's folder, with the deployment's secrets, authority and locked images."""
+    write_file(scratch.root / NOTE, f"{work.deployment.name}\n")
+    declared, changed = text(work.deployment.declaration.read_text(encoding="utf-8-sig"), scratch.name)
+    write_file(scratch.root / ".source", f"{work.deployment.source_folder()}\n")
+    write_file(scratch.declaration, declared)
+    scratch.secrets.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(work.deployment.secrets, scratch.secrets)
+    shutil.copytree(work.deployment.authority, scratch.authority, dirs_exist_ok=True)
+    if (locked := work.deployment.root / image_lock.NAME).exists():
+        shutil.copy2(locked, scratch.root / locked.name)
+    for key, copy in ((work.deployment.key_file, scratch.key_file), (work.deployment.caller_file, scratch.caller_file)):
+        if key.exists():
+            write_file(copy, key.read_bytes(), 0o600)
+    return flow.open_work(scratch.name, judge_files=False), changed
+
+
+def remove(scratch: Deployment, report: flow.Reporter) -> None:
+    """End the hosts and forget the folder and its keys, whatever of them is there; the note goes last."""
+    if not (scratch.root / NOTE).exists():
+        return
+    with report.phase("destroy", "the scratch host ends"):
+        LabTarget(scratch.name).destroy(report.say)
+    for path in (scratch.key_file, scratch.caller_file, scratch.signing_key):
+        path.unlink(missing_ok=True)
+    for path in scratch.root.iterdir():
+        if path.name != NOTE:
+            _gone(path)
+    (scratch.root / NOTE).unlink()
+    scratch.root.rmdir()
+    scratch.root.with_name(f".{scratch.name}.lock").unlink(missing_ok=True)
+
+
+def _gone(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
