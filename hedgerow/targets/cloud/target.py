@@ -11,13 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from hedgerow import ssh
+from hedgerow import disposal, ssh
 from hedgerow.declaration import Declaration
 from hedgerow.deployment import Deployment, keys_folder
 from hedgerow.errors import CallError, HedgerowError, UnreachableError
 from hedgerow.hosts import Change, Host, HostState, Site
 from hedgerow.targets import Say
-from hedgerow.targets.cloud import disposal
 from hedgerow.targets.cloud.doing import Drivers, bring_about, look, take_away
 from hedgerow.targets.cloud.first_boot import MARK
 from hedgerow.targets.cloud.graph import Found, Resource, Step, steps
