@@ -27,7 +27,7 @@ cloud: $(READY)
 
 # A run that fails at each call which changes something in AWS, one test each; `make test` takes a few.
 test-faults: $(READY)
-	HEDGEROW_FAULTS=all $(PYTHON) -m pytest tests/cloud/test_faults.py
+	HEDGEROW_FAULTS=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud/test_faults.py
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)

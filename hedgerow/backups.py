@@ -14,6 +14,8 @@ LEFT_OUT = {
     "kafka": "events that are on their way",
 }
 """Stores that a backup does not hold yet, and what is in each."""
+KEPT = ("/var/lib/hedgerow/posthog/second-factor",)
+"""What is on a host alone: without it nobody, `install` included, is the owner of a PostHog that was put back."""
 CACHE = {"valkey": "caches and queues, which fill again"}
 
 
@@ -46,6 +48,7 @@ def values(declaration: Declaration, table: Table) -> dict[str, Any]:
         "backup_time": declared.time,
         "backup_deployment": declaration.name,
         "backup_leaves_out": left_out(table),
+        "backup_keeps": list(KEPT) if table.services else [],
         "backup_cipher_pass": "{{ vault.backup.cipher_pass }}",
         "backup_manifest_key": "{{ vault.backup.manifest_key }}",
     }

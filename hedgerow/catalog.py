@@ -46,6 +46,7 @@ CONCERNS = {
     "ssh": EVERY_HOST,
     "firewall": EVERY_HOST,
     "journal": EVERY_HOST,
+    "forwarding": EVERY_HOST,
     "audit": EVERY_HOST,
     "updates": EVERY_HOST,
     "postgres": ("data",),

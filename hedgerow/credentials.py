@@ -23,6 +23,8 @@ class Credentials:
     certificates: Mapping[str, str]
     callers: str = ""
     """The authorities whose client certificates open the interface, PEM; "" where none is asked for."""
+    collector: str = ""
+    """The authority that vouches for the declared log collector, PEM; "" where there is none."""
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hedgerow.deployment import now, operator, write_file
 from hedgerow.hosts import Change
+from hedgerow.targets.cloud.graph import Resource
 
 FILE = "disposal.json"
 
 
-def write(folder: Path, deployment: str, gone: Sequence[Change], left: Sequence[Change], notes: Sequence[str]) -> Path:
-    """Add one end to the record; earlier ones stay. Nothing in it names an account."""
+def begin(folder: Path, deployment: str, doomed: Sequence[Resource]) -> None:
+    """Say what an end sets out to remove, before it does: the record of one that is killed stays like that."""
+    ends = _ends(folder)
+    removing = [{"kind": one.kind, "name": one.name} for one in doomed]
+    row = {"deployment": deployment, "at": now(), "who": operator(), "removed": [], "kept": [], "notes": []}
+    write_file(folder / FILE, _text([*ends, row | {"begun": removing}]))
+
+
+def _ends(folder: Path) -> list[dict[str, Any]]:
     place = folder / FILE
-    ends = json.loads(place.read_text(encoding="utf-8")) if place.exists() else []
+    ends: list[dict[str, Any]] = json.loads(place.read_text(encoding="utf-8")) if place.exists() else []
+    return ends
+
+
+def _text(ends: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(ends, indent=2, ensure_ascii=False) + "\n"
+
+
+def write(folder: Path, deployment: str, gone: Sequence[Change], left: Sequence[Change], notes: Sequence[str]) -> Path:
+    """Add one end to the record, in place of its beginning; earlier ones stay. Nothing in it names an account."""
+    place, ends = folder / FILE, _ends(folder)
+    if ends and "begun" in ends[-1]:
+        del ends[-1]
     ends.append(
         {
             "deployment": deployment,
@@ -26,7 +47,7 @@ def write(folder: Path, deployment: str, gone: Sequence[Change], left: Sequence[
             "notes": list(notes),
         }
     )
-    write_file(place, json.dumps(ends, indent=2, ensure_ascii=False) + "\n")
+    write_file(place, _text(ends))
     return place
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hedgerow import health, mail
+from hedgerow import forwarding, health, mail
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import Stack
@@ -24,7 +24,12 @@ def firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
     needs = stack.needs(host)
     return {
         "firewall_inbound": [*_inbound(declaration, site, host), *needs.inbound],
-        "firewall_outbound": [*_outbound(declaration, host, stack), *health.outbound(declaration), *needs.outbound],
+        "firewall_outbound": [
+            *_outbound(declaration, host, stack),
+            *health.outbound(declaration),
+            *forwarding.outbound(declaration),
+            *needs.outbound,
+        ],
         "firewall_forward": [
             *needs.forward,
             *stack.outside_ways(host),

@@ -12,7 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hedgerow import backups, callers, converge, drills, health, mail, preflight, prerequisites, releases, render
+from hedgerow import (
+    backups,
+    callers,
+    converge,
+    drills,
+    forwarding,
+    health,
+    mail,
+    preflight,
+    prerequisites,
+    releases,
+    render,
+)
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
 from hedgerow.declaration import Around, Declaration, load, parse
@@ -189,10 +201,16 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
             stack.wanted | backups.secrets(work.declaration),
             servers,
             provided(work.declaration),
-            stack.stores.clients,
+            [*stack.stores.clients, *forwarding.clients(work.declaration, site)],
             brought(work.declaration),
         )
-        return replace(made, callers=callers.ensure(work.deployment, work.declaration)), stack
+        asked = callers.ensure(work.deployment, work.declaration)
+        return replace(made, callers=asked, collector=vouching(work.declaration)), stack
+
+
+def vouching(declaration: Declaration) -> str:
+    """Return the authority that vouches for the declared log collector, PEM; "" where none is declared."""
+    return declaration.log_collector.ca_file.read_text(encoding="ascii") if declaration.log_collector else ""
 
 
 def provided(declaration: Declaration) -> Provided | None:

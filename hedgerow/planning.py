@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hedgerow import backups, callers, converge, render
+from hedgerow import backups, callers, converge, forwarding, render
 from hedgerow.credentials import drafted
 from hedgerow.deployment import write_file
-from hedgerow.flow import Reporter, Work, brought, demand_forward, rendered
+from hedgerow.flow import Reporter, Work, brought, demand_forward, rendered, vouching
 from hedgerow.hosts import Change, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
@@ -48,13 +48,16 @@ def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
     with tempfile.TemporaryDirectory(prefix="hedgerow-plan-") as folder:
         scratch = Path(folder)
         stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
-        owners = [*server_names(work.declaration, site, stack), *stack.stores.clients]
+        clients = [*stack.stores.clients, *forwarding.clients(work.declaration, site)]
+        owners = [*server_names(work.declaration, site, stack), *clients]
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
         places = [*(f"tls.{owner}" for owner in owners), *(f"brought.{name}" for name in brought(work.declaration))]
         wanted = {**stack.wanted, **backups.secrets(work.declaration), **dict.fromkeys(places, "password")}
         credentials = replace(
-            drafted(work.deployment, owners), callers=callers.drafted(work.deployment, work.declaration)
+            drafted(work.deployment, owners),
+            callers=callers.drafted(work.deployment, work.declaration),
+            collector=vouching(work.declaration),
         )
         render.write(scratch, rendered(work, site, credentials, stack, key_file=key_file))
         vault.write(scratch / render.KEPT, complete(known, wanted))

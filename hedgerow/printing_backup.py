@@ -93,7 +93,8 @@ def restored(
             }
         )
         return
-    report.out.print(f"PostgreSQL is back from {put_back['id']}; {row['id']} is a backup of what is there now.")
+    back = "PostgreSQL and the host's own files are" if put_back.get("files") else "PostgreSQL is"
+    report.out.print(f"{back} back from {put_back['id']}; {row['id']} is a backup of what is there now.", markup=False)
     printing.findings(report, run.findings)
     if smoked is not None:
         printing.smoked(report, smoked, as_json_=False)

@@ -30,7 +30,7 @@ from hedgerow.preflight import load_of
 from hedgerow.profiles import profile
 from hedgerow.secrets import Vault
 from hedgerow.services import NO_SERVICES, load_table
-from hedgerow.sheet import UNREADABLE, Declared, Peer, Relay, Sheet
+from hedgerow.sheet import UNREADABLE, Collector, Declared, Peer, Relay, Sheet
 from hedgerow.stores import Stores
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
@@ -164,6 +164,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         drill_days=declaration.backup.drill_days if declaration.backup and scratch.possible(declaration) else 0,
         mail=_relay(declaration),
         alerts=tuple(health.channels(declaration)),
+        collector=_collector(declaration),
         second_factor=access.second_factor == "fido2",
         password_length=profile(declaration.profile).password_length,
         reserve=load.reserve,
@@ -179,6 +180,11 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
 def _relay(declaration: Declaration) -> Relay | None:
     mail = declaration.mail
     return Relay(mail.host, mail.address, mail.port, mail.encryption) if mail else None
+
+
+def _collector(declaration: Declaration) -> Collector | None:
+    collector = declaration.log_collector
+    return Collector(collector.host, collector.address, collector.port) if collector else None
 
 
 def _sum_of(key: Path | None) -> str:

@@ -32,6 +32,15 @@ class Relay:
 
 
 @dataclass(frozen=True)
+class Collector:
+    """Where a copy of the record goes: the name in its certificate, and its address."""
+
+    host: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
 class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
@@ -50,7 +59,7 @@ class Declared:
     a good drill of one is never older than `drill_days`; 0: none can be had there.
     `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
     commands that one may run as root where that is not all of them.
-    `alerts` are the channels by which a host tells that it is not well: mail, webhook.
+    `alerts` are the channels by which a host tells that it is not well: mail, webhook. `collector` takes its record.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
     """
@@ -96,6 +105,7 @@ class Declared:
     sudo_scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     mail: Relay | None = None
     alerts: tuple[str, ...] = ()
+    collector: Collector | None = None
     second_factor: bool = False
     password_length: int = 14
 
@@ -126,6 +136,7 @@ def from_json(text: str) -> Sheet:
     for rows in ("hops", "from_images", "expiries"):
         declared[rows] = [tuple(row) for row in declared[rows]]
     declared["mail"] = Relay(**declared["mail"]) if declared["mail"] else None
+    declared["collector"] = Collector(**declared["collector"]) if declared["collector"] else None
     declared["doors"] = [(service, port, tuple(accounts)) for service, port, accounts in declared["doors"]]
     declared["sudo_scopes"] = [(name, tuple(commands)) for name, commands in declared["sudo_scopes"]]
     declared["eventlog_topics"] = [tuple(topic) for topic in declared["eventlog_topics"]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from hedgerow import backups, health, mail
+from hedgerow import backups, forwarding, health, mail
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -100,6 +100,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             found[f"host_vars/{host.name}", "sidecars"] = _sidecars(host, credentials, stack)
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
             found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
+        found[f"host_vars/{host.name}", "forwarding"] = _forwarding(declaration, host, credentials)
         found[f"host_vars/{host.name}", "health"] = health.values(declaration, host, stack.table)
         found[f"host_vars/{host.name}", "firewall"] = firewall(declaration, site, host, stack)
     return found
@@ -119,11 +120,22 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
             for person in declaration.access.administrators
         ],
         "base_installer_account": host.user,
-        "base_packages": packages(host, ("backup",) if declaration.backup and "data" in host.roles else ()),
+        "base_packages": packages(host, _further(declaration, host)),
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
     }
+
+
+def _further(declaration: Declaration, host: Host) -> tuple[str, ...]:
+    """Return the roles that have something to do on a host only where it is declared."""
+    wanted = {"backup": declaration.backup and "data" in host.roles, "forwarding": declaration.log_collector}
+    return tuple(role for role, declared in wanted.items() if declared)
+
+
+def _forwarding(declaration: Declaration, host: Host, credentials: Credentials) -> Values:
+    certificate = credentials.certificates.get(forwarding.owner(host), "")
+    return forwarding.values(declaration, host, credentials.collector, certificate)
 
 
 def _second_factor(declaration: Declaration) -> Values:

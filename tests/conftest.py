@@ -22,11 +22,14 @@ from hedgerow.converge import Converged
 from hedgerow.deployment import Deployment
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
+from tests.collector import Collector, collecting
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAME = os.environ.get("HEDGEROW_TEST_NAME", "t-e2e")
 """Two sessions side by side need two names."""
 BACKUPS = f"/srv/backup/{NAME}"
+COLLECTOR = "203.0.113.90" if NAME == "t-e2e" else "203.0.113.91"
+"""Where the session's log collector listens, of a network that is nobody's (RFC 5737)."""
 TOKEN = (
     "sk-ssh-ed25519@openssh.com "
     "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8NAAAABHNzaDo="
@@ -48,6 +51,7 @@ access:
 features: [session-replay, feature-flags, error-tracking, destinations, batch-exports, live-events, screenshots]
 privacy: {{drop_properties: [diagnosis, form.birthday]}}
 backup: {{to: /srv/backup}}
+log_collector: {{host: logs.acme.example, address: {COLLECTOR}, ca_file: collector-ca.pem}}
 mail: {{host: smtp.acme.example, address: 192.0.2.25, user: posthog, password_file: mail-password, from: a@b.example}}
 """
 # The order of the design: the virgin host first, then the flow, then what needs an installed host.
@@ -178,7 +182,14 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def lab_folder(deployments: Path) -> Iterator[Lab]:
+def collector(deployments: Path) -> Iterator[Collector]:
+    """The log collector that the lab deployment declares."""
+    with collecting(deployments, COLLECTOR, Lab(deployments).deployment.authority / "ca.crt") as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def lab_folder(deployments: Path, collector: Collector) -> Iterator[Lab]:
     """A place for the lab deployment; its hosts are removed when the session ends, however it ends."""
     lab = Lab(deployments)
     lab.declaration.write_text(DECLARATION)

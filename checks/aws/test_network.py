@@ -11,8 +11,10 @@ from checks.aws.found import (
     in_networks,
     instances,
     judge,
+    listed,
     networks,
-    open_to_everybody,
+    principals,
+    statements,
     subnets,
 )
 from checks.judging import is_empty
@@ -203,16 +205,50 @@ def test_the_network_is_joined_to_no_other(aws, finding):
 def test_no_endpoint_serves_whoever_asks(aws, finding):
     """Without a policy of its own an endpoint takes any principal to any resource: a way to carry data to a stranger's
     bucket (Amazon VPC User Guide, endpoint policies)."""
-    finding.expect("each endpoint's policy names whom it serves, or on what condition")
+    finding.expect(
+        "each endpoint's policy names whom it serves, or by account or organization; others' objects are only read"
+    )
     rows = in_networks(aws, "ec2.describe_vpc_endpoints", "VpcEndpoints")
     if not rows:
         raise NotExercised("this deployment has no VPC endpoint")
     seen = {
-        f"{row['VpcEndpointId']} ({row['ServiceName'].rpartition('.')[2]})": _for_all(row.get("PolicyDocument"))
+        f"{row['VpcEndpointId']} ({row['ServiceName'].rpartition('.')[2]})": for_strangers(row.get("PolicyDocument"))
         for row in rows
     }
     judge(finding, seen, is_empty, "VPC endpoint")
 
 
-def _for_all(policy: str | None) -> list[str]:
-    return open_to_everybody(policy) if policy else ["the default policy"]
+SIDES = ("aws:principalaccount", "aws:principalorgid", "aws:principalarn", "aws:resourceaccount", "aws:resourceorgid")
+"""What parts us from strangers: who asks, or whose the thing is (IAM user guide, global condition context keys)."""
+ALIKE = ("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike")
+"""A denial (`StringNotEquals`) and what holds where the key is missing (`...IfExists`) let strangers through."""
+
+
+def for_strangers(policy: str | None) -> list[str]:
+    """Return what an endpoint lets everybody do with everybody's things; fetching what others publish carries nothing
+    away."""
+    if not policy:
+        return ["the default policy"]
+    return [
+        str(row.get("Sid") or row.get("Action"))
+        for row in statements(policy)
+        if row["Effect"] == "Allow"
+        and "*" in principals(row)
+        and listed(row.get("Action")) != ["s3:GetObject"]
+        and not _parts_us(row.get("Condition", {}))
+    ]
+
+
+def _parts_us(condition: Row) -> bool:
+    """Tell whether a condition lets only ours through: one such test is enough, as all of a condition must hold."""
+    return any(
+        operator.lower() in ALIKE and key.lower() in SIDES and all(_names(str(value)) for value in listed(values))
+        for operator, tests in condition.items()
+        for key, values in tests.items()
+    )
+
+
+def _names(value: str) -> bool:
+    """Tell whether a value names an account, an organization or a role of one: wildcards at its place name all."""
+    account = value.split(":")[4] if value.startswith("arn:") and value.count(":") >= 5 else value
+    return bool(account) and not set("*?") & set(account)

@@ -129,12 +129,12 @@ def server(text: str) -> str:
         raise RefusedError(error.message, "Write for example time.acme.example or 192.0.2.123.") from None
 
 
-def relay(text: str) -> str:
-    """Read the name of a mail relay: the one in its certificate."""
+def certificate_name(text: str) -> str:
+    """Read the name of somebody else's server: the one in its certificate."""
     name = text.rstrip(".").lower()
     if _is_address(name) or "." not in name or not _is_host_name(name):
         raise RefusedError(
-            f"{shown(text)} is no name that a certificate carries", "Write for example smtp.acme.example."
+            f"{shown(text)} is no name that a certificate carries", "Write for example server.acme.example."
         )
     return name
 

@@ -29,6 +29,7 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_mail(value, folder, read_file),
         *_webhook(value, folder, read_file),
         *_callers(value, folder, read_file, now),
+        *_collector(value, folder, read_file, now),
     ]
 
 
@@ -85,11 +86,20 @@ def _object_storage(value: dict[str, Any], folder: Path, read_file: ReadFile) ->
 def _callers(
     value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
 ) -> Iterator[Wrong]:
-    access = value.get("access")
-    asked = access.get("interface_certificates") if isinstance(access, dict) else None
-    place: Place = ("access", "interface_certificates", "ca")
-    name = asked.get("ca") if isinstance(asked, dict) else None
-    found, wrong = _parsed_at(place, certificates.chain, name, folder, read_file)
+    yield from _authority(("access", "interface_certificates", "ca"), value, folder, read_file, now)
+
+
+def _collector(
+    value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
+) -> Iterator[Wrong]:
+    yield from _authority(("log_collector", "ca_file"), value, folder, read_file, now)
+
+
+def _authority(
+    place: tuple[str, ...], value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetime.datetime | None
+) -> Iterator[Wrong]:
+    """Report a file that is named and holds no authority's certificates, or such as have ended."""
+    found, wrong = _parsed_at(place, certificates.chain, at(value, *place), folder, read_file)
     yield from wrong
     for one in certificates.authority_problems(found or [], now):
         yield Wrong(place, one.message, one.fix)

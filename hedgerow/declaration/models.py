@@ -14,6 +14,7 @@ from hedgerow.declaration import fields, networks
 from hedgerow.declaration.access import Access
 from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.backups import Backup
+from hedgerow.declaration.collectors import LogCollector
 from hedgerow.declaration.kinds import (
     Count,
     Day,
@@ -155,7 +156,7 @@ class Privacy(Model):
 class Mail(Model):
     """The relay by which PostHog sends mail (invitations, passwords, alerts); always by TLS. Default: no mail."""
 
-    host: Annotated[str, AfterValidator(fields.relay)] = Field(
+    host: Annotated[str, AfterValidator(fields.certificate_name)] = Field(
         description="The relay's name, which its certificate carries.", examples=["smtp.acme.example"]
     )
     address: Annotated[str, AfterValidator(networks.ipv4)] = Field(
@@ -266,6 +267,9 @@ class Declaration(Model):
     privacy: Privacy = Field(default=Privacy(), description="What PostHog keeps of people, in every project.")
     mail: Mail | None = Field(default=None, description="The relay by which PostHog sends mail. Default: no mail.")
     alerts: Alerts = Field(default=Alerts(), description="Whom hosts tell when something is not well. Default: nobody.")
+    log_collector: LogCollector | None = Field(
+        default=None, description="Where a copy of each host's record goes. Default: nowhere."
+    )
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."

@@ -18,6 +18,7 @@ from tests.conftest import Answer, Lab
 pytestmark = pytest.mark.lab
 NAME = "t-backup"
 ROWS = 10_000
+SEED = "/var/lib/hedgerow/posthog/second-factor"
 DECLARATION = f"""\
 name: {NAME}
 domain: analytics.acme.example
@@ -80,7 +81,8 @@ def test_a_second_run_changes_nothing(kept: Lab) -> None:
 def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
     insert(kept, "before", ROWS)
     made = well(kept.installer("backup", "now", NAME, "--json")).json
-    assert set(made["holds"]) == {"postgres"}
+    assert set(made["holds"]) == {"postgres", "host"}
+    assert made["holds"]["host"]["files"] == [SEED]
     assert "clickhouse" in made["leaves_out"], "what a backup does not hold, it names"
     assert made["same_disk"], "a lab's backups lie on its own disk, and it is said"
     insert(kept, "after", 7)
@@ -104,13 +106,19 @@ def test_a_moment_is_gone_back_to(kept: Lab) -> None:
 
 
 def test_all_that_was_archived_comes_back_where_the_data_is_lost(kept: Lab) -> None:
-    """The files themselves gone, as with a disk: from the backup and the journal, to the last row that was archived."""
+    """The files themselves gone, as with a disk: from the backup and the journal, to the last row that was archived.
+
+    The seed of the owner's second factor too: without it nobody signs in as her, `install` and the smoke test included.
+    """
+    seed = kept.run(kept.host, f"stat -c '%a %U' {SEED}; sha256sum {SEED}").stdout
     insert(kept, "last", 3)
     sql(kept, "select pg_switch_wal()")
     time.sleep(3)
     kept.run(kept.host, "systemctl kill -s KILL 'postgresql@17-main.service'; rm -rf /var/lib/postgresql/17/main")
+    kept.run(kept.host, "rm -rf /var/lib/hedgerow/posthog")
     well(kept.installer("restore", NAME, "--at", "latest", "--yes", "--json"))
     assert found(kept) == {"before": ROWS, "earlier": 5, "last": 3}
+    assert kept.run(kept.host, f"stat -c '%a %U' {SEED}; sha256sum {SEED}").stdout == seed
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_touched(kept: Lab) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSResponse
 from botocore.client import BaseClient
 
 from hedgerow.declaration import parse
@@ -106,8 +106,8 @@ def state(made: AwsTarget) -> tuple[dict[str, str], dict[str, int], set[str]]:
 
 
 @contextmanager
-def watched(see: Callable[[str, Callable[[], Any]], Any]) -> Iterator[None]:
-    """Hand every call to `see`, by its name as "ec2.create_vpc", with a function that makes it."""
+def watched(see: Callable[[str, partial[Any]], Any]) -> Iterator[None]:
+    """Hand every call to `see`: its name, as "ec2.create_vpc", and what makes it (client, operation, arguments)."""
     real = BaseClient._make_api_call
     names: dict[tuple[str, str], str] = {}
 
@@ -115,7 +115,7 @@ def watched(see: Callable[[str, Callable[[], Any]], Any]) -> Iterator[None]:
         service = self.meta.service_model.service_name
         if (service, operation) not in names:
             names.update({(service, api): method for method, api in self.meta.method_to_api_mapping.items()})
-        return see(f"{service}.{names[service, operation]}", lambda: real(self, operation, arguments))
+        return see(f"{service}.{names[service, operation]}", partial(real, self, operation, arguments))
 
     BaseClient._make_api_call = call
     try:
@@ -129,7 +129,7 @@ def recorded() -> Iterator[list[str]]:
     """Write down every call."""
     calls: list[str] = []
 
-    def see(name: str, make: Callable[[], Any]) -> Any:
+    def see(name: str, make: partial[Any]) -> Any:
         calls.append(name)
         return make()
 
@@ -140,44 +140,3 @@ def recorded() -> Iterator[list[str]]:
 def changing(calls: list[str]) -> list[str]:
     """Return the calls that change something."""
     return [name for name in calls if not asks(name.partition(".")[2])]
-
-
-class Throttle:
-    """Answers one operation "not now", once, as AWS would: it is botocore that reads the answer."""
-
-    def __init__(self, made: AwsTarget, call: str) -> None:
-        self.left = 1
-        client, operation = made.aws._client(call)
-        self.protocol = client.meta.service_model.resolved_protocol
-        service = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.register(f"before-send.{service}.{client.meta.method_to_api_mapping[operation]}", self)
-
-    def __call__(self, request: Any, **_: Any) -> AWSResponse | None:
-        if self.left == 0:
-            return None
-        self.left -= 1
-        headers, status = {"x-amzn-requestid": "none"}, 400
-        match self.protocol:
-            case "ec2":
-                error = "<Errors><Error><Code>RequestLimitExceeded</Code><Message>slow</Message></Error></Errors>"
-                status, body = 503, f"<Response>{error}<RequestID>x</RequestID></Response>".encode()
-            case "query":
-                error = "<Error><Type>Sender</Type><Code>Throttling</Code><Message>slow</Message></Error>"
-                body = f"<ErrorResponse>{error}<RequestId>x</RequestId></ErrorResponse>".encode()
-            case "rest-xml":
-                status, body = 503, b"<Error><Code>SlowDown</Code><Message>slow</Message></Error>"
-            case "smithy-rpc-v2-cbor":
-                headers |= {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}
-                body = b"\xa1\x66__type\x73ThrottlingException"
-            case _:
-                headers |= {"x-amzn-errortype": "ThrottlingException"}
-                body = b'{"__type": "ThrottlingException", "message": "slow"}'
-        return AWSResponse(request.url, status, headers, _Raw(body))
-
-
-class _Raw:
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.body

@@ -1,88 +1,56 @@
-"""A run that ends at any call that changes something: the next run finds what is there, and ends where one run would.
+"""A run that meets a fault at any call that changes something: the next run ends where one undisturbed run would.
 
-Two ways to fail, once for each operation that an install or a destroy uses: the answer is lost after AWS has done it
-(the worst of being killed), and AWS says "not now". `make test` takes a few, `make test-faults` all of them.
+Five faults, once at each call of an install, of a repair and of a destroy: killed when AWS has done it, told to wait,
+refused, done by another run a moment before, and a thing of that name which is somebody else's. `make test` takes a
+few, `make test-faults` all of them. `exploring` says how.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hedgerow.targets.aws.api import asks
 from hedgerow.targets.aws.permissions import calls
-from tests.cloud.account import Throttle, census, changing, quiet, recorded, state, target, watched
-from tests.cloud.conftest import reset
+from tests.cloud.faults import FAULTS, concerns
 
-SAMPLE = ("ec2.run_instances",)
 CHANGING = sorted(name for name in calls() if not asks(name.partition(".")[2]))
+SAMPLE = ("ec2.delete_subnet", "ec2.run_instances")
 CHOSEN = CHANGING if os.environ.get("HEDGEROW_FAULTS") == "all" else SAMPLE
-
-
-class KilledError(Exception):
-    """What stands for the end of the process."""
-
-
-class Once:
-    """Lets one operation be done, and ends the run before its answer is heard."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.left = name, 1
-
-    def __call__(self, name: str, make: Callable[[], Any]) -> Any:
-        answer = make()
-        if name == self.name and self.left:
-            self.left -= 1
-            raise KilledError(name)
-        return answer
+CASES = [(fault, name) for name in CHOSEN for fault in FAULTS if concerns(fault, name)]
 
 
 @pytest.fixture(scope="module")
-def whole(emulator: str) -> dict[str, Any]:
-    """Hold what one undisturbed run leads to; filled by the first test that asks."""
-    return {}
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """Start what lets calls meet faults."""
+    folder = tmp_path_factory.mktemp("faults")
+    words = [sys.executable, "-m", "tests.cloud.exploring", str(folder)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            words, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(60)
 
 
-def reference(whole: dict[str, Any], emulator: str) -> dict[str, Any]:
-    """Return the end of an undisturbed install, of an undisturbed destroy, and the calls of each."""
-    if not whole:
-        with recorded() as made:
-            target().provision(quiet)
-        whole["installed"], whole["install"] = state(target()), set(changing(made))
-        with recorded() as made:
-            target().destroy(quiet)
-        whole["destroyed"], whole["destroy"] = census(), set(changing(made))
-        reset(emulator)
-    return whole
-
-
-@pytest.mark.parametrize("name", CHOSEN)
-def test_a_run_that_is_killed_is_finished_by_the_next(name: str, aws: str, whole: dict[str, Any]) -> None:
-    expected = reference(whole, aws)
-    once = Once(name)
-    if name in expected["install"]:
-        with watched(once), pytest.raises(KilledError):
-            target().provision(quiet)
-        target().provision(quiet)
-        assert state(target()) == expected["installed"]
-    if name in expected["destroy"]:
-        if name not in expected["install"]:
-            target().provision(quiet)
-        once.left = 1
-        with watched(once), pytest.raises(KilledError):
-            target().destroy(quiet)
-        target().destroy(quiet)
-        assert census() == expected["destroyed"]
-
-
-@pytest.mark.parametrize("name", CHOSEN)
-def test_a_call_that_is_throttled_is_made_again(name: str, aws: str, whole: dict[str, Any]) -> None:
-    expected = reference(whole, aws)
-    made = target(fresh=True)
-    throttle = Throttle(made, name)
-    made.provision(quiet)
-    assert state(target()) == expected["installed"]
-    assert (throttle.left == 0) == (name in expected["install"])
+@pytest.mark.parametrize(("fault", "name"), CASES)
+def test_the_next_run_ends_where_an_undisturbed_one_would(
+    fault: str, name: str, explorer: subprocess.Popen[str]
+) -> None:
+    assert explorer.stdin is not None and explorer.stdout is not None
+    explorer.stdin.write(json.dumps({"call": name, "fault": fault}) + "\n")
+    explorer.stdin.flush()
+    said: dict[str, Any] = json.loads(explorer.stdout.readline())
+    assert said, f"no install, repair or destroy calls {name}"
+    wrong = {scenario: [one for one in results if one] for scenario, results in said.items()}
+    assert not any(wrong.values()), wrong
+    assert all(said.values())

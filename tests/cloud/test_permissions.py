@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
 from hedgerow import aws_reading
-from hedgerow.targets.aws import permissions
+from hedgerow.targets.aws import actions, permissions
 from hedgerow.targets.aws.documents import Place
 
 PLACE = Place("aws", "us-east-1", "*", "acme")
@@ -18,9 +19,9 @@ PAIRS = [(one["Sid"], action) for one in POLICY["Statement"] for action in one["
 
 
 def test_each_action_is_allowed_once_and_none_by_a_star() -> None:
-    actions = [action for _, action in PAIRS]
-    assert sorted(actions) == sorted(permissions.actions())
-    assert len(actions) == len(set(actions)) and not any("*" in action for action in actions)
+    given = [action for _, action in PAIRS]
+    assert sorted(given) == sorted(permissions.actions())
+    assert len(given) == len(set(given)) and not any("*" in action for action in given)
 
 
 def test_it_fits_into_a_role() -> None:
@@ -49,7 +50,7 @@ def test_aws_knows_the_action_and_can_judge_it_so(sid: str, action: str) -> None
 
 def test_a_cycle_needs_what_the_policy_gives() -> None:
     """Each call of this package has its action; what goes along with one is asked for by a call that is made."""
-    assert set(permissions.ACTIONS) | set(permissions.ALONG) <= permissions.calls()
+    assert set(actions.ACTIONS) | set(actions.ALONG) <= permissions.calls()
 
 
 def test_who_may_do_what_is_changed_on_named_resources_alone() -> None:
@@ -63,6 +64,19 @@ def test_who_may_do_what_is_changed_on_named_resources_alone() -> None:
     assert anywhere == {"ec2:EnableSnapshotBlockPublicAccess", "s3:PutAccountPublicAccessBlock"}
 
 
+def test_a_star_stands_only_where_aws_wants_no_resource() -> None:
+    """An action that is judged by its resource and by nothing else has it named (service authorization reference)."""
+    starred = [action for one in POLICY["Statement"] if one["Resource"] == "*" for action in one["Action"]]
+    assert [action for action in starred if "*" not in {row["resource_arn_format"] for row in rows_of(action)}] == []
+
+
+def test_what_is_ended_bears_our_tag_or_is_named() -> None:
+    """Entries of our lists and routes of our tables have no tags of their own."""
+    (region,) = [one for one in POLICY["Statement"] if one["Sid"] == "Region"]
+    ending = {one for one in region["Action"] if one.partition(":")[2].startswith(("Delete", "Terminate", "Release"))}
+    assert ending == {"config:DeleteDeliveryChannel", "ec2:DeleteNetworkAclEntry", "ec2:DeleteRoute"}
+
+
 def test_verify_s_policy_can_only_look() -> None:
     (statement,) = aws_reading.policy()["Statement"]
     assert {level for action in statement["Action"] for level in levels(action)} <= {"List", "Read"}
@@ -70,7 +84,13 @@ def test_verify_s_policy_can_only_look() -> None:
 
 def levels(action: str) -> set[str]:
     """Return AWS's access levels of an action."""
+    return {row["access_level"] for row in rows_of(action)}
+
+
+def rows_of(action: str) -> list[dict[str, Any]]:
+    """Return what AWS's table says of an action, a row for each kind of resource."""
     service, _, name = action.partition(":")
     said = get_action_data(service, name)
     assert said, f"AWS knows no action {action}"
-    return {row["access_level"] for row in said[service]}
+    rows: list[dict[str, Any]] = said[service]
+    return rows

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import boto3
-
+from hedgerow.targets.aws.actions import actions_of
 from hedgerow.targets.aws.documents import Place
-from hedgerow.targets.aws.permissions import SESSION, actions_of, policy
+from hedgerow.targets.aws.permissions import SESSION, policy
 from hedgerow.targets.aws.permissions import calls as in_the_source
 from tests.cloud.account import DOORS, actions, quiet, recorded, target
+from tests.cloud.careless import an_old_key_bears_the_name, break_things, take_the_profile_away, zone
 
 BROKEN = {
     *("backup-plan/main", "bucket/backup", "detector/main", "instance/analytics-1", "key/data", "log-group/flow"),
@@ -22,8 +19,7 @@ BROKEN = {
 
 def test_what_somebody_has_changed_by_hand_is_put_back_by_calls_that_the_policy_is_made_of(aws: str) -> None:
     """No more than those either: the policy gives nothing that a cycle does not use."""
-    zone = boto3.client("route53").create_hosted_zone(Name="acme.example", CallerReference="a")["HostedZone"]["Id"]
-    public = f"public: true, zone: {zone.rpartition('/')[2]}"
+    public = f"public: true, zone: {zone()}"
     DOORS.clear()  # a cycle begins with who asks, which a door that another test has used knows already
     with recorded() as made:
         target(public).provision(quiet)
@@ -49,76 +45,3 @@ def test_what_somebody_has_changed_by_hand_is_put_back_by_calls_that_the_policy_
 def granted() -> set[str]:
     """Return every action that the printed policy gives."""
     return {action for one in policy(Place("aws", "us-east-1", "*", "acme"))["Statement"] for action in one["Action"]}
-
-
-def break_things() -> None:
-    """Do what a careless administrator does."""
-    ec2, iam, kms = (boto3.client(name, region_name="us-east-1") for name in ("ec2", "iam", "kms"))
-    (machine,) = [one for row in ec2.describe_instances()["Reservations"] for one in row["Instances"]]
-    ec2.modify_instance_metadata_options(InstanceId=machine["InstanceId"], HttpTokens="optional")
-    ec2.stop_instances(InstanceIds=[machine["InstanceId"]])
-    ec2.modify_subnet_attribute(SubnetId=machine["SubnetId"], MapPublicIpOnLaunch={"Value": True})
-    mine = [{"Name": "tag:hedgerow:name", "Values": ["host"]}]
-    group = ec2.describe_security_groups(Filters=mine)["SecurityGroups"][0]["GroupId"]
-    opened = [{"IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
-    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=opened)
-    tables = ec2.describe_route_tables(Filters=[{"Name": "tag:hedgerow:name", "Values": ["private"]}])["RouteTables"]
-    gateway = ec2.describe_internet_gateways()["InternetGateways"][0]["InternetGatewayId"]
-    ec2.create_route(RouteTableId=tables[0]["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
-    (endpoint,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
-    open_to_all = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
-    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PolicyDocument=json.dumps(open_to_all))
-    iam.attach_role_policy(RoleName="hedgerow-acme-flow", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
-    anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
-    trust = {"Version": "2012-10-17", "Statement": [anybody]}
-    iam.update_assume_role_policy(RoleName="hedgerow-acme-backup", PolicyDocument=json.dumps(trust))
-    data = kms.describe_key(KeyId="alias/hedgerow/acme/data")["KeyMetadata"]["KeyId"]
-    kms.put_key_policy(KeyId=data, PolicyName="default", Policy=json.dumps(trust))
-    kms.disable_key(KeyId=data)
-    trail = boto3.client("cloudtrail", region_name="us-east-1")
-    trail.update_trail(Name="hedgerow-acme", EnableLogFileValidation=False)
-    break_the_rest(machine["InstanceId"])
-
-
-def break_the_rest(machine: str) -> None:
-    """Break what has a repair of its own, with a call of its own."""
-
-    def client(name: str) -> Any:
-        return boto3.client(name, region_name="us-east-1")
-
-    ec2, backup, s3 = (client(name) for name in ("ec2", "backup", "s3"))
-    iam = client("iam")
-    iam.create_instance_profile(InstanceProfileName="somebody-elses")
-    (there,) = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
-    ec2.replace_iam_instance_profile_association(
-        AssociationId=there["AssociationId"], IamInstanceProfile={"Name": "somebody-elses"}
-    )
-    (endpoint,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
-    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], RemoveRouteTableIds=endpoint["RouteTableIds"])
-    (plan,) = backup.list_backup_plans()["BackupPlansList"]
-    rule = {"RuleName": "daily", "TargetBackupVaultName": "hedgerow-acme", "Lifecycle": {"DeleteAfterDays": 1}}
-    backup.update_backup_plan(
-        BackupPlanId=plan["BackupPlanId"],
-        BackupPlan={"BackupPlanName": "hedgerow-acme", "Rules": [{**rule, "ScheduleExpression": "cron(0 3 1 * ? *)"}]},
-    )
-    backup.delete_backup_vault_lock_configuration(BackupVaultName="hedgerow-acme")
-    bucket = next(one["Name"] for one in s3.list_buckets()["Buckets"] if "-backup-" in one["Name"])
-    s3.delete_bucket_ownership_controls(Bucket=bucket)
-    guardduty = client("guardduty")
-    guardduty.update_detector(DetectorId=guardduty.list_detectors()["DetectorIds"][0], Enable=False)
-    client("logs").disassociate_kms_key(logGroupName="/hedgerow/acme/flow")
-
-
-def take_the_profile_away() -> None:
-    """Let the machine play no role at all."""
-    ec2 = boto3.client("ec2", region_name="us-east-1")
-    (there,) = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
-    ec2.disassociate_iam_instance_profile(AssociationId=there["AssociationId"])
-
-
-def an_old_key_bears_the_name() -> None:
-    """Leave the alias of the disks' key to one that waits for its end."""
-    kms = boto3.client("kms", region_name="us-east-1")
-    old = kms.create_key()["KeyMetadata"]["KeyId"]
-    kms.create_alias(AliasName="alias/hedgerow/acme/data", TargetKeyId=old)
-    kms.schedule_key_deletion(KeyId=old, PendingWindowInDays=7)

@@ -120,7 +120,9 @@ BREAK: dict[str, Callable[[Account], object]] = {
     ),
     "aws.no-peering": _peer,
     "aws.endpoints-narrow": lambda a: a.aws("ec2").modify_vpc_endpoint(
-        VpcEndpointId=a["endpoint"], PolicyDocument=policy(EVERYBODY)
+        # A condition that everybody meets.
+        VpcEndpointId=a["endpoint"],
+        PolicyDocument=policy({**EVERYBODY, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}),
     ),
     "aws.metadata-token-only": lambda a: a.aws("ec2").modify_instance_metadata_options(
         InstanceId=a["machine"], HttpTokens="optional"

@@ -160,7 +160,7 @@ def test_what_is_being_made_cannot_be_built_on(gcp: Fake) -> None:
     with pytest.raises(exceptions.BadRequest) as refused:
         making.subnet()
     assert reason(refused.value) == "resourceNotReady"
-    time.sleep(0.6)
+    time.sleep(2.2)
     making.rule("acme-late")
 
 

@@ -65,6 +65,7 @@ def test_defaults_and_what_the_roles_are_told() -> None:
     values = backups.values(declaration, table_of(declaration))
     assert values["backup_to"] == "/mnt/backup/acme"
     assert (values["backup_keep_days"], values["backup_time"]) == (35, "02:00")
+    assert values["backup_keeps"] == ["/var/lib/hedgerow/posthog/second-factor"]
     assert {"clickhouse", "seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
     told = backups.archiving(declaration)
     assert told["postgres_archive_paths"] == ["/mnt/backup"]
@@ -169,6 +170,53 @@ def test_a_name_that_leads_elsewhere_is_no_backup(place: SimpleNamespace) -> Non
     assert "there is no backup ../../etc" in place.place.problems("../../etc")[0]
 
 
+@pytest.fixture
+def kept(tmp_path: Path) -> SimpleNamespace:
+    """A file that is on this host alone, and a passphrase."""
+    seed, passphrase = tmp_path / "state/second-factor", tmp_path / "cipher.pass"
+    seed.parent.mkdir()
+    seed.write_text("JBSWY3DPEHPK3PXP")
+    seed.chmod(0o600)
+    passphrase.write_text("correct horse\n")
+    return SimpleNamespace(seed=seed, passphrase=passphrase, file=tmp_path / "host.enc")
+
+
+def test_what_is_on_a_host_alone_comes_back_as_it_was(program: ModuleType, kept: SimpleNamespace) -> None:
+    data, names = program.host_files.packed([str(kept.seed), "/nowhere/second-factor"], kept.passphrase)
+    assert names == [str(kept.seed)]
+    assert data.startswith(b"Salted__"), "as the check of what lies readable wants it"
+    assert b"JBSWY3DPEHPK3PXP" not in data
+    kept.file.write_bytes(data)
+    kept.seed.unlink()
+    kept.seed.parent.rmdir()
+    program.host_files.put_back(program.host_files.opened(kept.file, kept.passphrase))
+    assert kept.seed.read_text() == "JBSWY3DPEHPK3PXP"
+    assert kept.seed.stat().st_mode & 0o7777 == 0o600
+    assert [path.name for path in kept.seed.parent.iterdir()] == ["second-factor"]
+
+
+def test_what_is_not_there_is_not_packed(program: ModuleType, kept: SimpleNamespace) -> None:
+    assert program.host_files.packed(["/nowhere/second-factor"], kept.passphrase) == (b"", [])
+
+
+def test_a_wrong_passphrase_and_a_cut_file_open_nothing(program: ModuleType, kept: SimpleNamespace) -> None:
+    data, _ = program.host_files.packed([str(kept.seed)], kept.passphrase)
+    kept.file.write_bytes(data[:-16])
+    with pytest.raises(program.RefusedError):
+        program.host_files.opened(kept.file, kept.passphrase)
+    kept.file.write_bytes(data)
+    kept.passphrase.write_text("other\n")
+    with pytest.raises(program.RefusedError):
+        program.host_files.opened(kept.file, kept.passphrase)
+
+
+def test_what_a_killed_run_began_goes(place: SimpleNamespace) -> None:
+    (place.place.begun(FIRST) / "host.enc").write_bytes(b"Salted__half")
+    assert place.place.names() == [SECOND], "what was begun is no backup"
+    place.place.tidy()
+    assert [path.name for path in place.place.sets.iterdir()] == [SECOND]
+
+
 GOOD = {"status": {"code": 0}, "backup": [{"timestamp": {"stop": 1_000_000}, "error": False}]}
 DECLARED = "/srv/backup/acme"
 
@@ -219,7 +267,7 @@ def test_a_hole_in_the_journal_is_found_by_both_who_look_for_it(program: ModuleT
     assert program.holes(place.place, state, "000000010000000000000007") == 2
     assert program.holes(place.place, state, "00000002.history") == 0
     assert program.holes(place.place, {"backup": []}, "000000010000000000000007") == 0
-    for number in (program.number, checks.number):
+    for number in (program.postgres.number, checks.number):
         assert number("000000020000000100000000") - number("0000000100000000000000FF") == 1
 
 

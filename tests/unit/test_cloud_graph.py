@@ -166,6 +166,7 @@ def test_a_month_is_priced_by_kind_type_and_size() -> None:
         "currency": "USD",
         "as_of": "2025-06-01",
         "region": "here",
+        "not_counted": ["traffic", "the trail"],
     }
     resources = [
         Resource("key", "a", {}),
@@ -178,3 +179,4 @@ def test_a_month_is_priced_by_kind_type_and_size() -> None:
     assert cost.parts == {"key/a": 1.0, "instance/i": 81.0, "vpc-endpoint/interface": 7.3}
     assert cost.in_words("here").startswith("about 89 USD a month at prices of 2025-06-01 in here. ")
     assert "; there has prices of its own" in cost.in_words("there")
+    assert cost.in_words("here").endswith(". Not counted, as it depends on use: traffic, the trail; nor taxes.")

@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from hedgerow.errors import UnreachableError
+from hedgerow.targets.aws.actions import actions_of
 from hedgerow.targets.cloud.patience import patiently
 
 TAG = "hedgerow:deployment"
@@ -39,6 +40,8 @@ PASSING = frozenset(
     }
 )
 """AWS's words for "not now"."""
+REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"})
+"""AWS's words for "you may not"."""
 UNSETTLED = (
     "Invalid IAM Instance Profile",
     "cannot be assumed",
@@ -168,12 +171,13 @@ def passing(error: Exception) -> bool:
 
 
 def refusal(name: str, error: Exception) -> UnreachableError:
-    """Return the error for a person: what was asked and what AWS said, without the account's id."""
+    """Return the error for a person: what was asked, what that needs, what AWS said; without the account's id."""
     said = re.sub(r"\b\d{12}\b", "ACCOUNT", str(error))
-    refused = code(error) in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError")
+    refused = code(error) in REFUSED
     fix = (
         "Give these credentials the policy that `preflight --iam-policy` prints, then run the same command again."
         if refused
         else "Run the same command again: what is there is kept. Credentials are boto3's, as for the AWS CLI."
     )
-    return UnreachableError(f"AWS refused {name}: {said}", fix)
+    needs = f" (it needs {', '.join(actions_of(name))})" if refused else ""
+    return UnreachableError(f"AWS refused {name}{needs}: {said}", fix)

@@ -23,6 +23,7 @@ class Role(Kind):
         said = self.aws.ask("iam.get_role", NO_ENTITY, RoleName=name)
         if said is None:
             return None
+        self.ours(f"a role {name}", said["Role"].get("Tags", []))
         inline = self.aws.call("iam.list_role_policies", RoleName=name)["PolicyNames"]
         policy = None
         if POLICY in inline:
@@ -36,8 +37,9 @@ class Role(Kind):
         return Found(name, fields, {"arn": said["Role"]["Arn"]})
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        self.aws.ask(
             "iam.create_role",
+            "EntityAlreadyExists",
             RoleName=self.role(resource.name),
             AssumeRolePolicyDocument=json.dumps(resource.wanted["trust"]),
             Description=f"Hedgerow {self.aws.deployment}: {resource.name}",
@@ -80,11 +82,13 @@ class Profile(Kind):
         if said is None:
             return None
         profile = said["InstanceProfile"]
+        self.ours(f"an instance profile {name}", profile.get("Tags", []))
         return Found(name, {"roles": [role["RoleName"] for role in profile["Roles"]]}, {"arn": profile["Arn"]})
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        self.aws.ask(
             "iam.create_instance_profile",
+            "EntityAlreadyExists",
             InstanceProfileName=f"hedgerow-{self.aws.deployment}-{resource.name}",
             Tags=self.aws.tags(resource.name),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws.kind import Kind
+from hedgerow.targets.aws.kind import Kind, not_ours
 from hedgerow.targets.aws.rules import acl_entries, acl_rows, permission_rows, permissions
 from hedgerow.targets.cloud.graph import Found, Resource
 
@@ -31,13 +31,17 @@ class SecurityGroup(Kind):
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        name, vpc = f"hedgerow-{self.aws.deployment}-{resource.name}", resource.wanted["vpc"]
+        made = self.aws.ask(
             "ec2.create_security_group",
-            GroupName=f"hedgerow-{self.aws.deployment}-{resource.name}",
+            "InvalidGroup.Duplicate",
+            GroupName=name,
             Description=f"Hedgerow {self.aws.deployment}: {resource.name}",
-            VpcId=resource.wanted["vpc"],
+            VpcId=vpc,
             TagSpecifications=self.spec("security-group", resource.name),
         )
+        if made is None and self.find(resource) is None:
+            raise not_ours(f"a security group {name} in {vpc}", self.aws.deployment)
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         for field, revoke, allow in (
@@ -72,14 +76,9 @@ class NetworkAcl(Kind):
 
     def find(self, resource: Resource) -> Found | None:
         default = resource.name == "default"
-        if default and not isinstance(vpc := resource.wanted["vpc"], str):
+        if default and not isinstance(resource.wanted["vpc"], str):
             return None
-        filters = (
-            [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default", "Values": ["true"]}]
-            if default
-            else self.aws.filters(resource.name)
-        )
-        for row in self.aws.call("ec2.describe_network_acls", Filters=filters)["NetworkAcls"]:
+        for row in self._rows(resource):
             fields: dict[str, Any] = {"vpc": row["VpcId"], "entries": acl_rows(row["Entries"])}
             if not default:
                 fields["subnets"] = sorted(one["SubnetId"] for one in row["Associations"])
@@ -87,11 +86,21 @@ class NetworkAcl(Kind):
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        made = self.aws.call(
             "ec2.create_network_acl",
             VpcId=resource.wanted["vpc"],
             TagSpecifications=self.spec("network-acl", resource.name),
-        )
+        )["NetworkAcl"]["NetworkAclId"]
+        if self.doubled(self._rows(resource), "NetworkAclId", made):
+            self.aws.call("ec2.delete_network_acl", NetworkAclId=made)
+
+    def _rows(self, resource: Resource) -> list[dict[str, Any]]:
+        filters = self.aws.filters(resource.name)
+        if resource.name == "default":
+            of_vpc = {"Name": "vpc-id", "Values": [resource.wanted["vpc"]]}
+            filters = [of_vpc, {"Name": "default", "Values": ["true"]}]
+        rows: list[dict[str, Any]] = self.aws.call("ec2.describe_network_acls", Filters=filters)["NetworkAcls"]
+        return rows
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         there, wanted = set(found.fields["entries"]), set(resource.wanted["entries"])

@@ -51,10 +51,7 @@ class Plan(Kind):
     """When volumes are copied into the vault, for how long, and which: those with the deployment's tag."""
 
     def find(self, resource: Resource) -> Found | None:
-        name = f"hedgerow-{self.aws.deployment}"
-        for row in self.aws.call("backup.list_backup_plans")["BackupPlansList"]:
-            if row["BackupPlanName"] != name:
-                continue
+        for row in self._rows():
             plan = self.aws.call("backup.get_backup_plan", BackupPlanId=row["BackupPlanId"])["BackupPlan"]
             chosen = self.aws.call("backup.list_backup_selections", BackupPlanId=row["BackupPlanId"])
             rule = plan["Rules"][0]
@@ -69,11 +66,18 @@ class Plan(Kind):
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        made = self.aws.call(
             "backup.create_backup_plan",
             BackupPlan=self._plan(resource),
             BackupPlanTags={tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)},
-        )
+        )["BackupPlanId"]
+        if self.doubled(self._rows(), "BackupPlanId", made):
+            self.aws.call("backup.delete_backup_plan", BackupPlanId=made)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        name = f"hedgerow-{self.aws.deployment}"
+        rows = self.aws.call("backup.list_backup_plans")["BackupPlansList"]
+        return [row for row in rows if row["BackupPlanName"] == name]
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if fields - {"selected_by"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hedgerow.targets.aws.kind import Kind
+from hedgerow.targets.aws.kind import Kind, not_ours
 from hedgerow.targets.cloud.graph import Found, Resource
 
 GONE = ("deleted", "deleting", "failed")
@@ -16,8 +16,7 @@ class Vpc(Kind):
 
     def find(self, resource: Resource) -> Found | None:
         existing = (resource.given or {}).get("existing")
-        asked: dict[str, Any] = {"VpcIds": [existing]} if existing else {"Filters": self.aws.filters(resource.name)}
-        for row in self.aws.call("ec2.describe_vpcs", **asked)["Vpcs"]:
+        for row in self._rows(resource):
             if existing:
                 return Found(row["VpcId"], {}, {"cidr": row["CidrBlock"]}, adopted=True)
             fields = {"cidr": row["CidrBlock"]}
@@ -28,9 +27,16 @@ class Vpc(Kind):
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        made = self.aws.call(
             "ec2.create_vpc", CidrBlock=resource.wanted["cidr"], TagSpecifications=self.spec("vpc", resource.name)
-        )
+        )["Vpc"]["VpcId"]
+        if self.doubled(self._rows(resource), "VpcId", made):
+            self.aws.call("ec2.delete_vpc", VpcId=made)
+
+    def _rows(self, resource: Resource) -> list[dict[str, Any]]:
+        existing = (resource.given or {}).get("existing")
+        asked: dict[str, Any] = {"VpcIds": [existing]} if existing else {"Filters": self.aws.filters(resource.name)}
+        return list(self.aws.call("ec2.describe_vpcs", **asked)["Vpcs"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if "dns_support" in fields:
@@ -61,13 +67,17 @@ class Subnet(Kind):
                 {"Name": "zone-type", "Values": ["availability-zone"]},
             ],
         )["AvailabilityZones"]
-        self.aws.call(
+        wanted = resource.wanted
+        made = self.aws.ask(
             "ec2.create_subnet",
-            VpcId=resource.wanted["vpc"],
-            CidrBlock=resource.wanted["cidr"],
+            "InvalidSubnet.Conflict",
+            VpcId=wanted["vpc"],
+            CidrBlock=wanted["cidr"],
             AvailabilityZone=min(zone["ZoneName"] for zone in zones),
             TagSpecifications=self.spec("subnet", resource.name),
         )
+        if made is None and self.find(resource) is None:
+            raise not_ours(f"a subnet that overlaps {wanted['cidr']} in {wanted['vpc']}", self.aws.deployment)
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if "public_addresses" in fields:
@@ -81,15 +91,19 @@ class InternetGateway(Kind):
     """The way to the internet, for the public subnet alone."""
 
     def find(self, resource: Resource) -> Found | None:
-        for row in self.aws.call("ec2.describe_internet_gateways", Filters=self.aws.filters(resource.name))[
-            "InternetGateways"
-        ]:
+        for row in self._rows(resource.name):
             attached = row.get("Attachments") or [{}]
             return Found(row["InternetGatewayId"], {"vpc": attached[0].get("VpcId")}, {})
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call("ec2.create_internet_gateway", TagSpecifications=self.spec("internet-gateway", resource.name))
+        spec = self.spec("internet-gateway", resource.name)
+        made = self.aws.call("ec2.create_internet_gateway", TagSpecifications=spec)["InternetGateway"]
+        if self.doubled(self._rows(resource.name), "InternetGatewayId", made["InternetGatewayId"]):
+            self.aws.call("ec2.delete_internet_gateway", InternetGatewayId=made["InternetGatewayId"])
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        return list(self.aws.call("ec2.describe_internet_gateways", Filters=self.aws.filters(name))["InternetGateways"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         self.aws.call("ec2.attach_internet_gateway", InternetGatewayId=found.id, VpcId=resource.wanted["vpc"])
@@ -104,14 +118,20 @@ class Address(Kind):
     """An address of the deployment's own: the NAT gateway's, or the instance's in public mode."""
 
     def find(self, resource: Resource) -> Found | None:
-        for row in self.aws.call("ec2.describe_addresses", Filters=self.aws.filters(resource.name))["Addresses"]:
+        for row in self._rows(resource.name):
             fields = {"instance": row.get("InstanceId") or None} if "instance" in resource.wanted else {}
             facts = {"address": row["PublicIp"], "association": row.get("AssociationId")}
             return Found(row["AllocationId"], fields, facts)
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call("ec2.allocate_address", Domain="vpc", TagSpecifications=self.spec("elastic-ip", resource.name))
+        spec = self.spec("elastic-ip", resource.name)
+        made = self.aws.call("ec2.allocate_address", Domain="vpc", TagSpecifications=spec)["AllocationId"]
+        if self.doubled(self._rows(resource.name), "AllocationId", made):
+            self.aws.call("ec2.release_address", AllocationId=made)
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        return list(self.aws.call("ec2.describe_addresses", Filters=self.aws.filters(name))["Addresses"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         self.aws.call(
@@ -170,7 +190,7 @@ class RouteTable(Kind):
     """The routes of some subnets. A route that is not wanted is removed; the local one and endpoints' are AWS's own."""
 
     def find(self, resource: Resource) -> Found | None:
-        for row in self.aws.call("ec2.describe_route_tables", Filters=self.aws.filters(resource.name))["RouteTables"]:
+        for row in self._rows(resource.name):
             routes = {
                 route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("GatewayId")
                 for route in row["Routes"]
@@ -184,11 +204,16 @@ class RouteTable(Kind):
         return None
 
     def make(self, resource: Resource) -> None:
-        self.aws.call(
+        made = self.aws.call(
             "ec2.create_route_table",
             VpcId=resource.wanted["vpc"],
             TagSpecifications=self.spec("route-table", resource.name),
-        )
+        )["RouteTable"]["RouteTableId"]
+        if self.doubled(self._rows(resource.name), "RouteTableId", made):
+            self.aws.call("ec2.delete_route_table", RouteTableId=made)
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        return list(self.aws.call("ec2.describe_route_tables", Filters=self.aws.filters(name))["RouteTables"])
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         wanted = resource.wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from hedgerow.errors import UnreachableError
@@ -11,6 +12,7 @@ from hedgerow.targets.cloud.graph import Found, Resource
 
 WAITING_DAYS = 30
 """How long a key waits before it is gone; a person who finds something still encrypted with it can call it back."""
+SHORTEST_DAYS = 7  # for a key that nothing was ever encrypted with
 BLOCK = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -28,7 +30,7 @@ class Key(Kind):
         alias = self._alias(resource)
         said = self.aws.ask("kms.describe_key", "NotFoundException", KeyId=alias)
         named = said is not None and said["KeyMetadata"]["KeyState"] not in ENDING
-        key = said["KeyMetadata"] if said is not None and named else self._orphan(resource)
+        key = said["KeyMetadata"] if said is not None and named else next(self._tagged(resource), None)
         if key is None or key["KeyState"] in ENDING:
             return None
         policy = self.aws.call("kms.get_key_policy", KeyId=key["KeyId"], PolicyName="default")["Policy"]
@@ -43,12 +45,14 @@ class Key(Kind):
 
     def make(self, resource: Resource) -> None:
         tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in self.aws.tags(resource.name)]
-        self.aws.call(
+        made = self.aws.call(
             "kms.create_key",
             Description=f"Hedgerow {self.aws.deployment}: {resource.name}",
             Policy=json.dumps(resource.wanted["policy"]),
             Tags=tags,
-        )
+        )["KeyMetadata"]["KeyId"]
+        if self.doubled(self._tagged(resource), "KeyId", made):
+            self.aws.call("kms.schedule_key_deletion", KeyId=made, PendingWindowInDays=SHORTEST_DAYS)
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if "enabled" in fields:
@@ -82,15 +86,14 @@ class Key(Kind):
     def _alias(self, resource: Resource) -> str:
         return f"alias/hedgerow/{self.aws.deployment}/{resource.name}"
 
-    def _orphan(self, resource: Resource) -> dict[str, Any] | None:
+    def _tagged(self, resource: Resource) -> Iterator[dict[str, Any]]:
         wanted = {tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)}
         for row in self.aws.pages("kms.list_keys", "Keys"):
             said = self.aws.ask("kms.list_resource_tags", "AccessDeniedException", KeyId=row["KeyId"]) or {"Tags": []}
             if wanted.items() <= {tag["TagKey"]: tag["TagValue"] for tag in said["Tags"]}.items():
                 key: dict[str, Any] = self.aws.call("kms.describe_key", KeyId=row["KeyId"])["KeyMetadata"]
                 if key["KeyState"] in ("Enabled", "Disabled"):
-                    return key
-        return None
+                    yield key
 
 
 class Bucket(Kind):

@@ -99,6 +99,9 @@ class AwsTarget:
         """Remove what holds no record, backwards; keep the rest, and write down both. Raises UnreachableError."""
         resources = self._resources()
         found = look(resources, self.drivers)
+        if found:
+            doomed = [one for one in resources if one.key in found and not one.kept and not found[one.key].adopted]
+            disposal.begin(self.deployment.root, self.declaration.name, doomed)
         gone, left = take_away(resources, found, self.drivers, say)
         if gone or left:
             notes = []

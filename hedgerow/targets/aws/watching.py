@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws.kind import Kind
+from hedgerow.targets.aws.kind import Kind, not_ours
 from hedgerow.targets.cloud.graph import Found, Resource
 
 GONE = "ResourceNotFoundException"
@@ -56,8 +56,9 @@ class FlowLog(Kind):
 
     def make(self, resource: Resource) -> None:
         wanted = resource.wanted
-        self.aws.call(
+        made = self.aws.ask(
             "ec2.create_flow_logs",
+            "FlowLogAlreadyExists",
             ResourceIds=[wanted["vpc"]],
             ResourceType="VPC",
             TrafficType=wanted["traffic"],
@@ -67,6 +68,8 @@ class FlowLog(Kind):
             ClientToken=f"{wanted['vpc']}-flow",
             TagSpecifications=self.spec("vpc-flow-log", resource.name),
         )
+        if made is None and self.find(resource) is None:
+            raise not_ours(f"a flow log of {wanted['vpc']} to {wanted['group']}", self.aws.deployment)
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         raise NotImplementedError("every field of a flow log is fixed")

@@ -23,20 +23,24 @@ class Priced(Protocol):
 
 @dataclass(frozen=True)
 class Cost:
-    """An estimate: the sum and its parts, in the currency and of the day and the region that the prices are of."""
+    """An estimate: the sum and its parts, in the currency and of the day and the region that the prices are of.
+
+    `beside` names what is billed by use, which nobody knows beforehand.
+    """
 
     monthly: float
     parts: Mapping[str, float]
     currency: str
     as_of: str
     region: str
+    beside: str
 
     def in_words(self, region: str) -> str:
         """Return the line for a person; `region` is where the resources are."""
         elsewhere = "" if region == self.region else f"; {region} has prices of its own"
         return (
             f"about {self.monthly:.0f} {self.currency} a month at prices of {self.as_of} in {self.region}{elsewhere}"
-            ". Traffic, events, log volume, backups and taxes come on top."
+            f". Not counted, as it depends on use: {self.beside}; nor taxes."
         )
 
 
@@ -52,6 +56,6 @@ def estimate(resources: Sequence[Resource], prices: Mapping[str, Any], billed: B
             price += amount * (monthly + prices["hourly"].get(name, 0) * prices["hours"])
         if price:
             parts[resource.key] = round(price, 2)
-    return Cost(
-        round(sum(parts.values()), 2), parts, str(prices["currency"]), str(prices["as_of"]), str(prices["region"])
-    )
+    monthly, currency = round(sum(parts.values()), 2), str(prices["currency"])
+    beside = ", ".join(prices["not_counted"])
+    return Cost(monthly, parts, currency, str(prices["as_of"]), str(prices["region"]), beside)

@@ -140,11 +140,22 @@ def in_order(resources: Sequence[Resource], act: Callable[[Resource], None]) -> 
     waiting = {resource.key: (resource, {need for need in resource.needs if need in here}) for resource in resources}
     running: dict[Future[None], str] = {}
     failure: BaseException | None = None
+    failed = threading.Event()
+
+    def begin(resource: Resource) -> None:
+        if failed.is_set():  # it waited in the pool's queue when another failed
+            return
+        try:
+            act(resource)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while waiting or running:
             if failure is None:
                 for key in [key for key, (_, needs) in waiting.items() if not needs]:
-                    running[pool.submit(act, waiting.pop(key)[0])] = key
+                    running[pool.submit(begin, waiting.pop(key)[0])] = key
             if not running:
                 break
             ended, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -16,7 +16,7 @@ from ..errors import RefusedError, invalid, missing
 from ..world import EMAIL, World, now
 from .links import ROOT
 
-SETTLES = 0.5
+SETTLES = 2.0
 ERRORS = {
     "quota-late": (403, "FORBIDDEN", "QUOTA_EXCEEDED", "Quota 'CPUS' exceeded.  Limit: 8.0 in region us-central1."),
     "fails-late": (
