@@ -25,10 +25,10 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
 
 
 def write(lab: Lab) -> str:
-    """Write a line into the host's record and return what is unmistakable of it."""
+    """Write a line into the host's record and return how it begins: sudo's own line about it has the word as well."""
     word = f"word-{secrets.token_hex(8)}"
     assert lab.run(lab.host, f"logger -t somebody {word}").returncode == 0
-    return word
+    return f"- - {word}"
 
 
 def test_what_is_recorded_is_at_the_collector(lab: Lab, collector: Collector) -> None:
