@@ -25,9 +25,9 @@ unit: $(READY)
 cloud: $(READY)
 	$(PYTHON) -m pytest -n auto --dist loadfile tests/cloud tests/gcp
 
-# A run that fails at each call which changes something in AWS, one test each; `make test` takes a few.
+# A run that fails at each call which changes something in a cloud, one test each; `make test` takes a few.
 test-faults: $(READY)
-	HEDGEROW_FAULTS=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud/test_faults.py
+	HEDGEROW_FAULTS=all $(PYTHON) -m pytest -n auto --dist worksteal tests/cloud/test_faults.py tests/gcp/test_target_faults.py
 
 # Real hosts: root only. Every lab a test boots is removed again, also after a failure.
 lab: $(READY)

@@ -116,6 +116,10 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
         return LabTarget(declaration.name, LabSpec(wanted, spec.subnet, machine=spec.machine))
     if spec.kind == "aws":
         return AwsTarget(declaration, spec, deployment)
+    if spec.kind == "gcp":
+        from hedgerow.targets.gcp.target import GcpTarget  # noqa: PLC0415 - google-auth, which no other target needs
+
+        return GcpTarget(declaration, spec, deployment)
     hosts = tuple(
         Host(
             name=host.name,

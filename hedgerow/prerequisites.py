@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hedgerow.declaration import Aws, Lab, OnPrem
+from hedgerow.declaration import Aws, Gcp, Lab, OnPrem
 from hedgerow.errors import CallError
 
 LAB = {
@@ -34,7 +34,7 @@ PATIENCE = 300
 """Seconds to wait while unattended upgrades, or a person, hold dpkg's lock."""
 
 
-def of_target(target: Lab | OnPrem | Aws) -> Mapping[str, str]:
+def of_target(target: Lab | OnPrem | Aws | Gcp) -> Mapping[str, str]:
     """Return the commands and files that a target needs here, each with its Debian package."""
     if target.kind == "lab":
         return LAB_VM if target.machine == "vm" else LAB

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from hedgerow.declaration import files, rules
 from hedgerow.declaration.access import Administrator, Outbound
 from hedgerow.declaration.alerts import Alerts
+from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.machines import Aws, Lab, LabHost, OnPrem, OnPremHost
 from hedgerow.declaration.models import Capacity, Declaration, Mail, Waiver
 from hedgerow.declaration.networks import ANY, CONTROLLER, covers, resolve_sources
@@ -40,6 +41,7 @@ __all__ = [
     "Aws",
     "Capacity",
     "Declaration",
+    "Gcp",
     "Lab",
     "LabHost",
     "LegalHold",

@@ -26,6 +26,12 @@ CLOUDS: Mapping[str, Signing] = {
         " organization. Accept it there, then write"
         ' agreements: [{with: aws, signed: 2026-02-01, reference: "AWS Artifact, BAA"}].',
     ),
+    "gcp": Signing(
+        ("gcp", "google", "google cloud", "google cloud platform", "google llc"),
+        "Google's Business Associate Agreement is accepted in the console by an administrator of the organization"
+        " (Account settings, Legal and compliance). Accept it there, then write"
+        ' agreements: [{with: gcp, signed: 2026-02-01, reference: "Google Cloud BAA"}].',
+    ),
 }
 """By kind of target."""
 
@@ -39,6 +45,16 @@ def agreement_is_signed(value: dict[str, Any]) -> Iterator[Wrong]:
     parties = [row.get("with") for _, row in rows_of(value, "agreements")]
     if not any(isinstance(party, str) and party.strip().lower() in signing.names for party in parties):
         yield Wrong(("agreements",), f"no business associate agreement with {kind} is declared", signing.how)
+
+
+def gcp_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
+    """What is open to the internet is said by networks."""
+    target = value.get("target")
+    if not isinstance(target, dict) or target.get("kind") != "gcp" or target.get("public") is not True:
+        return
+    if CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
+        fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
+        yield Wrong(("access", "ssh_from"), "a public machine needs networks here: Google knows no `controller`", fix)
 
 
 def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:

@@ -14,7 +14,7 @@ from hedgerow.declaration.words import RefusedError, shown
 Role = Literal["edge", "app", "data"]
 Roles = tuple[Role, ...]
 EVERY_ROLE: Roles = ("edge", "app", "data")
-KIND = "Where hosts come from: lab, onprem or aws."
+KIND = "Where hosts come from: lab, onprem, aws or gcp."
 
 
 class LabHost(Model):

@@ -15,6 +15,7 @@ from hedgerow.declaration.access import Access
 from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.backups import Backup
 from hedgerow.declaration.collectors import LogCollector
+from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.kinds import (
     Count,
     Day,
@@ -247,7 +248,7 @@ class Declaration(Model):
     domain: Annotated[str, AfterValidator(fields.domain)] = Field(
         description="The host name under which people open PostHog.", examples=["analytics.acme.example"]
     )
-    target: Annotated[Lab | OnPrem | Aws, Field(discriminator="kind")] = Field(
+    target: Annotated[Lab | OnPrem | Aws | Gcp, Field(discriminator="kind")] = Field(
         description="Where hosts come from.", examples=[{"kind": "lab"}]
     )
     tls: Tls = Field(default=Tls(), description="The certificate that browsers see.")

@@ -11,13 +11,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.machines import Aws, Lab, OnPrem
 from hedgerow.declaration.models import Declaration
 from hedgerow.declaration.places import Document
 from hedgerow.declaration.vocabulary import LATER_KEYS, LATER_VALUES, Renamed
 from hedgerow.declaration.words import Path, RefusedError, Wrong, key_of, meant, one_of, shown
 
-TARGETS: dict[str, type[BaseModel]] = {"lab": Lab, "onprem": OnPrem, "aws": Aws}
+TARGETS: dict[str, type[BaseModel]] = {"lab": Lab, "onprem": OnPrem, "aws": Aws, "gcp": Gcp}
 
 MISSING = "is missing"
 NO_VALUE = "Write one, or remove the line to take the default."

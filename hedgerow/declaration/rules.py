@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from hedgerow import releases
-from hedgerow.declaration.clouds import CLOUDS, agreement_is_signed, aws_holds_together
+from hedgerow.declaration.clouds import CLOUDS, agreement_is_signed, aws_holds_together, gcp_holds_together
 from hedgerow.declaration.lookups import at, rows_of, texts, twice
 from hedgerow.declaration.promises import (
     attestations_differ,
@@ -236,6 +236,7 @@ RULES: tuple[Rule, ...] = (
     alerts_have_a_way,
     agreement_is_signed,
     aws_holds_together,
+    gcp_holds_together,
     images_are_real,
     outbound_differs,
     outbound_is_used,

@@ -28,6 +28,5 @@ LATER_KEYS: Mapping[str, str] = {
 """Keys of the design that nothing would act on yet. RefusedError: a setting without effect is worse than none."""
 
 LATER_VALUES: Mapping[tuple[str, str], str] = {
-    ("target.kind", "gcp"): "Create the machine yourself (and sign Google's BAA), then write kind: onprem.",
     ("tls.certificate", "acme"): "Write certificate: private, or provided with a certificate of yours.",
 }

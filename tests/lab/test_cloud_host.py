@@ -23,7 +23,7 @@ import boto3
 import pytest
 
 from hedgerow import ssh
-from hedgerow.targets.aws.user_data import MARK
+from hedgerow.targets.cloud.first_boot import MARK
 from hedgerow.targets.lab import LabSpec, LabTarget, machine
 from hedgerow.targets.lab.kinds import KINDS
 from hedgerow.targets.lab.names import FIRST_HOST, network, short_name

@@ -80,7 +80,7 @@ def test_images_deploy_posthog() -> None:
         ({**ONPREM, "host": ("jane@192.0.2.52",)}, "installer connects with"),
         ({**ONPREM, "administrator": ("jane",)}, "administrators[0].ssh_keys[0]"),
         ({**ONPREM, "ssh-from": ("0.0.0.0/0",)}, "whole internet"),
-        ({**ONPREM, "target": ("gcp",)}, '"gcp" is not in this release'),
+        ({**ONPREM, "target": ("azure",)}, '"azure" is not one of lab, onprem'),
     ],
 )
 def test_wrong_options_are_refused_in_the_declarations_own_words(

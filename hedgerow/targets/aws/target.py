@@ -19,10 +19,10 @@ from hedgerow.targets.aws.api import Aws
 from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.kinds import drivers
 from hedgerow.targets.aws.storage import WAITING_DAYS
-from hedgerow.targets.aws.user_data import MARK
 from hedgerow.targets.aws.wanted import BACKUP_DAYS, Wanted
 from hedgerow.targets.cloud import costs
 from hedgerow.targets.cloud.doing import bring_about, look, take_away
+from hedgerow.targets.cloud.first_boot import MARK
 from hedgerow.targets.cloud.graph import Found, Resource, Step, steps
 from hedgerow.targets.onprem import OnpremTarget
 

@@ -1,0 +1,21 @@
+"""Every kind of resource, and who finds, makes, changes and removes it."""
+
+from __future__ import annotations
+
+from hedgerow.targets.cloud.doing import Driver, Drivers
+from hedgerow.targets.gcp import compute, keys
+from hedgerow.targets.gcp.api import Google
+from hedgerow.targets.gcp.kind import Rest
+
+
+def drivers(google: Google, deployment: str) -> Drivers:
+    """Return the drivers, all with the same door to Google."""
+    plain: dict[str, Driver] = {name: Rest(kind, google, deployment) for name, kind in compute.KINDS.items()}
+    return plain | {
+        "firewall-strangers": compute.Strangers(google, deployment),
+        "services": keys.Services(google, deployment),
+        "key-ring": keys.Ring(google, deployment),
+        "key": keys.Key(google, deployment),
+        "key-users": keys.KeyUsers(google, deployment),
+        "account": keys.Account(google, deployment),
+    }

@@ -1,0 +1,68 @@
+"""Where a deployment lies in Google Cloud, and the names of what is made for it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hedgerow.targets.gcp.kind import LABEL
+
+LONGEST_ACCOUNT = 30
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project, a region and a zone in it, as one deployment sees them."""
+
+    project: str
+    region: str
+    zone: str
+    deployment: str
+
+    @property
+    def name(self) -> str:
+        """How every name of ours begins."""
+        return f"hedgerow-{self.deployment}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What marks a thing as this deployment's."""
+        return {LABEL: self.deployment}
+
+    def everywhere(self, rest: str) -> str:
+        """Return the link of something that lies in no region."""
+        return f"projects/{self.project}/global/{rest}"
+
+    def in_region(self, rest: str) -> str:
+        """Return the link of something in the region."""
+        return f"projects/{self.project}/regions/{self.region}/{rest}"
+
+    def in_zone(self, rest: str) -> str:
+        """Return the link of something in the zone."""
+        return f"projects/{self.project}/zones/{self.zone}/{rest}"
+
+    def key(self, name: str) -> str:
+        """Return the full name of one of our keys."""
+        return f"projects/{self.project}/locations/{self.region}/keyRings/{self.name}/cryptoKeys/{name}"
+
+    @property
+    def email(self) -> str:
+        """The machine's account: its first part has 30 letters at most."""
+        short = self.name
+        if len(short) > LONGEST_ACCOUNT:
+            short = f"{short[: LONGEST_ACCOUNT - 9]}-{hashlib.sha256(short.encode()).hexdigest()[:8]}"
+        return f"{short}@{self.project}.iam.gserviceaccount.com"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of a declaration concerns the cloud. The lists of sources hold IPv4 networks only."""
+
+    target: Any
+    domain: str
+    ssh_from: tuple[str, ...]
+    web_from: tuple[str, ...]
+    outbound: Mapping[int, tuple[str, ...]]
+    ssh_key: str
