@@ -6,18 +6,16 @@ gathered here. Secrets appear only as the names of places in the vault.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from hedgerow import backups, forwarding, health, mail
+from hedgerow import backups, forwarding, health, mail, posthog_settings
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
-from hedgerow.deployment import REPOSITORY
 from hedgerow.firewall_values import firewall
 from hedgerow.hosts import Host, Site
+from hedgerow.packages import further, own_kernel, packages
 from hedgerow.profiles import PASSWORD_LENGTH, profile
 from hedgerow.stack import Stack
 from hedgerow.stores import EDGE, EVENTLOG_ADMIN, door
@@ -27,18 +25,10 @@ Values = dict[str, Any]
 Variables = Mapping[tuple[str, str], Values]
 """(folder below the deployment, role) -> the role's variables."""
 
-HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit", "health")
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
-TIER_ROLES = {
-    "data": ("postgres", "valkey", "clickhouse", "eventlog", "objectstore", "containers", "sidecars", "posthog"),
-    "app": ("containers", "sidecars", "posthog"),
-    "edge": ("edge",),
-}
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
 SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
-OWN_KERNEL_ROLES = ("audit",)
-"""Roles that have nothing to do where the kernel is shared with others."""
 RECORDED = {
     "edge": ("/etc/nginx",),
     "app": ("/etc/containers", "/var/lib/containers/storage/volumes"),
@@ -120,17 +110,11 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
             for person in declaration.access.administrators
         ],
         "base_installer_account": host.user,
-        "base_packages": packages(host, _further(declaration, host)),
+        "base_packages": packages(host, further(declaration, host)),
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
     }
-
-
-def _further(declaration: Declaration, host: Host) -> tuple[str, ...]:
-    """Return the roles that have something to do on a host only where it is declared."""
-    wanted = {"backup": declaration.backup and "data" in host.roles, "forwarding": declaration.log_collector}
-    return tuple(role for role, declared in wanted.items() if declared)
 
 
 def _forwarding(declaration: Declaration, host: Host, credentials: Credentials) -> Values:
@@ -151,24 +135,6 @@ def _passwords(declaration: Declaration) -> Values:
 def _audit(host: Host) -> Values:
     folders = [folder for tier in host.roles for folder in RECORDED[tier]]
     return {"audit_enabled": own_kernel(host), "audit_stack": list(dict.fromkeys(folders))}
-
-
-def own_kernel(host: Host) -> bool:
-    """Tell whether the host's kernel is its own, so that its parameters, modules and record are."""
-    return host.machine != "container"
-
-
-def packages(host: Host, further: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Return the packages of every role the host plays, by distribution: one installation for the whole play."""
-    of_host = [role for role in HOST_ROLES if own_kernel(host) or role not in OWN_KERNEL_ROLES]
-    roles = [*of_host, *further, *(role for tier in host.roles for role in TIER_ROLES[tier])]
-    gathered: dict[str, set[str]] = {}
-    for role in roles:
-        path = REPOSITORY / "roles" / role / "meta" / "needs.yml"
-        needs = yaml.safe_load(path.read_text()) if path.exists() else {}
-        for distribution, names in (needs.get("packages") or {}).items():
-            gathered.setdefault(distribution, set()).update(names or ())
-    return {distribution: sorted(names) for distribution, names in sorted(gathered.items())}
 
 
 def _postgres(site: Site, credentials: Credentials, stack: Stack) -> Values:
@@ -272,35 +238,8 @@ def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
         "posthog_from_images": stack.posthog_from_images(host),
         "posthog_stand_in": site.stand_ins,
         "posthog_bootstrap": first,
-        "posthog_settings": _posthog_settings(declaration) if first else {},
+        "posthog_settings": posthog_settings.values(declaration) if first else {},
     }
-
-
-def _posthog_settings(declaration: Declaration) -> Values:
-    """Return PostHog's own settings, in its own words (posthog/api/organization.py, team.py; posthog/models)."""
-    privacy = declaration.privacy
-    hidden = {"maskTextSelector": "*", "blockSelector": "img"} if privacy.mask_text else {}
-    return {
-        "organization": {
-            "enforce_2fa": True,
-            "allow_publicly_shared_resources": declaration.access.public_sharing,
-            "is_ai_data_processing_approved": False,
-        },
-        "projects": {
-            "anonymize_ips": privacy.discard_ip,
-            "session_recording_masking_config": {"maskAllInputs": privacy.mask_inputs, **hidden},
-        },
-        "drop_properties": _dropped(privacy.drop_properties),
-        "columns": {"plugins_access_level": 0, "session_cookie_age": 8 * 3600},
-        "key_days": 90,
-        "keep_days": declaration.capacity.keep_days,
-        "delete_older": declaration.capacity.delete_older,
-    }
-
-
-def _dropped(names: Sequence[str]) -> list[str]:
-    """Return where a property may lie: in the event, and in what the event sets of its person."""
-    return [place for name in names for place in (name, f"$set.{name}", f"$set_once.{name}")]
 
 
 def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack: Stack) -> Values:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from hedgerow.declaration import networks
-from hedgerow.declaration.kinds import Count, Label, Model, Yes
-from hedgerow.declaration.machines import KIND
+from hedgerow.declaration.kinds import Yes
+from hedgerow.declaration.machines import KIND, CloudMachine
 from hedgerow.declaration.words import RefusedError, shown
 
 SMALLEST, LARGEST = 28, 16
@@ -43,7 +43,7 @@ def _cidr(text: str) -> str:
     return str(found)
 
 
-class Gcp(Model):
+class Gcp(CloudMachine):
     """One machine in a network of its own in Google Cloud, with the keys and logs that HIPAA wants around it."""
 
     kind: Literal["gcp"] = Field(description=KIND)
@@ -54,15 +54,6 @@ class Gcp(Model):
     zone: Annotated[str, AfterValidator(_letter)] | None = Field(
         default=None, description="The letter of the zone in it. Default: the region's first."
     )
-    name: Label = Field(default="analytics-1", description="The machine's own name.")
-    size: Literal["small", "medium", "large"] = Field(
-        default="medium", description="small: 4 processors, 16 GiB. medium: 8 and 32. large: 16 and 64."
-    )
-    image: Literal["debian-13", "ubuntu-24.04"] = Field(
-        default="debian-13", description="The distribution's own newest image, by its publisher."
-    )
-    root_gib: Count = Field(default=30, description="The system's disk, in GiB.")
-    data_gib: Count = Field(default=300, description="The disk of /var, where all data lie, in GiB.")
     cidr: Annotated[str, AfterValidator(_cidr)] = Field(
         default="10.90.0.0/20", description="The network of the subnet that is made: private, IPv4."
     )

@@ -120,11 +120,9 @@ def _sixteen(text: str) -> str:
     return str(found)
 
 
-class Aws(Model):
-    """One machine in a network of its own in AWS, with the keys, trails and alarms that HIPAA wants around it."""
+class CloudMachine(Model):
+    """What a machine is in any cloud."""
 
-    kind: Literal["aws"] = Field(description=KIND)
-    region: Annotated[str, AfterValidator(_region)] = Field(description="The region.", examples=["us-east-1"])
     name: Label = Field(default="analytics-1", description="The machine's own name.")
     size: Literal["small", "medium", "large"] = Field(
         default="medium", description="small: 4 processors, 16 GiB. medium: 8 and 32. large: 16 and 64."
@@ -134,6 +132,13 @@ class Aws(Model):
     )
     root_gib: Count = Field(default=30, description="The system's disk, in GiB.")
     data_gib: Count = Field(default=300, description="The disk of /var, where all data lie, in GiB.")
+
+
+class Aws(CloudMachine):
+    """One machine in a network of its own in AWS, with the keys, trails and alarms that HIPAA wants around it."""
+
+    kind: Literal["aws"] = Field(description=KIND)
+    region: Annotated[str, AfterValidator(_region)] = Field(description="The region.", examples=["us-east-1"])
     cidr: Annotated[str, AfterValidator(_sixteen)] = Field(
         default="10.80.0.0/16", description="The network of the VPC that is made: private, IPv4, of length 16."
     )

@@ -44,7 +44,7 @@ def target(more: str = "", *, fresh: bool = False) -> AwsTarget:
     """Return the target, as the command line would make it; `fresh` with a door of its own."""
     declaration = parse(text(more))
     made = AwsTarget(declaration, declaration.target, Deployment(declaration.name))  # type: ignore[arg-type]
-    made._missing_programs = lambda: []  # type: ignore[method-assign] # no machine of these tests is reached
+    made.missing_programs = lambda: []  # type: ignore[method-assign] # no machine of these tests is reached
     if not fresh:
         DOORS[:] = DOORS or [made.aws]
         made.aws = DOORS[0]
@@ -102,7 +102,7 @@ def census() -> dict[str, int]:
 
 def state(made: AwsTarget) -> tuple[dict[str, str], dict[str, int], set[str]]:
     """Return the plan, the census and what is found: equal after any way to the same end."""
-    return actions(made), census(), set(look(made._resources(), made.drivers))
+    return actions(made), census(), set(look(made.resources(), made.drivers))
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hedgerow.targets.aws import documents
 from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.wanted import Wanted
@@ -131,7 +129,7 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
 
 def _acl(wanted: Wanted) -> list[str]:
     """What may pass the border of a subnet at all: a second line behind the security groups, without state."""
-    ssh = [f"in {100 + index} allow tcp 22-22 {cidr}" for index, cidr in enumerate(sorted(_ipv4(wanted.ssh_from)))]
+    ssh = [f"in {100 + index} allow tcp 22-22 {cidr}" for index, cidr in enumerate(sorted(wanted.ssh_from))]
     return sorted(
         [
             *(ssh if wanted.target.public else []),
@@ -147,16 +145,12 @@ def _acl(wanted: Wanted) -> list[str]:
     )
 
 
-def _ipv4(sources: Sequence[str]) -> list[str]:
-    return [f"{source}" if "/" in source else f"{source}/32" for source in sources if ":" not in source]
-
-
 def groups(wanted: Wanted) -> list[Resource]:
     """The declaration's allow-lists once more, in front of the host's own firewall."""
     target, vpc = wanted.target, Ref("vpc/main")
-    inward = [f"tcp {port} {cidr}" for cidr in _ipv4(wanted.web_from) for port in (443, 80)]
+    inward = [f"tcp {port} {cidr}" for cidr in wanted.web_from for port in (443, 80)]
     if target.public:
-        inward += [f"tcp 22 {cidr}" for cidr in _ipv4(wanted.ssh_from)]
+        inward += [f"tcp 22 {cidr}" for cidr in wanted.ssh_from]
     # Packages, images and AWS's own services by TLS; names; time. The host's firewall says by whom and where to.
     outward = ["tcp 443 0.0.0.0/0", "tcp 80 0.0.0.0/0", "udp 53 0.0.0.0/0", "tcp 53 0.0.0.0/0", "udp 123 0.0.0.0/0"]
     if target.egress == "endpoints":
