@@ -137,6 +137,8 @@ def _restored(
     """Bring the backup up on the scratch host and hold it against what was recorded. Raises HedgerowError."""
     name = held["id"]
     moment, facts = datetime.fromisoformat(course.at), course.facts
+    # Before anything takes time: what is archived while the scratch host boots would not have been there.
+    facts |= _reach(_as_root(work, data_host(site), YOUNGEST.format(place=_folder(work))), moment)
     with course.part("boot"):
         far = flow.provision(there, report)
     facts |= {"hosts": tuple(f"{host.name} ({host.address})" for host in far.hosts), "stand_in": far.stand_ins}
@@ -144,7 +146,6 @@ def _restored(
         credentials, stack = flow.prepare(there, far, report)
         flow.converge_hosts(there, far, credentials, stack, report, STORES_FIRST)
     with course.part("copy"), report.phase("restore", "drill: the backup, copied"):
-        facts |= _reach(_as_root(work, data_host(site), YOUNGEST.format(place=_folder(work))), moment)
         copy(work, data_host(site), there, data_host(far), report.say)
     with course.part("read and restore"):
         flow.converge_hosts(there, far, credentials, stack, report, ("--tags", "backup"))
@@ -242,10 +243,12 @@ def copy(work: flow.Work, host: Host, there: flow.Work, far: Host, say: Callable
 
 
 def _bring_seed(work: flow.Work, site: Site, there: flow.Work, far: Site) -> bool:
-    """Bring the seed of the owner's second factor, which the restored PostHog asks for, where there is one."""
+    """Bring the seed of the owner's second factor, which the restored PostHog asks for, where the backup held none.
+
+    It holds that of its own host alone, and backups of before hold none; what was brought is not proven, and is told.
+    """
     home, app = (next(host for host in each.hosts if "app" in host.roles) for each in (site, far))
-    seed = proof.owner_seed(work.deployment, home)
-    if not seed:
+    if proof.owner_seed(there.deployment, app) or not (seed := proof.owner_seed(work.deployment, home)):
         return False
     place = shlex.quote(proof.OWNER_SEED)
     _as_root(there, app, f"install -d -m 700 $(dirname {place}); umask 077; cat >{place}", stdin=seed)
