@@ -97,7 +97,9 @@ def _relay(declaration: Declaration) -> Relay | None:
 
 def _collector(declaration: Declaration) -> Collector | None:
     collector = declaration.log_collector
-    return Collector(collector.host, collector.address, collector.port) if collector else None
+    if collector is None:
+        return None
+    return Collector(collector.host, collector.address, collector.port, _sum_of(collector.ca_file))
 
 
 def _sum_of(key: Path | None) -> str:

@@ -33,11 +33,15 @@ class Relay:
 
 @dataclass(frozen=True)
 class Collector:
-    """Where a copy of the record goes: the name in its certificate, and its address."""
+    """Where a copy of the record goes: the name in its certificate, its address, and the sum of who vouches for it.
+
+    `authority` is the SHA-256 of the declared file, as `_sum_of` in hedgerow/declared.py makes it.
+    """
 
     host: str
     address: str
     port: int
+    authority: str
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 # file, the collector's name. Two listeners on the loopback play him: one with the right name and a certificate that
 # nobody vouches for, one that is vouched for and has another name. The forwarder's own program is started with its own
 # settings, but for the place that it sends to and where it keeps its place in the journal. Prints for each listener
-# whether it was reached, whether the talk began as TLS, and how many bytes of the record it got.
+# whether it was reached, whether the talk began as TLS, and how many bytes of the record it got; and the SHA-256 of the
+# authorities that the settings trust.
+import hashlib
 import json
 import re
 import socket
@@ -87,6 +89,10 @@ def play(shown, trusted, answers, key):
                     forwarder.wait()
 
 
+trusted = re.search(r'(?i)\bdefaultNetstreamDriverCAFile="([^"]*)"', settings)
+if trusted is None:
+    sys.exit(f"{sys.argv[1]} does not say whom it trusts")
+authority = hashlib.sha256(Path(trusted[1]).read_bytes().strip()).hexdigest()
 answers = {}
 cases = [(name, False, "not vouched for"), (f"not-{name}", True, "another name")]
 threads = [threading.Thread(target=play, args=(shown, trusted, answers, key)) for shown, trusted, key in cases]
@@ -94,4 +100,4 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-print(json.dumps(answers))
+print(json.dumps({"trusts": authority, "impostors": answers}))
