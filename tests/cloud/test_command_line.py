@@ -12,7 +12,7 @@ import pytest
 from hedgerow.cli import main
 from hedgerow.errors import CallError
 from hedgerow.targets.aws.target import AwsTarget
-from hedgerow.targets.aws.user_data import MARK
+from hedgerow.targets.cloud.first_boot import MARK
 from tests.cloud.account import quiet, target, text
 
 SSH = f"""#!/bin/sh
