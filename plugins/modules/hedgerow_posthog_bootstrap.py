@@ -34,6 +34,10 @@ options:
     description: Name of the first organisation.
     type: str
     required: true
+  patience:
+    description: Seconds to wait for a service that gives no answer, as one does that is just starting anew.
+    type: int
+    default: 90
 author: Hedgerow
 """
 
@@ -45,7 +49,6 @@ EXAMPLES = r"""
     email: jane@acme.example
     password: "{{ vault.posthog.owner_password }}"
     organization: acme
-  no_log: true
 """
 
 RETURN = r"""
@@ -64,12 +67,13 @@ def main() -> None:
             "email": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
             "organization": {"type": "str", "required": True},
+            "patience": {"type": "int", "default": 90},
         },
         supports_check_mode=True,
     )
     web = Web(module.params["url"], module.params["domain"])
     try:
-        initiated = web.initiated()
+        initiated = web.initiated(0 if module.check_mode else module.params["patience"])
     except (OSError, ValueError, KeyError) as error:
         if module.check_mode:
             # Before a first converge the service is only promised, and it will be new.

@@ -74,6 +74,7 @@ stale:
   returned: always
 """
 ORGANIZATION, PROJECTS, KEYS = "/api/organizations/@current/", "/api/projects/", "/api/personal_api_keys/"
+PATIENCE = 90  # seconds that a service is waited for which is just starting anew
 # Told on standard input, as an argument could be read by everybody on the host. An integer column each.
 INSIDE = """
 import json, os, psycopg
@@ -235,7 +236,7 @@ def main() -> None:
     settings = Settings(module)
     try:
         try:
-            reachable = settings.web.initiated()
+            reachable = settings.web.initiated(0 if module.check_mode else PATIENCE)
         except (OSError, ValueError, KeyError):
             reachable = False
         if reachable:

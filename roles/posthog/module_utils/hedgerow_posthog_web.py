@@ -65,9 +65,19 @@ class Web:
         # No proxy of the environment has any business between two ends of one host.
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def initiated(self) -> bool:
-        """Say whether there is an organisation. Raises OSError, ValueError or KeyError."""
-        return bool(json.loads(self.ask("GET", "/_preflight").body)["initiated"])
+    def initiated(self, patience: float = 0) -> bool:
+        """Say whether there is an organisation; a service that starts anew is waited for, so many seconds.
+
+        Raises OSError, ValueError or KeyError.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return bool(json.loads(self.ask("GET", "/_preflight").body)["initiated"])
+            except (OSError, ValueError, KeyError):
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(1)
 
     def ask(self, method: str, path: str, value: object = None) -> Answer:
         """Ask once, with the cookies given so far; Django wants its token and a referer of its own for a change."""
