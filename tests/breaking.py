@@ -15,7 +15,7 @@ from hedgerow.findings import Finding
 from tests.conftest import Lab
 
 CATALOG = load_catalog()
-FEW, SOME = 1, 4
+FEW, SOME = 1, 3
 RESTART_SECONDS = 300.0
 
 
