@@ -12,6 +12,7 @@ from typing import Any
 
 from hedgerow.targets.aws.actions import PASS_ROLE, actions_of
 from hedgerow.targets.aws.api import TAG
+from hedgerow.targets.aws.balancing import prefix
 from hedgerow.targets.aws.documents import Place, allow, document
 
 DOORS = ("call", "ask", "pages", "attempt")
@@ -69,7 +70,8 @@ def policy(place: Place) -> dict[str, Any]:
     bucket = f"arn:{place.partition}:s3:::hedgerow-{name}-*"
     roles = place.arn("iam", f"role/hedgerow-{name}-*", region=False)
     passed = {"Condition": {"StringEquals": {"iam:PassedToService": _services_with_roles()}}}
-    linked = {"Condition": {"StringEquals": {"iam:AWSServiceName": "guardduty.amazonaws.com"}}}
+    linking = [f"{service}.amazonaws.com" for service in ("elasticloadbalancing", "guardduty")]
+    linked = {"Condition": {"StringEquals": {"iam:AWSServiceName": linking}}}
     granted = {"Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}}
     ours = {"Condition": {"StringEquals": {f"aws:ResourceTag/{TAG}": name}}}
     keys = place.arn("kms", "key/*")
@@ -78,9 +80,9 @@ def policy(place: Place) -> dict[str, Any]:
     take("Buckets", of(r"s3:.*"), bucket)
     take("PassRoles", {PASS_ROLE}, roles, **passed)
     take(
-        "GuardDutyRole",
+        "ServicesRoles",
         {"iam:CreateServiceLinkedRole"},
-        place.arn("iam", "role/aws-service-role/guardduty.amazonaws.com/*", region=False),
+        [place.arn("iam", f"role/aws-service-role/{service}/*", region=False) for service in linking],
         **linked,
     )
     take("Roles", of(r"iam:.*"), [roles, place.arn("iam", f"instance-profile/hedgerow-{name}-*", region=False)])
@@ -110,6 +112,13 @@ def policy(place: Place) -> dict[str, Any]:
         "Recorders",
         of(r"config:(Delete|Start|Stop)ConfigurationRecorder"),
         place.arn("config", f"configuration-recorder/hedgerow-{name}/*"),
+    )
+    # A balancer, its listeners and its target groups bear their name in their ARN.
+    front = [f"{kind}/{prefix(name)}-*" for kind in ("loadbalancer/net", "listener/net", "targetgroup")]
+    take(
+        "Balancer",
+        of(r"elasticloadbalancing:(?!Describe).*"),
+        [place.arn("elasticloadbalancing", one) for one in front],
     )
     # Somebody else's trail is looked at as well, also one of the organization's.
     take("LookAtTrails", of(r"cloudtrail:Get.*"), f"arn:{place.partition}:cloudtrail:*:*:trail/*")
