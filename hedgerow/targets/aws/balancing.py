@@ -38,13 +38,8 @@ class TargetGroup(Kind):
                 "type": row["TargetType"],
                 "health": row["HealthCheckProtocol"],
                 "attributes": _chosen(attributes, resource.wanted["attributes"]),
-                # One that is let go takes no new connection, and one that has ended never will.
-                "targets": sorted(
-                    one["Target"]["Id"]
-                    for one in health
-                    if one["TargetHealth"]["State"] != "draining"
-                    and one["TargetHealth"].get("Reason") != "Target.InvalidState"
-                ),
+                # One that is let go takes no new connection.
+                "targets": sorted(one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] != "draining"),
             }
             return Found(arn, fields, {})
         return None
