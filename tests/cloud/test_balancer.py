@@ -6,6 +6,9 @@ from typing import Any
 
 import boto3
 
+from hedgerow.catalog import catalog_of
+from hedgerow.cloud_sheet import cloud_sheets
+from hedgerow.verify import verify
 from tests.cloud.account import actions, census, changing, quiet, recorded, target
 from tests.cloud.careless import break_the_front, put_away_what_is_beside, zone
 
@@ -17,6 +20,14 @@ BROKEN = {
     "target-group/80": {"targets"},
 }
 """What `break_the_front` breaks, with the fields in which `plan` shows it."""
+HELD = dict.fromkeys(
+    (
+        *("aws.balancer-not-in-clear", "aws.balancer-protected", "aws.balancer-shows-clients"),
+        *("aws.ingress-as-declared", "aws.closed-to-the-world", "aws.machines-not-public", "aws.machines-not-routed"),
+    ),
+    "pass",
+)
+"""What the account's checks say of a balancer that is right."""
 
 
 def test_a_balancer_is_made_mended_and_taken_away(aws: str) -> None:
@@ -33,7 +44,12 @@ def test_a_balancer_is_made_mended_and_taken_away(aws: str) -> None:
     assert changing(calls) == [], "a second install changes nothing"
     assert set(actions(target(declared)).values()) == {"keep"}
 
+    assert verdicts() == {**HELD, "aws.balancer-tls": "not-exercised"}
+
     break_the_front()
+    assert {name for name, said in verdicts().items() if said == "fail"} == {
+        *("aws.balancer-protected", "aws.balancer-shows-clients")
+    }
     planned = {f"{one.kind}/{one.name}": set(one.differs) for one in target(declared).plan() if one.action != "keep"}
     assert planned == BROKEN
     target(declared).provision(quiet)
@@ -111,6 +127,13 @@ def the_name_is_the_balancers() -> None:
     (domain,) = route53.list_hosted_zones()["HostedZones"]
     rows = route53.list_resource_record_sets(HostedZoneId=domain["Id"])["ResourceRecordSets"]
     assert [row["ResourceRecords"] for row in rows if row["Type"] == "A"] == [[{"Value": address["PublicIp"]}]]
+
+
+def verdicts() -> dict[str, str]:
+    """Ask the account's checks, as `verify` does, what concerns a balancer and who comes in."""
+    (sheet,) = cloud_sheets(target(FRONT).declaration, "192.0.2.1")
+    names = (*HELD, "aws.balancer-tls")
+    return {one.control: one.status for one in verify([sheet], catalog=catalog_of("aws"), controls=names)}
 
 
 def balancer() -> dict[str, Any]:

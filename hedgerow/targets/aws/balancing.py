@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from hedgerow.targets.aws.kind import Kind
@@ -14,8 +15,8 @@ NO_LISTENER = "ListenerNotFound"
 
 
 def prefix(deployment: str) -> str:
-    """Return how our names begin: a name has at most 32 letters, and ends with no hyphen (Elastic Load Balancing API)."""
-    short = deployment[:10].rstrip("-")
+    """Return how our names begin: they have at most 32 letters (Elastic Load Balancing API), and no hyphens in a row."""
+    short = re.sub("-+", "-", deployment)[:10].rstrip("-")
     return f"hedgerow-{short}-{hashlib.sha256(deployment.encode()).hexdigest()[:6]}"
 
 
@@ -163,9 +164,7 @@ class LoadBalancer(Kind):
 
     def _attributes(self, arn: str, wanted: dict[str, str]) -> None:
         attributes = _pairs(wanted)
-        self.aws.ask(
-            "elbv2.modify_load_balancer_attributes", NO_BALANCER, LoadBalancerArn=arn, Attributes=attributes
-        )
+        self.aws.ask("elbv2.modify_load_balancer_attributes", NO_BALANCER, LoadBalancerArn=arn, Attributes=attributes)
 
     def _name(self, resource: Resource) -> str:
         return f"{prefix(self.aws.deployment)}-{resource.name}"

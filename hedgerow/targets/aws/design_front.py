@@ -1,7 +1,7 @@
 """A load balancer in front, as it is wanted. Pure.
 
-It passes TCP on as it is, and the machine goes on seeing its clients' own addresses: TLS ends at the edge alone, and the
-edge's allow-lists, limits and log say of everybody what they say without a balancer.
+It passes TCP on as it is, and the machine goes on seeing its clients' own addresses: TLS ends at the edge alone, and
+the edge's allow-lists, limits and log say of everybody what they say without a balancer.
 """
 
 from __future__ import annotations
