@@ -15,7 +15,7 @@ NO_LISTENER = "ListenerNotFound"
 
 
 def prefix(deployment: str) -> str:
-    """Return how our names begin: they have at most 32 letters (Elastic Load Balancing API), and no hyphens in a row."""
+    """Return how our names begin: they have at most 32 letters (Elastic Load Balancing API), no hyphens in a row."""
     short = re.sub("-+", "-", deployment)[:10].rstrip("-")
     return f"hedgerow-{short}-{hashlib.sha256(deployment.encode()).hexdigest()[:6]}"
 
