@@ -73,6 +73,7 @@ def policy(place: Place) -> dict[str, Any]:
     granted = {"Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}}
     ours = {"Condition": {"StringEquals": {f"aws:ResourceTag/{TAG}": name}}}
     keys = place.arn("kms", "key/*")
+    vault, plans = place.arn("backup", f"backup-vault:hedgerow-{name}"), place.arn("backup", "backup-plan:*")
     groups = place.arn("logs", f"log-group:/hedgerow/{name}/*")
     take("Account", of(r"s3:.*AccountPublicAccessBlock|sts:.*|kms:ListKeys|guardduty:ListDetectors"), "*")
     take("Buckets", of(r"s3:.*"), bucket)
@@ -92,18 +93,19 @@ def policy(place: Place) -> dict[str, Any]:
     take("ListLogs", {"logs:DescribeLogGroups"}, "*")
     take("Logs", of(r"logs:.*"), [groups, f"{groups}:*"])
     take("Topics", of(r"sns:.*"), place.arn("sns", f"hedgerow-{name}-*"))
-    take("Alarms", of(r"cloudwatch:(Put|Delete|Tag).*"), place.arn("cloudwatch", f"alarm:hedgerow-{name}-*"))
+    take("Alarms", of(r"cloudwatch:(Put|Delete|Tag|List).*"), place.arn("cloudwatch", f"alarm:hedgerow-{name}-*"))
     take(
         "Trails",
-        of(r"cloudtrail:(Create|Update|Delete|Start|Put|Add).*"),
+        of(r"cloudtrail:(Create|Update|Delete|Start|Put|Add|List).*"),
         place.arn("cloudtrail", f"trail/hedgerow-{name}"),
     )
-    take("Vault", of(r"backup:.*BackupVault(LockConfiguration)?"), place.arn("backup", f"backup-vault:hedgerow-{name}"))
+    take("Vault", of(r"backup:.*BackupVault(LockConfiguration)?"), vault)
+    take("BackupTags", {"backup:ListTags"}, [vault, plans])
     # Their ids are AWS's to choose, and bear no name of ours.
     take(
         "Plans",
         of(r"backup:(?!Create).*Backup(Plan|Selections?)|backup:CreateBackupSelection"),
-        place.arn("backup", "backup-plan:*"),
+        plans,
     )
     take("Detectors", of(r"guardduty:.*Detector") - {"guardduty:CreateDetector"}, place.arn("guardduty", "detector/*"))
     take(
