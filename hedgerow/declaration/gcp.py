@@ -61,3 +61,8 @@ class Gcp(CloudMachine):
         default=False,
         description="Whether the machine has a public address. Default: no; SSH comes through Identity-Aware Proxy.",
     )
+    lock: Yes = Field(
+        default=False,
+        description="Whether the buckets' retention is locked. Nobody can undo it: what lies there stays its time, six"
+        " years for records, and a bucket with anything in it too. Default: no, and `gcp.buckets-locked` says so.",
+    )

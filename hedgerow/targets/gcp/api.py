@@ -120,11 +120,16 @@ class Google:
         return self._seen_through(method, said) if compute else said
 
     def ask(
-        self, name: str, path: Mapping[str, str] | None = None, *, query: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        path: Mapping[str, str] | None = None,
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
     ) -> Row | None:
         """Make one call; None where the thing is not there. Raises UnreachableError: RefusedError by Google."""
         try:
-            return self.call(name, path, query=query)
+            return self.call(name, path, body=body, query=query)
         except RefusedError as refused:
             if refused.absent:
                 return None
