@@ -27,6 +27,12 @@ MADE = {
     f"{KEYS}.create",
     f"{KEYS}.cryptoKeys.create",
     f"{KEYS}.cryptoKeys.setIamPolicy",
+    "cloudresourcemanager.projects.setIamPolicy",
+    "logging.projects.locations.buckets.patch",
+    "logging.projects.sinks.create",
+    "storage.buckets.insert",
+    "storage.buckets.lockRetentionPolicy",
+    "storage.buckets.setIamPolicy",
 }
 PRIVATE = {"compute.routers.insert"}
 ENDED = {
@@ -41,11 +47,14 @@ ENDED = {
     "iam.projects.serviceAccounts.delete",
     f"{KEYS}.cryptoKeys.cryptoKeyVersions.destroy",
     f"{KEYS}.cryptoKeys.patch",
+    "logging.projects.sinks.delete",
 }
 ENDED_PRIVATE = {"compute.routers.delete"}
 HEALED = ("unavailable", "lost")
 """What is tried again at once, and does not end a run."""
 LATE = ("quota-late", "fails-late")
+PUBLIC = "public: true, lock: true"
+"""A declaration with everything that any can have but a NAT."""
 OPERATED = ("compute.", "serviceusage.")
 """Compute and Service Usage refuse a quota with 403; the others ask to come back (429), which is done."""
 
@@ -70,7 +79,7 @@ EXPECTED: dict[str, tuple[dict[str, int], set[str]]] = {}
 
 def more_of(name: str) -> str:
     """Return the declaration in which a call happens: a NAT is a private machine's, an address a public one's."""
-    return "" if ".routers." in name else "public: true"
+    return "" if ".routers." in name else PUBLIC
 
 
 def state(fake: Fake, more: str) -> tuple[dict[str, int], set[str]]:
@@ -114,7 +123,7 @@ def test_a_destroy_that_failed_is_finished_by_the_next(name: str, kind: str, gcp
 
 
 def test_every_call_that_changes_something_is_among_these(gcp: Fake) -> None:
-    for more, made, ended in (("public: true", MADE, ENDED), ("", PRIVATE, ENDED_PRIVATE)):
+    for more, made, ended in ((PUBLIC, MADE, ENDED), ("", PRIVATE, ENDED_PRIVATE)):
         gcp.reset()
         target(more).provision(quiet)
         assert made <= set(gcp.changing()) <= MADE | PRIVATE
