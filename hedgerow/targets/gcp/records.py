@@ -27,9 +27,7 @@ def one_field(method: str, name: str) -> Way:
 SINK = Kind(
     "logging.sinks",
     insert="create",
-    ways={
-        name: one_field("logging.sinks.patch", name) for name in ("destination", "filter", "disabled", "exclusions")
-    },
+    ways={name: one_field("logging.sinks.patch", name) for name in ("destination", "filter", "disabled", "exclusions")},
 )
 
 
