@@ -66,3 +66,9 @@ class Gcp(CloudMachine):
         description="Whether the buckets' retention is locked. Nobody can undo it: what lies there stays its time, six"
         " years for records, and a bucket with anything in it too. Default: no, and `gcp.buckets-locked` says so.",
     )
+    audit: Yes = Field(
+        default=False,
+        description="Whether the installer writes down every look at data in the project, and lets nobody be exempt."
+        " Google keeps that in the project's policy, so that its role can then give itself anything. Default: no, you"
+        " switch it on once, and `gcp.audit-data-access` says whether you have.",
+    )

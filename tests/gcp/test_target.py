@@ -60,7 +60,6 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(gcp: Fake) -
         "bucket/records",
         "bucket-users/backup",
         "bucket-users/records",
-        "audit/project",
         "log-bucket/_Default",
     }
     left = census(gcp)

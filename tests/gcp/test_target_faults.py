@@ -53,7 +53,7 @@ ENDED_PRIVATE = {"compute.routers.delete"}
 HEALED = ("unavailable", "lost")
 """What is tried again at once, and does not end a run."""
 LATE = ("quota-late", "fails-late")
-PUBLIC = "public: true, lock: true"
+PUBLIC = "public: true, lock: true, audit: true"
 """A declaration with everything that any can have but a NAT."""
 OPERATED = ("compute.", "serviceusage.")
 """Compute and Service Usage refuse a quota with 403; the others ask to come back (429), which is done."""

@@ -19,7 +19,8 @@ from tests.gcp.making import ask, bucket
 from tests.gcp.project import actions, quiet, row, target, text
 from tests.gcp_checks.conftest import asked
 
-LOCKED = "lock: true"
+LOCKED, AUDIT = "lock: true, audit: true", "audit: true"
+SET = "resourcemanager.projects.setIamPolicy"
 POLICY = f"cloudresourcemanager.googleapis.com/v3/projects/{PROJECT}"
 OWNER = {"role": "roles/owner", "members": ["user:jane@acme.example"]}
 
@@ -42,7 +43,7 @@ def test_what_is_made_holds_the_controls_and_a_second_install_changes_nothing(gc
     gcp.forget()
     target(LOCKED).provision(quiet)
     assert gcp.changing() == []
-    # What was locked stays so, whatever is declared later; what was not locked says so.
+    # What was locked and switched on stays so, whatever is declared later.
     target().provision(quiet)
     assert gcp.changing() == [] and failing("") == MISSING
 
@@ -53,16 +54,17 @@ MISSING = {
 """What this target does not make."""
 
 
-def test_without_a_lock_that_control_alone_fails_and_it_can_be_locked_later(gcp: Fake) -> None:
+def test_without_a_lock_and_audit_those_controls_alone_fail_and_both_can_come_later(gcp: Fake) -> None:
     target().provision(quiet)
-    assert failing("") == MISSING | {"gcp.buckets-locked"}
+    assert failing("") == MISSING | {"gcp.buckets-locked", "gcp.audit-data-access"}
+    assert SET not in target().policy() and SET in target(AUDIT).policy()
     target(LOCKED).provision(quiet)
     assert failing(LOCKED) == MISSING
 
 
 def test_drift_of_buckets_and_records_is_shown_and_put_back(gcp: Fake) -> None:
-    target().provision(quiet)
-    google, records = target().google, name("records")
+    target(AUDIT).provision(quiet)
+    google, records = target(AUDIT).google, name("records")
     open_ = {"iamConfiguration": {"publicAccessPrevention": "inherited"}, "versioning": {"enabled": False}}
     google.call("storage.buckets.patch", {"name": records}, body=open_ | {"retentionPolicy": None})
     policy = google.call("storage.buckets.getIamPolicy", {"name": records})
@@ -77,15 +79,15 @@ def test_drift_of_buckets_and_records_is_shown_and_put_back(gcp: Fake) -> None:
     theirs = {"service": "bigquery.googleapis.com", "auditLogConfigs": [{"logType": "DATA_READ", **EVE}]}
     body = {"policy": {"etag": said["etag"], "auditConfigs": [theirs]}, "updateMask": "auditConfigs"}
     google.call("cloudresourcemanager.projects.setIamPolicy", body=body)
-    assert {f"{one.kind}/{one.name}": set(one.differs) for one in target().plan() if one.action != "keep"} == {
+    assert {f"{one.kind}/{one.name}": set(one.differs) for one in target(AUDIT).plan() if one.action != "keep"} == {
         "bucket/records": {"iamConfiguration", "versioning", "retentionPolicy"},
         "bucket-users/records": {"bindings"},
         "log-bucket/_Default": {"retentionDays"},
         "sink/records": {"disabled", "exclusions"},
         "audit/project": {"kinds", "exempt"},
     }
-    target().provision(quiet)
-    assert set(actions(target()).values()) == {"keep"} and failing("") == MISSING | {"gcp.buckets-locked"}
+    target(AUDIT).provision(quiet)
+    assert set(actions(target(AUDIT)).values()) == {"keep"} and failing(AUDIT) == MISSING | {"gcp.buckets-locked"}
     # What others have put there and what harms nobody is still theirs.
     assert "user:auditor@acme.example" in str(google.call("storage.buckets.getIamPolicy", {"name": records}))
     now = google.call("cloudresourcemanager.projects.getIamPolicy")
@@ -133,7 +135,7 @@ def test_a_bucket_of_our_name_without_our_label_stops_the_run(gcp: Fake) -> None
 
 def test_who_changes_a_policy_meanwhile_is_not_overwritten(gcp: Fake) -> None:
     """The etag of what was read goes back with what is written: https://cloud.google.com/iam/docs/policies#etag."""
-    made = target()
+    made = target(AUDIT)
     driver = made.drivers["audit"]
     (resource,) = [one for one in made.resources() if one.kind == "audit"]
     found = driver.find(resource)

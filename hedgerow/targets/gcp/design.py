@@ -31,7 +31,7 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
     return (
         *first,
         *design_records.buckets(wanted, place),
-        *design_records.records(place),
+        *design_records.records(wanted, place),
         *design_network.network(wanted, place),
         *design_machine.machine(wanted, place),
     )

@@ -65,16 +65,17 @@ def _rule(action: str, days: int) -> dict[str, Any]:
     return {"action": {"type": action}, "condition": {"age": days}}
 
 
-def records(place: Place) -> list[Resource]:
+def records(wanted: Wanted, place: Place) -> list[Resource]:
     """Return what the project writes down, and the way of it into the bucket of records."""
+    audit = Resource(
+        "audit",
+        "project",
+        {"kinds": list(AUDITED), "exempt": []},
+        needs=("services/project",),
+        kept="it concerns the whole project",
+    )
     return [
-        Resource(
-            "audit",
-            "project",
-            {"kinds": list(AUDITED), "exempt": []},
-            needs=("services/project",),
-            kept="it concerns the whole project",
-        ),
+        *([audit] if wanted.target.audit else []),
         Resource(
             "log-bucket",
             "_Default",
