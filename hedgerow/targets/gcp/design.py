@@ -6,11 +6,13 @@ Names tell where everything is, so that little has to be looked up: `Ref`s stand
 from __future__ import annotations
 
 from hedgerow.targets.cloud.graph import Ref, Resource
-from hedgerow.targets.gcp import design_machine, design_network, design_records
+from hedgerow.targets.gcp import design_machine, design_network, design_records, design_watching
 from hedgerow.targets.gcp.place import Place, Wanted
 
 SERVICES = "services/project"
-ENABLED = ("cloudkms", "cloudresourcemanager", "compute", "iam", "iap", "logging", "storage")
+ENABLED = (
+    *("cloudkms", "cloudresourcemanager", "compute", "dns", "iam", "iap", "logging", "monitoring", "storage"),
+)
 USES = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 ROTATION = "7776000s"
 """90 days (CIS Google Cloud Platform Foundation, "KMS encryption keys are rotated within a period of 90 days")."""
@@ -34,6 +36,8 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *design_records.records(wanted, place),
         *design_network.network(wanted, place),
         *design_machine.machine(wanted, place),
+        *design_watching.names(wanted, place),
+        *design_watching.alerts(wanted),
     )
 
 
