@@ -59,7 +59,9 @@ def test_drift_is_shown_and_put_back_and_the_end_leaves_the_zone(gcp: Fake) -> N
     (channel,) = [one["name"].rpartition("/")[2] for name, one in found.items() if name.startswith(CHANNEL)]
     mute = {"updateMask": "enabled"}
     google.call("monitoring.notificationChannels.patch", {"id": channel}, body={"enabled": False}, query=mute)
-    assert {f"{one.kind}/{one.name}": set(one.differs) for one in target(EVERYTHING).plan() if one.action != "keep"} == {
+    assert {
+        f"{one.kind}/{one.name}": set(one.differs) for one in target(EVERYTHING).plan() if one.action != "keep"
+    } == {
         "dns-policy/main": {"enableLogging"},
         "record/analytics.acme.example": {"addresses"},
         "alert/roles": {"enabled", "notificationChannels"},

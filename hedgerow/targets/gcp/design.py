@@ -10,9 +10,7 @@ from hedgerow.targets.gcp import design_machine, design_network, design_records,
 from hedgerow.targets.gcp.place import Place, Wanted
 
 SERVICES = "services/project"
-ENABLED = (
-    *("cloudkms", "cloudresourcemanager", "compute", "dns", "iam", "iap", "logging", "monitoring", "storage"),
-)
+ENABLED = (*("cloudkms", "cloudresourcemanager", "compute", "dns", "iam", "iap", "logging", "monitoring", "storage"),)
 USES = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 ROTATION = "7776000s"
 """90 days (CIS Google Cloud Platform Foundation, "KMS encryption keys are rotated within a period of 90 days")."""
