@@ -1,4 +1,4 @@
-"""Who is told when roles, firewall rules, keys or records change: channels of Cloud Monitoring, and alerts from logs."""
+"""Who is told when roles, network, keys or records change: channels of Cloud Monitoring, and alerts from logs."""
 
 from __future__ import annotations
 
