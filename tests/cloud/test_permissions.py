@@ -70,10 +70,26 @@ def test_a_star_stands_only_where_aws_wants_no_resource() -> None:
     assert [action for action in starred if "*" not in {row["resource_arn_format"] for row in rows_of(action)}] == []
 
 
+def test_what_changes_a_thing_of_ec2_does_so_in_this_account_and_region() -> None:
+    """A thing that AWS's table has an ARN for is named by it, as far as it can be: its id is AWS's to choose."""
+    starred = [action for one in POLICY["Statement"] if one["Resource"] == "*" for action in one["Action"]]
+    with_arn = {action for action in starred if {row["resource_arn_format"] for row in rows_of(action)} != {"*"}}
+    # Config's are asked for all recorders of a region; the rest is judged before its thing has an id.
+    assert with_arn == {
+        "backup:TagResource",
+        "config:DescribeConfigurationRecorderStatus",
+        "config:DescribeConfigurationRecorders",
+        "config:PutConfigurationRecorder",
+        "guardduty:TagResource",
+        "route53:AssociateVPCWithHostedZone",
+    }
+
+
 def test_what_is_ended_bears_our_tag_or_is_named() -> None:
     """Entries of our lists and routes of our tables have no tags of their own."""
-    (region,) = [one for one in POLICY["Statement"] if one["Sid"] == "Region"]
-    ending = {one for one in region["Action"] if one.partition(":")[2].startswith(("Delete", "Terminate", "Release"))}
+    loose = [one for one in POLICY["Statement"] if one["Sid"] in ("Region", "Ec2")]
+    actions = [action for one in loose for action in one["Action"]]
+    ending = {one for one in actions if one.partition(":")[2].startswith(("Delete", "Terminate", "Release"))}
     assert ending == {"config:DeleteDeliveryChannel", "ec2:DeleteNetworkAclEntry", "ec2:DeleteRoute"}
 
 

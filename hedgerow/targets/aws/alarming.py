@@ -55,6 +55,8 @@ class Alarm(Kind):
     def find(self, resource: Resource) -> Found | None:
         name = f"hedgerow-{self.aws.deployment}-{resource.name}"
         for row in self.aws.call("cloudwatch.describe_alarms", AlarmNames=[name])["MetricAlarms"]:
+            said = self.aws.call("cloudwatch.list_tags_for_resource", ResourceARN=row["AlarmArn"])
+            self.ours(f"an alarm {name}", said["Tags"])
             fields = {"metric": row["MetricName"], "topics": row["AlarmActions"], "enabled": row["ActionsEnabled"]}
             return Found(name, fields, {})
         return None
@@ -94,6 +96,7 @@ class Topic(Kind):
         said = self.aws.ask("sns.get_topic_attributes", "NotFound", "NotFoundException", TopicArn=arn)
         if said is None:
             return None
+        self.ours(f"a topic {resource.name}", self.aws.call("sns.list_tags_for_resource", ResourceArn=arn)["Tags"])
         subscribed = self.aws.call("sns.list_subscriptions_by_topic", TopicArn=arn)["Subscriptions"]
         fields = {
             "key": said["Attributes"].get("KmsMasterKeyId"),

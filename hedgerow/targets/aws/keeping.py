@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws.kind import Kind
+from hedgerow.targets.aws.kind import Kind, not_ours, pairs
 from hedgerow.targets.cloud.graph import Found, Resource
 
 
@@ -22,6 +22,8 @@ class Vault(Kind):
         )
         if said is None:
             return None
+        tags = self.aws.call("backup.list_tags", ResourceArn=said["BackupVaultArn"])["Tags"]
+        self.ours(f"a backup vault {name}", pairs(tags))
         wanted = int(resource.wanted["least_days"])
         least = said.get("MinRetentionDays", 1) if said.get("Locked") else 0
         return Found(name, {"key": said.get("EncryptionKeyArn"), "least_days": min(least, wanted)}, {})
@@ -66,18 +68,28 @@ class Plan(Kind):
         return None
 
     def make(self, resource: Resource) -> None:
-        made = self.aws.call(
+        # AWS takes no second plan that says the same word for word, whoever made the first.
+        said = self.aws.ask(
             "backup.create_backup_plan",
+            "AlreadyExistsException",
             BackupPlan=self._plan(resource),
             BackupPlanTags={tag["Key"]: tag["Value"] for tag in self.aws.tags(resource.name)},
-        )["BackupPlanId"]
-        if self.doubled(self._rows(), "BackupPlanId", made):
-            self.aws.call("backup.delete_backup_plan", BackupPlanId=made)
+        )
+        if said is None and not self._rows():
+            raise not_ours(f"a backup plan hedgerow-{self.aws.deployment}", self.aws.deployment)
+        if said and self.doubled(self._rows(), "BackupPlanId", said["BackupPlanId"]):
+            self.aws.call("backup.delete_backup_plan", BackupPlanId=said["BackupPlanId"])
 
     def _rows(self) -> list[dict[str, Any]]:
         name = f"hedgerow-{self.aws.deployment}"
         rows = self.aws.call("backup.list_backup_plans")["BackupPlansList"]
-        return [row for row in rows if row["BackupPlanName"] == name]
+        named = [row for row in rows if row["BackupPlanName"] == name]
+        # Their names need not be unique: one of this name may be somebody else's.
+        return [row for row in named if self.bears(pairs(self._tags(row["BackupPlanArn"])))]
+
+    def _tags(self, arn: str) -> dict[str, str]:
+        tags: dict[str, str] = self.aws.call("backup.list_tags", ResourceArn=arn)["Tags"]
+        return tags
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         if fields - {"selected_by"}:

@@ -26,10 +26,19 @@ class Kind:
         """
         return any(row[key] != made for row in rows)
 
+    def bears(self, tags: Iterable[Mapping[str, str]]) -> bool:
+        """Tell whether tags say that a thing is this deployment's."""
+        return any(tag["Key"] == TAG and tag["Value"] == self.aws.deployment for tag in tags)
+
     def ours(self, what: str, tags: Iterable[Mapping[str, str]]) -> None:
         """Raise UnreachableError where a thing of a name of ours does not say that it is this deployment's."""
-        if not any(tag["Key"] == TAG and tag["Value"] == self.aws.deployment for tag in tags):
+        if not self.bears(tags):
             raise not_ours(what, self.aws.deployment)
+
+
+def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags in the one shape: some of AWS's services give them as names and values."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def not_ours(what: str, deployment: str) -> UnreachableError:

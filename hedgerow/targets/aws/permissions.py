@@ -20,6 +20,9 @@ SESSION = ("ssm:StartSession", "ssm:TerminateSession")
 OWN_TAG = re.compile(r"ec2:(Delete(?!Route$|NetworkAclEntry|Tags).*|TerminateInstances|ReleaseAddress)")
 """What ends something of EC2 that bears our tag: nothing else may be ended."""
 
+OF_A_THING = r"ec2:((Describe(Instance|Vpc)Attribute)|(?!Describe|Get|Enable).*)"
+"""What EC2 judges by the things of an account that it is about; the rest it judges by no thing at all."""
+
 
 @cache
 def calls() -> frozenset[str]:
@@ -72,7 +75,8 @@ def policy(place: Place) -> dict[str, Any]:
     linked = {"Condition": {"StringEquals": {"iam:AWSServiceName": "guardduty.amazonaws.com"}}}
     granted = {"Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}}
     ours = {"Condition": {"StringEquals": {f"aws:ResourceTag/{TAG}": name}}}
-    keys = place.arn("kms", "key/*")
+    keys, things = place.arn("kms", "key/*"), place.arn("ec2", "*")
+    vault, plans = place.arn("backup", f"backup-vault:hedgerow-{name}"), place.arn("backup", "backup-plan:*")
     groups = place.arn("logs", f"log-group:/hedgerow/{name}/*")
     take("Account", of(r"s3:.*AccountPublicAccessBlock|sts:.*|kms:ListKeys|guardduty:ListDetectors"), "*")
     take("Buckets", of(r"s3:.*"), bucket)
@@ -92,18 +96,19 @@ def policy(place: Place) -> dict[str, Any]:
     take("ListLogs", {"logs:DescribeLogGroups"}, "*")
     take("Logs", of(r"logs:.*"), [groups, f"{groups}:*"])
     take("Topics", of(r"sns:.*"), place.arn("sns", f"hedgerow-{name}-*"))
-    take("Alarms", of(r"cloudwatch:(Put|Delete|Tag).*"), place.arn("cloudwatch", f"alarm:hedgerow-{name}-*"))
+    take("Alarms", of(r"cloudwatch:(Put|Delete|Tag|List).*"), place.arn("cloudwatch", f"alarm:hedgerow-{name}-*"))
     take(
         "Trails",
-        of(r"cloudtrail:(Create|Update|Delete|Start|Put|Add).*"),
+        of(r"cloudtrail:(Create|Update|Delete|Start|Put|Add|List).*"),
         place.arn("cloudtrail", f"trail/hedgerow-{name}"),
     )
-    take("Vault", of(r"backup:.*BackupVault(LockConfiguration)?"), place.arn("backup", f"backup-vault:hedgerow-{name}"))
+    take("Vault", of(r"backup:.*BackupVault(LockConfiguration)?"), vault)
+    take("BackupTags", {"backup:ListTags"}, [vault, plans])
     # Their ids are AWS's to choose, and bear no name of ours.
     take(
         "Plans",
-        of(r"backup:(?!Create).*Backup(Plan|Selections?)|backup:CreateBackupSelection"),
-        place.arn("backup", "backup-plan:*"),
+        of(r"backup:.*Backup(Plan|Selections?)"),
+        plans,
     )
     take("Detectors", of(r"guardduty:.*Detector") - {"guardduty:CreateDetector"}, place.arn("guardduty", "detector/*"))
     take(
@@ -121,7 +126,10 @@ def policy(place: Place) -> dict[str, Any]:
         [place.arn("ec2", "instance/*"), f"arn:{place.partition}:ssm:{place.region}::document/AWS-StartSSHSession"],
     )
     take("EndSession", of(r"ssm:TerminateSession"), place.arn("ssm", "session/${aws:userid}-*"))
-    take("EndOurs", {action for action in left if OWN_TAG.fullmatch(action)}, "*", **ours)
+    take("EndOurs", {action for action in left if OWN_TAG.fullmatch(action)}, things, **ours)
+    # Images and what stands in them belong to no account of the region.
+    take("Machines", {"ec2:RunInstances"}, [things, f"arn:{place.partition}:ec2:{place.region}::image/*"])
+    take("Ec2", of(OF_A_THING), things)
     take("Global", {"route53:AssociateVPCWithHostedZone"}, "*")
     take("Region", set(left), "*", **region)
     return document(*statements)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws.kind import Kind, not_ours
+from hedgerow.targets.aws.kind import Kind, not_ours, pairs
 from hedgerow.targets.cloud.graph import Found, Resource
 
 GONE = "ResourceNotFoundException"
@@ -17,8 +17,11 @@ class LogGroup(Kind):
         name = str((resource.given or {})["group"])
         for row in self.aws.call("logs.describe_log_groups", logGroupNamePrefix=name)["logGroups"]:
             if row["logGroupName"] == name:
+                arn = self.aws.arn("logs", f"log-group:{name}")
+                said = self.aws.call("logs.list_tags_for_resource", resourceArn=arn)
+                self.ours(f"a log group {name}", pairs(said["tags"]))
                 fields = {"key": row.get("kmsKeyId"), "days": row.get("retentionInDays")}
-                return Found(name, fields, {"arn": self.aws.arn("logs", f"log-group:{name}")})
+                return Found(name, fields, {"arn": arn})
         return None
 
     def make(self, resource: Resource) -> None:
@@ -93,6 +96,8 @@ class Trail(Kind):
         return None
 
     def _seen(self, row: dict[str, Any]) -> Found:
+        tagged = self.aws.call("cloudtrail.list_tags", ResourceIdList=[row["TrailARN"]])["ResourceTagList"]
+        self.ours(f"a trail {row['Name']}", [tag for one in tagged for tag in one["TagsList"]])
         said = self.aws.call("cloudtrail.get_event_selectors", TrailName=row["TrailARN"])
         fields = {
             "bucket": row["S3BucketName"],
