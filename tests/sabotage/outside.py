@@ -1,7 +1,8 @@
 """Doors that only a look from outside shows."""
 
 TABLE = "inet hedgerow"
-LISTENER = "hedgerow-sabotage"
+# Not one of our names: each of those has a bound (services.confined).
+LISTENER = "stray-listener"
 
 SABOTAGE = {
     "outside.only-declared-ports": f"systemd-run --quiet --collect --unit={LISTENER} python3 -m http.server 8081;"
