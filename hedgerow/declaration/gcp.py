@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from hedgerow.declaration import networks
-from hedgerow.declaration.kinds import Yes
+from hedgerow.declaration.kinds import Email, Yes
 from hedgerow.declaration.machines import KIND, CloudMachine
 from hedgerow.declaration.words import RefusedError, shown
 
@@ -30,6 +30,12 @@ def _region(text: str) -> str:
 def _letter(text: str) -> str:
     if not re.fullmatch(r"[a-z]", text):
         raise RefusedError(f"{shown(text)} is no letter of a zone", "Write for example b, for us-central1-b.")
+    return text
+
+
+def _dns_zone(text: str) -> str:
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", text):
+        raise RefusedError(f"{shown(text)} is no name of a zone", "Write the name of the managed zone: acme-example.")
     return text
 
 
@@ -60,4 +66,23 @@ class Gcp(CloudMachine):
     public: Yes = Field(
         default=False,
         description="Whether the machine has a public address. Default: no; SSH comes through Identity-Aware Proxy.",
+    )
+    lock: Yes = Field(
+        default=False,
+        description="Whether the buckets' retention is locked. Nobody can undo it: what lies there stays its time, six"
+        " years for records, and a bucket with anything in it too. Default: no, and `gcp.buckets-locked` says so.",
+    )
+    audit: Yes = Field(
+        default=False,
+        description="Whether the installer writes down every look at data in the project, and lets nobody be exempt."
+        " Google keeps that in the project's policy, so that its role can then give itself anything. Default: no, you"
+        " switch it on once, and `gcp.audit-data-access` says whether you have.",
+    )
+    alerts_to: tuple[Email, ...] = Field(
+        default=(), description="Whom alerts tell of changes to roles, network, keys and records. Default: nobody."
+    )
+    dns_zone: Annotated[str, AfterValidator(_dns_zone)] | None = Field(
+        default=None,
+        description="The managed zone of Cloud DNS, in this project, that holds the domain. Default: you set its A"
+        " record.",
     )

@@ -26,7 +26,8 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(gcp: Fake) -
     empty = census(gcp)
     planned = actions(target())
     assert gcp.changing() == [] and census(gcp) == empty
-    assert planned.pop("services/project") == "change" and set(planned.values()) == {"create"}
+    assert planned.pop("services/project") == planned.pop("log-bucket/_Default") == "change"
+    assert set(planned.values()) == {"create"}
     assert "USD a month" in target().cost() and "from memory" in target().cost()
 
     gcp.forget()
@@ -53,11 +54,20 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(gcp: Fake) -
         "services/project",
         "key-ring/main",
         "key-users/data",
+        "key/records",
+        "key-users/records",
+        "bucket/backup",
+        "bucket/records",
+        "bucket-users/backup",
+        "bucket-users/records",
+        "log-bucket/_Default",
     }
     left = census(gcp)
     assert {name: left[name] for name in left if name.startswith(("compute:", "iam:"))} == {}
     state = gcp.state()["rows"]
-    assert {one["state"] for name, one in state.items() if "/cryptoKeyVersions/" in name} == {"DESTROY_SCHEDULED"}
+    versions = {name: one["state"] for name, one in state.items() if "/cryptoKeyVersions/" in name}
+    assert {one for name, one in versions.items() if "/data/" in name} == {"DESTROY_SCHEDULED"}
+    assert {one for name, one in versions.items() if "/records/" in name} == {"ENABLED"}
     record = json.loads((Deployment("acme").root / "disposal.json").read_text())
     assert "instance" in {one["kind"] for one in record[0]["removed"]} and "30 days" in record[0]["notes"][0]
     assert NUMBER not in json.dumps(record)

@@ -12,6 +12,7 @@ import pytest
 from hedgerow.errors import UnreachableError
 from tests.gcp.fake.running import Fake
 from tests.gcp.project import actions, census, quiet, target
+from tests.gcp.test_target_watching import WATCHED, zone
 
 KEYS = "cloudkms.projects.locations.keyRings"
 MADE = {
@@ -27,6 +28,16 @@ MADE = {
     f"{KEYS}.create",
     f"{KEYS}.cryptoKeys.create",
     f"{KEYS}.cryptoKeys.setIamPolicy",
+    "cloudresourcemanager.projects.setIamPolicy",
+    "logging.projects.locations.buckets.patch",
+    "dns.policies.create",
+    "dns.resourceRecordSets.create",
+    "logging.projects.sinks.create",
+    "monitoring.projects.alertPolicies.create",
+    "monitoring.projects.notificationChannels.create",
+    "storage.buckets.insert",
+    "storage.buckets.lockRetentionPolicy",
+    "storage.buckets.setIamPolicy",
 }
 PRIVATE = {"compute.routers.insert"}
 ENDED = {
@@ -41,11 +52,19 @@ ENDED = {
     "iam.projects.serviceAccounts.delete",
     f"{KEYS}.cryptoKeys.cryptoKeyVersions.destroy",
     f"{KEYS}.cryptoKeys.patch",
+    "dns.policies.delete",
+    "dns.policies.patch",
+    "dns.resourceRecordSets.delete",
+    "logging.projects.sinks.delete",
+    "monitoring.projects.alertPolicies.delete",
+    "monitoring.projects.notificationChannels.delete",
 }
 ENDED_PRIVATE = {"compute.routers.delete"}
 HEALED = ("unavailable", "lost")
 """What is tried again at once, and does not end a run."""
 LATE = ("quota-late", "fails-late")
+PUBLIC = f"public: true, lock: true, audit: true, {WATCHED}"
+"""A declaration with everything that any can have but a NAT."""
 OPERATED = ("compute.", "serviceusage.")
 """Compute and Service Usage refuse a quota with 403; the others ask to come back (429), which is done."""
 
@@ -70,7 +89,7 @@ EXPECTED: dict[str, tuple[dict[str, int], set[str]]] = {}
 
 def more_of(name: str) -> str:
     """Return the declaration in which a call happens: a NAT is a private machine's, an address a public one's."""
-    return "" if ".routers." in name else "public: true"
+    return "" if ".routers." in name else PUBLIC
 
 
 def state(fake: Fake, more: str) -> tuple[dict[str, int], set[str]]:
@@ -82,10 +101,12 @@ def state(fake: Fake, more: str) -> tuple[dict[str, int], set[str]]:
 @pytest.mark.parametrize(("name", "kind"), MAKING if ALL else SAMPLE)
 def test_an_install_that_failed_is_finished_by_the_next(name: str, kind: str, gcp: Fake) -> None:
     more = more_of(name)
+    zone()
     if more not in EXPECTED:
         target(more).provision(quiet)
         EXPECTED[more] = state(gcp, more)
         gcp.reset()
+        zone()
     gcp.fault(name, kind)
     if kind in HEALED:
         target(more).provision(quiet)
@@ -102,6 +123,7 @@ def test_an_install_that_failed_is_finished_by_the_next(name: str, kind: str, gc
 @pytest.mark.parametrize(("name", "kind"), ENDING if ALL else [("compute.instances.delete", "fails-late")])
 def test_a_destroy_that_failed_is_finished_by_the_next(name: str, kind: str, gcp: Fake) -> None:
     more = more_of(name)
+    zone()
     target(more).provision(quiet)
     gcp.fault(name, kind)
     if healed(name, kind):
@@ -114,8 +136,10 @@ def test_a_destroy_that_failed_is_finished_by_the_next(name: str, kind: str, gcp
 
 
 def test_every_call_that_changes_something_is_among_these(gcp: Fake) -> None:
-    for more, made, ended in (("public: true", MADE, ENDED), ("", PRIVATE, ENDED_PRIVATE)):
+    for more, made, ended in ((PUBLIC, MADE, ENDED), ("", PRIVATE, ENDED_PRIVATE)):
         gcp.reset()
+        zone()
+        gcp.forget()
         target(more).provision(quiet)
         assert made <= set(gcp.changing()) <= MADE | PRIVATE
         gcp.forget()

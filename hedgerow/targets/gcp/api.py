@@ -41,12 +41,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Method:
-    """One call: how it is made, and the permissions that it takes."""
+    """One call: how it is made, the permissions that it takes, and the key of the declaration that it is made for."""
 
     name: str
     verb: str
     address: str
     needs: tuple[str, ...]
+    when: str = ""
 
 
 class RefusedError(UnreachableError):
@@ -80,7 +81,13 @@ def methods() -> Mapping[str, Method]:
     said = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     services = said["services"]
     return {
-        name: Method(name, row["verb"], services[name.partition(".")[0]] + row["at"], tuple(row["needs"]))
+        name: Method(
+            name,
+            row["verb"],
+            services[name.partition(".")[0]] + row["at"],
+            tuple(row["needs"]),
+            row.get("when", ""),
+        )
         for name, row in said["methods"].items()
     }
 
@@ -120,11 +127,16 @@ class Google:
         return self._seen_through(method, said) if compute else said
 
     def ask(
-        self, name: str, path: Mapping[str, str] | None = None, *, query: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        path: Mapping[str, str] | None = None,
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
     ) -> Row | None:
         """Make one call; None where the thing is not there. Raises UnreachableError: RefusedError by Google."""
         try:
-            return self.call(name, path, query=query)
+            return self.call(name, path, body=body, query=query)
         except RefusedError as refused:
             if refused.absent:
                 return None

@@ -6,11 +6,11 @@ Names tell where everything is, so that little has to be looked up: `Ref`s stand
 from __future__ import annotations
 
 from hedgerow.targets.cloud.graph import Ref, Resource
-from hedgerow.targets.gcp import design_machine, design_network
+from hedgerow.targets.gcp import design_machine, design_network, design_records, design_watching
 from hedgerow.targets.gcp.place import Place, Wanted
 
 SERVICES = "services/project"
-ENABLED = ("cloudkms", "compute", "iam", "iap")
+ENABLED = (*("cloudkms", "cloudresourcemanager", "compute", "dns", "iam", "iap", "logging", "monitoring", "storage"),)
 USES = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 ROTATION = "7776000s"
 """90 days (CIS Google Cloud Platform Foundation, "KMS encryption keys are rotated within a period of 90 days")."""
@@ -28,27 +28,47 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *_keys(),
         Resource("account", "host", {"enabled": True}, needs=(SERVICES,), given={"email": place.email}),
     ]
-    return (*first, *design_network.network(wanted, place), *design_machine.machine(wanted, place))
+    return (
+        *first,
+        *design_records.buckets(wanted, place),
+        *design_records.records(wanted, place),
+        *design_network.network(wanted, place),
+        *design_machine.machine(wanted, place),
+        *design_watching.names(wanted, place),
+        *design_watching.alerts(wanted),
+    )
 
 
 def _keys() -> list[Resource]:
-    """The key of the disks ends with the deployment, and what was on them with it."""
+    """Two keys: disks end with the deployment, and their key with them; records must stay readable."""
     return [
         Resource("key-ring", "main", {}, needs=(SERVICES,), kept="Google removes no ring of keys"),
-        Resource(
-            "key",
-            "data",
-            {"purpose": "ENCRYPT_DECRYPT", "rotationPeriod": ROTATION},
-            needs=("key-ring/main",),
-            fixed=frozenset({"purpose"}),
-            holds_data=True,
-        ),
-        Resource(
-            "key-users",
-            "data",
-            {"bindings": {USES: [Ref(SERVICES, "compute_agent")]}},
-            needs=("key/data",),
-            given={"agents": []},
-            kept="it lies on a key, and Google removes no key",
-        ),
+        _key("data"),
+        _users("data", "compute_agent"),
+        _key("records", kept="without it nobody could read the records that are kept"),
+        _users("records", "storage_agent", "storage.serviceAccount.get"),
     ]
+
+
+def _key(name: str, kept: str = "") -> Resource:
+    return Resource(
+        "key",
+        name,
+        {"purpose": "ENCRYPT_DECRYPT", "rotationPeriod": ROTATION},
+        needs=("key-ring/main",),
+        fixed=frozenset({"purpose"}),
+        kept=kept,
+        holds_data=True,
+    )
+
+
+def _users(name: str, agent: str, *asking: str) -> Resource:
+    """Only one of Google's own agents may use a key; `asking` is what makes the agent where it is not there yet."""
+    return Resource(
+        "key-users",
+        name,
+        {"bindings": {USES: [Ref(SERVICES, agent)]}},
+        needs=(f"key/{name}",),
+        given={"agents": list(asking)},
+        kept="it lies on a key, and Google removes no key",
+    )

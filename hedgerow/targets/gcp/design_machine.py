@@ -7,11 +7,10 @@ from typing import Any
 from hedgerow.targets.cloud.first_boot import MOVE
 from hedgerow.targets.cloud.graph import Ref, Resource
 from hedgerow.targets.gcp import facts
-from hedgerow.targets.gcp.place import Place, Wanted
+from hedgerow.targets.gcp.place import BACKUP_DAYS, Place, Wanted
 
 USER = "hedgerow"
 """The account that Google's guest agent makes for the installer's key."""
-SNAPSHOT_DAYS = 35
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
@@ -30,7 +29,7 @@ def machine(wanted: Wanted, place: Place) -> list[Resource]:
                 "snapshotSchedulePolicy": {
                     "schedule": {"dailySchedule": {"daysInCycle": 1, "startTime": "03:00"}},
                     "retentionPolicy": {
-                        "maxRetentionDays": SNAPSHOT_DAYS,
+                        "maxRetentionDays": BACKUP_DAYS,
                         "onSourceDiskDelete": "APPLY_RETENTION_POLICY",
                     },
                     "snapshotProperties": {"labels": place.labels, "storageLocations": [place.region]},

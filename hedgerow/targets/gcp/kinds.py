@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hedgerow.targets.cloud.doing import Driver, Drivers
-from hedgerow.targets.gcp import compute, keys
+from hedgerow.targets.gcp import alerts, compute, dns, keys, records, storage
 from hedgerow.targets.gcp.api import Google
 from hedgerow.targets.gcp.kind import Rest
 
@@ -18,4 +18,14 @@ def drivers(google: Google, deployment: str) -> Drivers:
         "key": keys.Key(google, deployment),
         "key-users": keys.KeyUsers(google, deployment),
         "account": keys.Account(google, deployment),
+        "bucket": storage.Bucket(storage.BUCKET, google, deployment),
+        "bucket-users": storage.Users(google, deployment),
+        "audit": records.Audit(google, deployment),
+        "log-bucket": records.LogBucket(google, deployment),
+        "dns-policy": Rest(dns.POLICY, google, deployment),
+        "record": dns.Record(google, deployment),
+        "channel": alerts.Watched("notificationChannels", google, deployment),
+        "channel-strangers": alerts.Strangers("notificationChannels", google, deployment),
+        "alert": alerts.Watched("alertPolicies", google, deployment),
+        "sink": records.Sink(records.SINK, google, deployment),
     }

@@ -15,17 +15,18 @@ def services() -> frozenset[str]:
     return frozenset(name.partition(".")[0] for name in methods()) | {"iap"}
 
 
-def permissions() -> list[str]:
-    """Return every permission that is needed."""
-    return sorted({need for method in methods().values() for need in method.needs} | set(TUNNEL))
+def permissions(keys: frozenset[str] = frozenset()) -> list[str]:
+    """Return every permission that is needed; `keys` of the declaration are switched on."""
+    called = [method for method in methods().values() if not method.when or method.when in keys]
+    return sorted({need for method in called for need in method.needs} | set(TUNNEL))
 
 
-def text(deployment: str) -> str:
+def text(deployment: str, keys: frozenset[str] = frozenset()) -> str:
     """Return the role for a person and for `gcloud iam roles create ID --project PROJECT --file FILE`."""
     role = {
         "title": f"Hedgerow installer of {deployment}",
         "description": "Every call that the installer makes, and no other",
         "stage": "GA",
-        "includedPermissions": permissions(),
+        "includedPermissions": permissions(keys),
     }
     return yaml.safe_dump(role, sort_keys=False)

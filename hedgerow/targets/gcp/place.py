@@ -10,6 +10,10 @@ from typing import Any
 from hedgerow.targets.gcp.kind import LABEL
 
 LONGEST_ACCOUNT = 30
+RETENTION_DAYS = 2192
+"""Six years (45 CFR 164.316(b)(2)(i)), leap days included."""
+BACKUP_DAYS = 35
+"""How long a copy of a disk is kept, and for how long at least a backup cannot be removed."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class Place:
     def key(self, name: str) -> str:
         """Return the full name of one of our keys."""
         return f"projects/{self.project}/locations/{self.region}/keyRings/{self.name}/cryptoKeys/{name}"
+
+    def bucket(self, name: str) -> str:
+        """Return a bucket's name: one that nobody else in the world has, and that does not say the project's."""
+        where = f"{self.project} {self.region} {self.deployment}"
+        return f"{self.name}-{name}-{hashlib.sha256(where.encode()).hexdigest()[:12]}"
 
     @property
     def email(self) -> str:

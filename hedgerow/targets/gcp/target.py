@@ -75,7 +75,7 @@ class GcpTarget(CloudTarget):
 
     def policy(self) -> str:
         """Return the role that these credentials need, as gcloud reads it."""
-        return permissions.text(self.declaration.name)
+        return permissions.text(self.declaration.name, frozenset({"audit"} if self.spec.audit else ()))
 
     def host(self) -> Host:
         """Return the machine as SSH reaches it. Raises CallError where there is none."""
