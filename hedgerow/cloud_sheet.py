@@ -59,7 +59,7 @@ class CloudSheet:
 
 @dataclass(frozen=True)
 class AwsSheet(CloudSheet):
-    """And those of AWS: `image_owners`, whose images may be started; `balancer`: TLS ends at a load balancer."""
+    """And those of AWS: `image_owners`, whose images may be started; `balancer`: a load balancer is in front."""
 
     image_owners: tuple[str, ...] = ()
     balancer: bool = False
@@ -95,6 +95,7 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
         public=target.public,
         ingress=((22, ssh), (80, web), (443, web)),
         image_owners=(IMAGE_OWNERS[target.image],),
+        balancer=target.load_balancer is not None,
     )
     return (sheet,)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hedgerow import forwarding, health, mail
 from hedgerow.declaration import ANY, Declaration, resolve_sources
+from hedgerow.declaration.machines import Aws
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import Stack
 
@@ -47,7 +48,16 @@ def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
         sources = (*access.interface_from, *access.ingest_from)
         open_to = ("any",) if ANY in sources else resolve_sources(dict.fromkeys(sources), site.controller)
         rules.append(_from(open_to, [80, 443], "the edge; nginx tells the interface from ingestion"))
+        rules += _balancer(declaration) if open_to != ("any",) else []
     return rules
+
+
+def _balancer(declaration: Declaration) -> list[Values]:
+    """Who comes through a balancer keeps her address; the balancer itself asks whether the edge takes connections."""
+    target = declaration.target
+    if not isinstance(target, Aws) or target.load_balancer is None:
+        return []
+    return [_from([target.public_network], [80, 443], "the load balancer, which asks whether the edge is there")]
 
 
 def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:

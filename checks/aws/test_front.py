@@ -1,4 +1,4 @@
-"""A load balancer in front, where one is declared: what it speaks."""
+"""A load balancer in front, where one is declared: what it speaks, whom it shows, and that it stays."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ TLS_1_2 = ("ELBSecurityPolicy-TLS13-1-2", "ELBSecurityPolicy-TLS13-1-3", "ELBSec
 """How the names of the policies begin that refuse everything older than TLS 1.2 (Elastic Load Balancing, security
 policies)."""
 
+PROTECTED = "deletion_protection.enabled"
+PRESERVED = "preserve_client_ip.enabled"
+BY_HEADER = "X-Forwarded-For"
 
-def _listeners(aws, finding) -> dict[str, dict[str, Any]]:
+
+def _balancers(aws, finding) -> dict[str, str]:
+    """Each load balancer in the deployment's networks: its name by its ARN."""
     if not aws.sheet.balancer:
         finding.asked("the declaration")
         raise NotExercised("the declaration has no load balancer: TLS ends on the edge host")
     own = networks(aws)
     rows = aws.every("elbv2.describe_load_balancers", "LoadBalancers")
+    return {row["LoadBalancerArn"]: row["LoadBalancerName"] for row in rows if row.get("VpcId") in own}
+
+
+def _listeners(aws, finding) -> dict[str, dict[str, Any]]:
     return {
-        f"{row['LoadBalancerName']}:{one['Port']}": one
-        for row in rows
-        if row.get("VpcId") in own
-        for one in aws.every("elbv2.describe_listeners", "Listeners", LoadBalancerArn=row["LoadBalancerArn"])
+        f"{name}:{one['Port']}": one
+        for arn, name in _balancers(aws, finding).items()
+        for one in aws.every("elbv2.describe_listeners", "Listeners", LoadBalancerArn=arn)
     }
 
 
 @pytest.mark.control("aws.balancer-tls")
 def test_the_balancer_speaks_no_old_tls(aws, finding):
     finding.expect("TLS 1.2 or newer")
-    seen = {
-        name: one.get("SslPolicy", "")
-        for name, one in _listeners(aws, finding).items()
-        if one["Protocol"] in ("HTTPS", "TLS")
-    }
+    listeners = _listeners(aws, finding)
+    if listeners and all(one["Protocol"] == "TCP" for one in listeners.values()):
+        raise NotExercised("the load balancer passes TCP on: TLS ends on the edge host")
+    seen = {name: one.get("SslPolicy", "") for name, one in listeners.items() if one["Protocol"] in ("HTTPS", "TLS")}
     judge(finding, seen, lambda said: said.startswith(TLS_1_2), "listener")
 
 
@@ -46,6 +53,35 @@ def test_the_balancer_says_nothing_in_clear(aws, finding):
     finding.expect("HTTP does nothing but redirect to HTTPS")
     seen = {name: _redirects(one) for name, one in _listeners(aws, finding).items()}
     judge(finding, seen, is_true, "listener")
+
+
+@pytest.mark.control("aws.balancer-protected")
+def test_the_balancer_is_not_ended_by_one_mistaken_call(aws, finding):
+    finding.expect("deletion protection is on")
+    seen = {
+        name: _said(aws.ask("elbv2.describe_load_balancer_attributes", LoadBalancerArn=arn), PROTECTED)
+        for arn, name in _balancers(aws, finding).items()
+    }
+    judge(finding, seen, lambda said: said == "true", "load balancer")
+
+
+@pytest.mark.control("aws.balancer-shows-clients")
+def test_the_machine_learns_who_its_clients_are(aws, finding):
+    """HTTP has a header for it, which such a balancer writes itself; below that the packet's own address is all."""
+    finding.expect(f"{PRESERVED} is true, or the client's address is in a header (HTTP)")
+    own = _balancers(aws, finding)
+    seen = {
+        row["TargetGroupName"]: BY_HEADER
+        if row["Protocol"] in ("HTTP", "HTTPS")
+        else _said(aws.ask("elbv2.describe_target_group_attributes", TargetGroupArn=row["TargetGroupArn"]), PRESERVED)
+        for row in aws.every("elbv2.describe_target_groups", "TargetGroups")
+        if set(row["LoadBalancerArns"]) & set(own)
+    }
+    judge(finding, seen, lambda said: said in ("true", BY_HEADER), "target group")
+
+
+def _said(answer: dict[str, Any], key: str) -> str | None:
+    return {one["Key"]: one["Value"] for one in answer["Attributes"]}.get(key)
 
 
 def _redirects(listener: dict[str, Any]) -> bool:

@@ -71,3 +71,21 @@ def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
     if target.get("egress") == "endpoints" and not existing:
         fix = "Packages and images come from outside: remove egress, or name a vpc that has a way to them."
         yield Wrong(("target", "egress"), "in a network of its own the machine would reach no package", fix)
+    if isinstance(target.get("load_balancer"), dict):
+        yield from _load_balancer_stands(target["load_balancer"], existing=existing, public=public)
+
+
+def _load_balancer_stands(balancer: dict[str, Any], *, existing: bool, public: bool) -> Iterator[Wrong]:
+    """It has the one public address, and where the VPC is yours, you say where in it that may be."""
+    key = ("target", "load_balancer")
+    if public:
+        what = "a machine with a public address could be entered beside it"
+        yield Wrong(("target", "public"), what, "Remove public, or remove load_balancer.")
+    for name, example in (("subnet", "subnet-0fedcba9876543210"), ("cidr", "10.20.16.0/24")):
+        given = balancer.get(name) is not None
+        if existing and not given:
+            what = f"in a VPC of yours the balancer needs the {name} of a public subnet of it"
+            yield Wrong(key, what, f"Write {name}: {example}, as AWS shows it.")
+        if given and not existing:
+            what = "the VPC is made, and the balancer's subnet with it"
+            yield Wrong((*key, name), what, f"Remove {name}, or name the vpc that it is of.")

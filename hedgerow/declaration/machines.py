@@ -100,6 +100,13 @@ def _region(text: str) -> str:
     return text
 
 
+def _ipv4_network(text: str) -> str:
+    found = networks.network(text)
+    if found.version != 4:
+        raise RefusedError(f"{shown(text)} is no IPv4 network", "Write for example 10.20.16.0/24.")
+    return str(found)
+
+
 class Vpc(Model):
     """A network that is there already: it is used as it is, with its routes, and never changed."""
 
@@ -110,6 +117,21 @@ class Vpc(Model):
     )
     cidr: Annotated[str, AfterValidator(lambda text: str(networks.network(text)))] = Field(
         description="The VPC's IPv4 network.", examples=["10.20.0.0/16"]
+    )
+
+
+class LoadBalancer(Model):
+    """A network load balancer in front: it passes TCP on, and TLS ends at the machine's own edge."""
+
+    subnet: Annotated[str, AfterValidator(_subnet_id)] | None = Field(
+        default=None,
+        description="With `vpc` alone: the public subnet of it that the balancer lies in.",
+        examples=["subnet-0fedcba9876543210"],
+    )
+    cidr: Annotated[str, AfterValidator(_ipv4_network)] | None = Field(
+        default=None,
+        description="With `vpc` alone: that subnet's IPv4 network, from which the balancer asks after the machine.",
+        examples=["10.20.16.0/24"],
     )
 
 
@@ -152,6 +174,11 @@ class Aws(CloudMachine):
         default=False,
         description="Whether the machine has a public address. Default: no; SSH comes through Session Manager.",
     )
+    load_balancer: LoadBalancer | None = Field(
+        default=None,
+        description="A network load balancer with the one public address, before a machine without any. Write {} where"
+        " the VPC is made. Default: none.",
+    )
     lock: Literal["GOVERNANCE", "COMPLIANCE"] = Field(
         default="GOVERNANCE",
         description="How backups and logs are locked. COMPLIANCE: nobody can remove them before their time, not even"
@@ -166,3 +193,14 @@ class Aws(CloudMachine):
     def network(self) -> str:
         """The IPv4 network of the VPC, ours or the one that was there."""
         return self.vpc.cidr if self.vpc else self.cidr
+
+    @property
+    def private_network(self) -> str:
+        """The IPv4 network of the machine's subnet, where the VPC is ours."""
+        return f"{self.cidr.rsplit('.', 2)[0]}.0.0/20"
+
+    @property
+    def public_network(self) -> str:
+        """The IPv4 network of the public subnet: ours, or the one that a load balancer of this declaration lies in."""
+        declared = self.load_balancer.cidr if self.load_balancer else None
+        return declared or f"{self.cidr.rsplit('.', 2)[0]}.16.0/20"

@@ -96,6 +96,8 @@ def census() -> dict[str, int]:
         "trails": len(client("cloudtrail").describe_trails()["trailList"]),
         "detectors": len(client("guardduty").list_detectors()["DetectorIds"]),
         "recorders": len(client("config").describe_configuration_recorders()["ConfigurationRecorders"]),
+        "balancers": len(client("elbv2").describe_load_balancers()["LoadBalancers"]),
+        "target groups": len(client("elbv2").describe_target_groups()["TargetGroups"]),
         "plans": len(client("backup").list_backup_plans()["BackupPlansList"]),
     }
 

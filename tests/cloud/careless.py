@@ -72,6 +72,45 @@ def break_the_rest(machine: str) -> None:
     client("logs").disassociate_kms_key(logGroupName="/hedgerow/acme/flow")
 
 
+def break_the_front() -> None:
+    """Do to a load balancer what a careless administrator does."""
+    elb, ec2 = (boto3.client(name, region_name="us-east-1") for name in ("elbv2", "ec2"))
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    arn = balancer["LoadBalancerArn"]
+    off = [{"Key": "deletion_protection.enabled", "Value": "false"}]
+    elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=off)
+    wide = ec2.create_security_group(GroupName="wide", Description="wide", VpcId=balancer["VpcId"])["GroupId"]
+    elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[wide])
+    groups = {one["Port"]: one["TargetGroupArn"] for one in elb.describe_target_groups()["TargetGroups"]}
+    hidden = [{"Key": "preserve_client_ip.enabled", "Value": "false"}]
+    elb.modify_target_group_attributes(TargetGroupArn=groups[443], Attributes=hidden)
+    for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
+        if listener["Port"] == 443:
+            forward = [{"Type": "forward", "TargetGroupArn": groups[80]}]
+            elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=forward)
+    image = ec2.describe_images(Owners=["099720109477"])["Images"][0]["ImageId"]
+    other = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]
+    elb.register_targets(TargetGroupArn=groups[80], Targets=[{"Id": other["InstanceId"]}])
+    (there,) = [
+        one["Target"]["Id"]
+        for one in elb.describe_target_health(TargetGroupArn=groups[443])["TargetHealthDescriptions"]
+    ]
+    elb.deregister_targets(TargetGroupArn=groups[443], Targets=[{"Id": there}])
+
+
+def put_away_what_is_beside() -> None:
+    """Take back what `break_the_front` has made beside the deployment: that is not the installer's to remove."""
+    ec2 = boto3.client("ec2", region_name="us-east-1")
+    for row in ec2.describe_instances()["Reservations"]:
+        for one in row["Instances"]:
+            if not any(tag["Key"] == "hedgerow:deployment" for tag in one.get("Tags", [])):
+                unguarded = {"InstanceId": one["InstanceId"], "DisableApiTermination": {"Value": False}}
+                ec2.modify_instance_attribute(**unguarded)
+                ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
+    for group in ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["wide"]}])["SecurityGroups"]:
+        ec2.delete_security_group(GroupId=group["GroupId"])
+
+
 def take_the_profile_away() -> None:
     """Let the machine play no role at all."""
     ec2 = boto3.client("ec2", region_name="us-east-1")

@@ -25,6 +25,8 @@ from moto.iam.models import AccountSummary
 from moto.logs.responses import LogsResponse
 from moto.moto_proxy.proxy3 import ProxyRequestHandler as Handler
 
+from tests.cloud import balancing_gaps
+
 
 class RefusedError(EC2ClientError):
     """One of EC2's own refusals."""
@@ -37,6 +39,7 @@ def close_gaps() -> None:
     keys_of_volumes_exist()
     a_replaced_profile_shows()
     groups_and_subnets_in_use_stay()
+    balancing_gaps.close()
     snapshots_can_be_blocked()
     backup_selections()
     deleted_plans_are_gone()

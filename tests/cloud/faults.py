@@ -13,11 +13,15 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from hedgerow.targets.aws.target import AwsTarget
 from tests.cloud.account import census, quiet, target
-from tests.cloud.careless import an_old_key_bears_the_name, break_things, take_the_profile_away, zone
+from tests.cloud.careless import an_old_key_bears_the_name, break_the_front, break_things, take_the_profile_away, zone
 
 NAMING = ("TagSpecifications", "Tags", "TagsList", "tags", "BackupVaultTags", "BackupPlanTags")
 """How a call says whose a thing is."""
 CREATES = ("create_", "allocate_", "run_instances")
+
+
+FRONT = "load_balancer: {}"
+"""How a target goes on that lies behind a load balancer."""
 
 
 class KilledError(Exception):
@@ -166,6 +170,21 @@ def _installed() -> str:
     return ""
 
 
+def _behind() -> str:
+    return FRONT
+
+
+def _behind_installed() -> str:
+    target(FRONT).provision(quiet)
+    return FRONT
+
+
+def _front_broken() -> str:
+    target(FRONT).provision(quiet)
+    break_the_front()
+    return FRONT
+
+
 def _old_key() -> str:
     an_old_key_bears_the_name()
     return ""
@@ -177,5 +196,11 @@ MAKING = {
     "repair": Scenario("provision", _broken),
     "repair of a machine without a role": Scenario("provision", _without_profile),
     "install after a key's end": Scenario("provision", _old_key),
+    "install behind a balancer": Scenario("provision", _behind),
+    "repair of a balancer": Scenario("provision", _front_broken),
 }
-REMOVING = {"destroy": Scenario("destroy", _installed), "destroy of what was broken": Scenario("destroy", _broken)}
+REMOVING = {
+    "destroy": Scenario("destroy", _installed),
+    "destroy of what was broken": Scenario("destroy", _broken),
+    "destroy of a balancer": Scenario("destroy", _behind_installed),
+}

@@ -7,7 +7,13 @@ from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.permissions import SESSION, policy
 from hedgerow.targets.aws.permissions import calls as in_the_source
 from tests.cloud.account import DOORS, actions, quiet, recorded, target
-from tests.cloud.careless import an_old_key_bears_the_name, break_things, take_the_profile_away, zone
+from tests.cloud.careless import (
+    an_old_key_bears_the_name,
+    break_the_front,
+    break_things,
+    take_the_profile_away,
+    zone,
+)
 
 BROKEN = {
     *("backup-plan/main", "bucket/backup", "detector/main", "instance/analytics-1", "key/data", "log-group/flow"),
@@ -36,6 +42,12 @@ def test_what_somebody_has_changed_by_hand_is_put_back_by_calls_that_the_policy_
         an_old_key_bears_the_name()
         target().provision(quiet)
         target().destroy(quiet)
+        target("load_balancer: {}").provision(quiet)
+    made += calls
+    break_the_front()
+    with recorded() as calls:
+        target("load_balancer: {}").provision(quiet)
+        target("load_balancer: {}").destroy(quiet)
     made += calls
     assert set(made) - in_the_source() == set(), "what is called is not in the policy"
     assert in_the_source() - set(made) == set(), "the policy gives what no cycle calls"

@@ -26,6 +26,8 @@ NOTHING_TO_SEE = {
     "aws.passwords-not-again": WITHOUT_USERS,
     "aws.balancer-tls": WITHOUT_BALANCER,
     "aws.balancer-not-in-clear": WITHOUT_BALANCER,
+    "aws.balancer-protected": WITHOUT_BALANCER,
+    "aws.balancer-shows-clients": WITHOUT_BALANCER,
 }
 """What an account that has just been made cannot show, with what is said of it."""
 

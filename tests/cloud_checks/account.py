@@ -391,6 +391,27 @@ def _front(account: Account) -> None:
     listen(account, "ELBSecurityPolicy-TLS13-1-2-2021-06")
     redirect = {"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "StatusCode": "HTTP_301"}}
     elb.create_listener(LoadBalancerArn=account["balancer"], Protocol="HTTP", Port=80, DefaultActions=[redirect])
+    _front_that_passes_on(account)
+
+
+def _front_that_passes_on(account: Account) -> None:
+    elb = account.aws("elbv2")
+    made = elb.create_load_balancer(Name="acme-tcp", Type="network", Subnets=[account["subnet"]])
+    passing = made["LoadBalancers"][0]["LoadBalancerArn"]
+    group = elb.create_target_group(Name="acme-tcp", Protocol="TCP", Port=443, VpcId=account["vpc"])["TargetGroups"][0]
+    account.ids["targets-tcp"] = group["TargetGroupArn"]
+    shown = [{"Key": "preserve_client_ip.enabled", "Value": "true"}]
+    elb.modify_target_group_attributes(TargetGroupArn=account["targets-tcp"], Attributes=shown)
+    forward = [{"Type": "forward", "TargetGroupArn": account["targets-tcp"]}]
+    elb.create_listener(LoadBalancerArn=passing, Protocol="TCP", Port=443, DefaultActions=forward)
+    for arn in (account["balancer"], passing):
+        protect(account, arn, "true")
+
+
+def protect(account: Account, balancer: str, value: str) -> None:
+    """Say whether a load balancer can be deleted."""
+    attributes = [{"Key": "deletion_protection.enabled", "Value": value}]
+    account.aws("elbv2").modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=attributes)
 
 
 def listen(account: Account, tls: str, port: int = 443) -> None:

@@ -226,6 +226,10 @@ BREAK: dict[str, Callable[[Account], object]] = {
     "aws.passwords-not-again": lambda a: world.passwords(a, PasswordReusePrevention=1),
     "aws.balancer-tls": lambda a: world.listen(a, "ELBSecurityPolicy-2016-08", 8443),
     "aws.balancer-not-in-clear": _clear_listener,
+    "aws.balancer-protected": lambda a: world.protect(a, a["balancer"], "false"),
+    "aws.balancer-shows-clients": lambda a: a.aws("elbv2").modify_target_group_attributes(
+        TargetGroupArn=a["targets-tcp"], Attributes=[{"Key": "preserve_client_ip.enabled", "Value": "false"}]
+    ),
 }
 
 ALSO: dict[str, set[str]] = {

@@ -117,6 +117,8 @@ def test_what_is_not_declared_is_not_exercised(account):
     assert {control for control, said in found.items() if said["status"] == "not-exercised"} == {
         "aws.balancer-tls",
         "aws.balancer-not-in-clear",
+        "aws.balancer-protected",
+        "aws.balancer-shows-clients",
         "aws.machines-not-public",
         "aws.machines-not-routed",
         "aws.passwords-long",

@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from hedgerow.declaration import DeclarationError, parse
+from hedgerow.firewall_values import firewall
+from hedgerow.hosts import Host, Site
+from hedgerow.services import NO_SERVICES
+from hedgerow.stack import Stack
+from hedgerow.targets.aws.balancing import prefix
 from hedgerow.targets.aws.rules import acl_entries, acl_rows, permission_rows, permissions
 from hedgerow.targets.aws.user_data import user_data
 
 TEXT = (Path(__file__).parents[2] / "inventories" / "aws" / "deploy.yml").read_text()
 VPC = "vpc: {id: vpc-0123456789abcdef0, subnet: subnet-0123456789abcdef0, cidr: 10.20.0.0/16}"
+THERE = "subnet: subnet-0fedcba9876543210"
 
 
 def test_the_example_holds() -> None:
@@ -29,6 +35,28 @@ def test_the_example_holds() -> None:
         ("region: us-east-1", "region: us-east-1\n  egress: endpoints", "the machine would reach no package"),
         ("region: us-east-1", f"region: us-east-1\n  public: true\n  {VPC}", "a private one"),
         ("region: us-east-1", "region: us-east-1\n  cidr: 10.80.0.0/20", "of length 16"),
+        (
+            "region: us-east-1",
+            "region: us-east-1\n  public: true\n  load_balancer: {}",
+            "target.public: a machine with a public address could be entered beside it",
+        ),
+        ("region: us-east-1", f"region: us-east-1\n  {VPC}\n  load_balancer: {{}}", "needs the subnet of a public"),
+        (
+            "region: us-east-1",
+            f"region: us-east-1\n  {VPC}\n  load_balancer: {{{THERE}}}",
+            "needs the cidr of a public",
+        ),
+        (
+            "region: us-east-1",
+            f"region: us-east-1\n  load_balancer: {{{THERE}}}",
+            "target.load_balancer.subnet: the VPC is made, and the balancer's subnet with it",
+        ),
+        (
+            "region: us-east-1",
+            f"region: us-east-1\n  {VPC}\n  load_balancer: {{{THERE}, cidr: 2001:db8::/64}}",
+            "is no IPv4 network",
+        ),
+        ("region: us-east-1", "region: us-east-1\n  load_balancer: {waf: true}", "is not a key"),
         ("region: us-east-1", "region: us-east-1\n  zone: example.com", "no id of a hosted zone"),
         ("region: us-east-1", f"region: us-east-1\n  {VPC.replace('vpc-0', 'net-0')}", "is no id of a VPC"),
         ("size: medium", "size: huge", "is not one of small, medium, large"),
@@ -40,6 +68,39 @@ def test_what_is_wrong_is_said_with_its_fix(was: str, now: str, said: str) -> No
     with pytest.raises(DeclarationError) as refused:
         parse(TEXT.replace(was, now))
     assert said in refused.value.message and refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "access", "wanted"),
+    [
+        ("", "[198.51.100.0/24]", []),
+        ("load_balancer: {}", "[198.51.100.0/24]", ["10.80.16.0/20"]),
+        ("load_balancer: {}", "[any]", []),
+        (f"{VPC}\n  load_balancer: {{{THERE}, cidr: 10.20.16.0/24}}", "[198.51.100.0/24]", ["10.20.16.0/24"]),
+    ],
+    ids=["none", "ours", "open to all", "yours"],
+)
+def test_the_balancer_may_ask_whether_the_edge_is_there(more: str, access: str, wanted: list[str]) -> None:
+    """Its clients come with their own addresses, so it is let in beside them, and on the edge's ports alone."""
+    text = TEXT.replace("ingest_from: [10.0.0.0/8]", f"ingest_from: {access}")
+    declaration = parse(
+        text.replace("region: us-east-1", f"region: us-east-1\n  {more}" if more else "region: us-east-1")
+    )
+    host = Host("analytics-1", "10.80.0.7", "10.80.0.7", user="admin")
+    site = Site(hosts=(host,), controller="192.0.2.1")
+    rules = firewall(declaration, site, host, Stack(NO_SERVICES, declaration.domain, site.hosts, {}, stand_in=False))[
+        "firewall_inbound"
+    ]
+    extra = [rule for rule in rules if "load balancer" in rule["why"]]
+    assert [source for rule in extra for source in rule["from"]] == wanted
+    assert all(rule["ports"] == [80, 443] for rule in extra)
+
+
+@pytest.mark.parametrize("name", ["a", "analytics-of-a-long-name", "ten-lette-s", "a--b"])
+def test_names_of_balancers_fit_and_differ(name: str) -> None:
+    """Elastic Load Balancing takes 32 letters and no hyphen at the end; two deployments may begin alike."""
+    assert len(f"{prefix(name)}-main") <= 32 and "--" not in prefix(name)
+    assert prefix(name) != prefix(f"{name}x")
 
 
 @pytest.mark.parametrize(

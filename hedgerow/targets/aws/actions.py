@@ -7,7 +7,7 @@ from functools import cache
 import botocore.session
 from botocore import xform_name
 
-PREFIXES = {"s3control": "s3"}
+PREFIXES = {"s3control": "s3", "elbv2": "elasticloadbalancing"}
 PASS_ROLE = "iam:PassRole"  # noqa: S105 (the name of an action)
 INSTANCE_KEY = ("kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -62,6 +62,8 @@ ALONG: dict[str, tuple[str, ...]] = {
     ),
     "backup.create_backup_plan": ("backup:TagResource",),
     "backup.create_backup_selection": (PASS_ROLE,),
+    "elbv2.create_load_balancer": ("elasticloadbalancing:AddTags", "iam:CreateServiceLinkedRole"),
+    "elbv2.create_target_group": ("elasticloadbalancing:AddTags",),
 }  # fmt: skip
 """What AWS asks for beside the operation's own action (service authorization reference, dependent actions; KMS)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws import design_network, design_watching, documents, facts
+from hedgerow.targets.aws import design_front, design_network, design_watching, documents, facts
 from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.user_data import user_data
 from hedgerow.targets.aws.wanted import RECORD, RETENTION_DAYS, Wanted, bucket_name, log_group
@@ -23,6 +23,7 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *_roles(place),
         *design_network.network(wanted, place),
         *design_network.groups(wanted),
+        *design_front.front(wanted),
         *design_watching.logs(wanted, place),
         *design_watching.alarms(wanted, place),
         *_machine(wanted),
@@ -147,7 +148,8 @@ def _machine(wanted: Wanted) -> list[Resource]:
     )
     disks = [{"gib": gib, "type": "gp3", "key": key} for gib in (target.root_gib, target.data_gib)]
     ways_out += [f"vpc-endpoint/{name}" for name in design_network.ENDPOINTS if target.egress == "endpoints"]
-    public = [Ref("address/host", "address")] if target.public else []
+    entrance = "address/balancer" if target.load_balancer else "address/host" if target.public else ""
+    public = [Ref(entrance, "address")] if entrance else []
     return [
         Resource(
             "instance",
@@ -185,7 +187,7 @@ def _machine(wanted: Wanted) -> list[Resource]:
                     "record",
                     wanted.domain,
                     {"addresses": public or [Ref(f"instance/{target.name}", "private")]},
-                    needs=("address/host" if public else f"instance/{target.name}",),
+                    needs=(entrance or f"instance/{target.name}",),
                     given={"zone": target.zone},
                 )
             ]

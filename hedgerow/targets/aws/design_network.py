@@ -20,12 +20,13 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
         target.egress == "endpoints",
     )
     outward = nat or public
-    first = target.cidr.rsplit(".", 2)[0]
     adopted = {"existing": target.vpc.id} if target.vpc else None
     there = {"existing": target.vpc.subnet} if target.vpc else None
+    front = target.load_balancer
+    entrance = {"existing": front.subnet} if front and front.subnet else None
     main = {} if adopted else {"cidr": target.cidr, "dns_support": True, "dns_hostnames": True}
     subnet = {} if adopted else {"vpc": vpc, "public_addresses": False}
-    private = {**subnet, "cidr": f"{first}.0.0/20"} if own else {}
+    private = {**subnet, "cidr": target.private_network} if own else {}
     private_routes = {"0.0.0.0/0": Ref("nat-gateway/main")} if nat else {}
     subnets = ["subnet/private", *(["subnet/public"] if outward else [])]
     fixed = frozenset({"vpc", "cidr"})
@@ -35,10 +36,11 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
         Resource(
             "subnet",
             "public",
-            {**subnet, "cidr": f"{first}.16.0/20"},
+            {**subnet, "cidr": target.public_network} if own else {},
             needs=("vpc/main",),
+            given=entrance,
             fixed=fixed,
-            absent=not outward,
+            absent=not outward and entrance is None,
             holds_data=True,
         ),
         Resource("internet-gateway", "main", {"vpc": vpc}, needs=("vpc/main",), absent=not outward),
@@ -148,7 +150,9 @@ def _acl(wanted: Wanted) -> list[str]:
 def groups(wanted: Wanted) -> list[Resource]:
     """The declaration's allow-lists once more, in front of the host's own firewall."""
     target, vpc = wanted.target, Ref("vpc/main")
-    inward = [f"tcp {port} {cidr}" for cidr in wanted.web_from for port in (443, 80)]
+    # A balancer lets its clients keep their addresses, and asks after our health from an address of its own.
+    sources = [*wanted.web_from, *([target.public_network] if target.load_balancer else [])]
+    inward = [f"tcp {port} {cidr}" for cidr in sources for port in (443, 80)]
     if target.public:
         inward += [f"tcp 22 {cidr}" for cidr in wanted.ssh_from]
     # Packages, images and AWS's own services by TLS; names; time. The host's firewall says by whom and where to.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hedgerow.targets.aws import alarming, compute, filters, keeping, network, storage, watching
+from hedgerow.targets.aws import alarming, balancing, compute, filters, keeping, network, storage, watching
 from hedgerow.targets.aws.api import Aws
 from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.doing import Driver, Drivers
@@ -36,6 +36,8 @@ KINDS: dict[str, type[Kind]] = {
     "vault": keeping.Vault,
     "backup-plan": keeping.Plan,
     "record": keeping.Record,
+    "target-group": balancing.TargetGroup,
+    "load-balancer": balancing.LoadBalancer,
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hedgerow.targets.aws.actions import PASS_ROLE, actions_of
 from hedgerow.targets.aws.api import TAG
+from hedgerow.targets.aws.balancing import prefix
 from hedgerow.targets.aws.documents import Place, allow, document
 
 DOORS = ("call", "ask", "pages", "attempt")
@@ -20,6 +21,8 @@ SESSION = ("ssm:StartSession", "ssm:TerminateSession")
 OWN_TAG = re.compile(r"ec2:(Delete(?!Route$|NetworkAclEntry|Tags).*|TerminateInstances|ReleaseAddress)")
 """What ends something of EC2 that bears our tag: nothing else may be ended."""
 
+LINKING = ("elasticloadbalancing.amazonaws.com", "guardduty.amazonaws.com")
+"""Services that make a role of their own in an account that has none yet."""
 OF_A_THING = r"ec2:((Describe(Instance|Vpc)Attribute)|(?!Describe|Get|Enable).*)"
 """What EC2 judges by the things of an account that it is about; the rest it judges by no thing at all."""
 
@@ -69,22 +72,21 @@ def policy(place: Place) -> dict[str, Any]:
         return {action for action in left if re.fullmatch(pattern, action)}
 
     region = {"Condition": {"StringEquals": {"aws:RequestedRegion": place.region}}}
-    bucket = f"arn:{place.partition}:s3:::hedgerow-{name}-*"
     roles = place.arn("iam", f"role/hedgerow-{name}-*", region=False)
     passed = {"Condition": {"StringEquals": {"iam:PassedToService": _services_with_roles()}}}
-    linked = {"Condition": {"StringEquals": {"iam:AWSServiceName": "guardduty.amazonaws.com"}}}
+    linked = {"Condition": {"StringEquals": {"iam:AWSServiceName": list(LINKING)}}}
     granted = {"Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}}
     ours = {"Condition": {"StringEquals": {f"aws:ResourceTag/{TAG}": name}}}
     keys, things = place.arn("kms", "key/*"), place.arn("ec2", "*")
     vault, plans = place.arn("backup", f"backup-vault:hedgerow-{name}"), place.arn("backup", "backup-plan:*")
     groups = place.arn("logs", f"log-group:/hedgerow/{name}/*")
     take("Account", of(r"s3:.*AccountPublicAccessBlock|sts:.*|kms:ListKeys|guardduty:ListDetectors"), "*")
-    take("Buckets", of(r"s3:.*"), bucket)
+    take("Buckets", of(r"s3:.*"), f"arn:{place.partition}:s3:::hedgerow-{name}-*")
     take("PassRoles", {PASS_ROLE}, roles, **passed)
     take(
-        "GuardDutyRole",
+        "ServicesRoles",
         {"iam:CreateServiceLinkedRole"},
-        place.arn("iam", "role/aws-service-role/guardduty.amazonaws.com/*", region=False),
+        [place.arn("iam", f"role/aws-service-role/{service}/*", region=False) for service in LINKING],
         **linked,
     )
     take("Roles", of(r"iam:.*"), [roles, place.arn("iam", f"instance-profile/hedgerow-{name}-*", region=False)])
@@ -116,6 +118,7 @@ def policy(place: Place) -> dict[str, Any]:
         of(r"config:(Delete|Start|Stop)ConfigurationRecorder"),
         place.arn("config", f"configuration-recorder/hedgerow-{name}/*"),
     )
+    take("Balancer", of(r"elasticloadbalancing:(?!Describe).*"), _balancer(place))
     # Somebody else's trail is looked at as well, also one of the organization's.
     take("LookAtTrails", of(r"cloudtrail:Get.*"), f"arn:{place.partition}:cloudtrail:*:*:trail/*")
     take("LookAtAlarms", {"cloudwatch:DescribeAlarms"}, place.arn("cloudwatch", "alarm:*"))
@@ -133,6 +136,12 @@ def policy(place: Place) -> dict[str, Any]:
     take("Global", {"route53:AssociateVPCWithHostedZone"}, "*")
     take("Region", set(left), "*", **region)
     return document(*statements)
+
+
+def _balancer(place: Place) -> list[str]:
+    """A balancer, its listeners and its target groups bear their name in their ARN."""
+    kinds = ("loadbalancer/net", "listener/net", "targetgroup")
+    return [place.arn("elasticloadbalancing", f"{kind}/{prefix(place.deployment)}-*") for kind in kinds]
 
 
 def _services_with_roles() -> list[str]:
