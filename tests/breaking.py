@@ -15,7 +15,7 @@ from hedgerow.findings import Finding
 from tests.conftest import Lab
 
 CATALOG = load_catalog()
-FEW, SOME = 1, 3
+FEW, SOME = 1, 4
 RESTART_SECONDS = 300.0
 # A service is asked how it is every few seconds, and counts as unwell until the next good answer.
 ALL_WELL = (
