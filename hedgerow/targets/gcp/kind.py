@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,24 @@ class Kind:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
+def anew(
+    act: Callable[[Found], object], found: Found, find: Callable[[], Found | None], overtaken: Collection[int]
+) -> None:
+    """Act on a thing as it was seen; where Google answers that somebody was faster, look again and act once more.
+
+    Raises RefusedError where that does not help, for any other answer, and where the thing is gone.
+    """
+    for attempt in range(TRIES):
+        try:
+            act(found)
+            return
+        except RefusedError as refused:
+            again = find() if refused.status in overtaken and attempt < TRIES - 1 else None
+            if again is None:
+                raise
+            found = again
+
+
 class Rest:
     """The driver of a kind: a row is found by its name, and compared where something is wanted of it."""
 
@@ -101,15 +119,7 @@ class Rest:
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         """Set these fields. Where somebody else changed the thing meanwhile, look again and set them once more."""
-        for attempt in range(TRIES):
-            try:
-                self._change(resource, dict(found.facts), fields)
-                return
-            except RefusedError as refused:
-                again = self.find(resource) if refused.status == STALE and attempt < TRIES - 1 else None
-                if again is None:
-                    raise
-                found = again
+        anew(lambda seen: self._change(resource, dict(seen.facts), fields), found, lambda: self.find(resource), {STALE})
 
     def remove(self, resource: Resource, found: Found) -> None:
         """Remove it, and what kept it from being removed."""

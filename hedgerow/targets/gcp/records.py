@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hedgerow.targets.cloud.graph import Found, Resource
-from hedgerow.targets.gcp.api import RefusedError, Row
+from hedgerow.targets.gcp.api import Row
 from hedgerow.targets.gcp.keys import Own
-from hedgerow.targets.gcp.kind import EXISTS, TRIES, Call, Kind, Rest, Way
+from hedgerow.targets.gcp.kind import EXISTS, Call, Kind, Rest, Way, anew
 
 PROJECT = "cloudresourcemanager.projects"
 EVERY = "allServices"
@@ -83,22 +83,17 @@ class Audit(Own):
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         """Set the audit configuration and nothing else of the policy, as it was seen: whoever was faster is heard."""
-        for attempt in range(TRIES):
-            before = found.facts["policy"]
+
+        def put(seen: Found) -> None:
+            before = seen.facts["policy"]
             policy = {
                 "version": before.get("version", 1),
                 "etag": before.get("etag", ""),
                 "auditConfigs": audited(before.get("auditConfigs", []), resource.wanted["kinds"]),
             }
-            body = {"policy": policy, "updateMask": "auditConfigs"}
-            try:
-                self.google.call(f"{PROJECT}.setIamPolicy", body=body)
-                return
-            except RefusedError as refused:
-                again = self.find(resource) if refused.status == EXISTS and attempt < TRIES - 1 else None
-                if again is None:
-                    raise
-                found = again
+            self.google.call(f"{PROJECT}.setIamPolicy", body={"policy": policy, "updateMask": "auditConfigs"})
+
+        anew(put, found, lambda: self.find(resource), {EXISTS})
 
     def remove(self, resource: Resource, found: Found) -> None:
         """It concerns the whole project."""

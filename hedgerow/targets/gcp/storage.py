@@ -7,7 +7,7 @@ from typing import Any
 from hedgerow.targets.cloud.graph import Found, Resource
 from hedgerow.targets.gcp.api import RefusedError, Row
 from hedgerow.targets.gcp.keys import Own
-from hedgerow.targets.gcp.kind import EXISTS, STALE, TRIES, Kind, Rest
+from hedgerow.targets.gcp.kind import EXISTS, STALE, TRIES, Kind, Rest, anew
 
 BUCKETS = "storage.buckets"
 PERIOD = "retentionPeriod"
@@ -89,16 +89,12 @@ class Users(Own):
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         """Add to the policy as it was seen; where somebody was faster, or an answer was lost, look again."""
-        for attempt in range(TRIES):
-            policy = added(found.facts["policy"], resource.wanted["bindings"])
-            try:
-                self.google.call(f"{BUCKETS}.setIamPolicy", self._path(resource), body=policy)
-                return
-            except RefusedError as refused:
-                again = self.find(resource) if refused.status in (EXISTS, STALE) and attempt < TRIES - 1 else None
-                if again is None:
-                    raise
-                found = again
+
+        def put(seen: Found) -> None:
+            policy = added(seen.facts["policy"], resource.wanted["bindings"])
+            self.google.call(f"{BUCKETS}.setIamPolicy", self._path(resource), body=policy)
+
+        anew(put, found, lambda: self.find(resource), {EXISTS, STALE})
 
     def remove(self, resource: Resource, found: Found) -> None:
         """It stays with the bucket."""
