@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import testinfra.host
 
-from hedgerow.checking import ANY, CouldNotAsk, Finder
+from hedgerow.checking import ANY, CouldNotAsk, Finder, shorten
 from hedgerow.sheet import Declared
 
 ACCOUNTS = "getent passwd"
@@ -57,9 +57,26 @@ def members(host: testinfra.host.Host, finding: Finder, group: str) -> set[str]:
     return set(filter(None, answer.stdout.strip().rpartition(":")[2].split(",")))
 
 
+def walk(
+    host: testinfra.host.Host, finding: Finder, command: str, *, timeout: float = 60.0, codes: tuple[int, ...] = ()
+) -> list[str]:
+    """Return the lines of a command that walks over a disk on which others work: find(1), alone or before a pipe.
+
+    What is removed while it walks makes find end with 1 and say so, whatever its options; that is no failure.
+    `timeout` is in seconds, `codes` are exit codes that the rest of a pipe may end with.
+
+    Raises CouldNotAsk when find says anything else: then it has not seen all.
+    """
+    answer = finding.ask(host, command, timeout=timeout, codes=(0, 1, *codes))
+    said = [line for line in answer.stderr.splitlines() if not line.endswith(": No such file or directory")]
+    if said or (answer.rc == 1 and not answer.stderr):
+        raise CouldNotAsk(f"`{shorten(command, 120)}` ended with exit code {answer.rc}: {shorten(' '.join(said), 200)}")
+    return answer.stdout.splitlines()
+
+
 def private_keys(host: testinfra.host.Host, finding: Finder) -> list[str]:
     """Return the files that hold a private key in text form. xargs says 123 when one of its greps found none."""
-    return finding.ask(host, PRIVATE_KEYS, timeout=60, codes=(0, 123)).stdout.splitlines()
+    return walk(host, finding, PRIVATE_KEYS, codes=(123,))
 
 
 def loaded(host: testinfra.host.Host, finding: Finder, unit: str, files: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from checks.auditing import Rule, read_rules, unrecorded
+from checks.gathered import walk
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 CONTAINER = "systemd-detect-virt --container"
@@ -94,7 +95,7 @@ def test_the_record_is_roots_alone(host, finding):
     """It quotes arguments and paths, and it is what an intruder would read first."""
     finding.expect("/var/log/audit and all in it: root's, and nothing for others")
     own_kernel(host, finding)
-    rows = [line.split(" ", 2) for line in finding.ask(host, FILES).stdout.splitlines()]
+    rows = [line.split(" ", 2) for line in walk(host, finding, FILES)]
     if len(rows) < 2:
         raise CouldNotAsk("there is no record in /var/log/audit")
     # A file that was rotated has lost its owner's write bit; a folder's group may be given nothing either.

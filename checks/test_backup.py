@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 
+from checks.gathered import walk
 from checks.sql import sql
 from hedgerow.checking import CouldNotAsk, NotExercised
 
@@ -36,7 +37,8 @@ ARCHIVER = sql(
 # The shell's own `read`, so that a thousand files cost no thousand processes.
 READABLE = """find {place} -type f -size +0 ! -path '*/sets/*/manifest.*' -print0 | {{ count=0
 while IFS= read -r -d '' file; do count=$((count + 1))
-  LC_ALL=C IFS= read -r -N 8 begins <"$file" 2>/dev/null; test "$begins" = {encrypted} || echo "$file"
+  LC_ALL=C IFS= read -r -N 8 begins <"$file" 2>/dev/null
+  test "$begins" = {encrypted} || ! test -e "$file" || echo "$file"
 done; echo "$count"; }}"""
 
 
@@ -74,7 +76,7 @@ def test_one_is_young_and_the_next_will_come(host, finding, place):
 def test_nothing_lies_readable(host, finding, place):
     """Manifests name files and hold nothing of a store; all else begins as OpenSSL's encrypted files do."""
     finding.expect("every file but manifests begins as an encrypted one")
-    lines = finding.ask(host, readable(place), timeout=120).stdout.splitlines()
+    lines = walk(host, finding, readable(place), timeout=120)
     count, plain = int(lines.pop()), lines
     finding.observe(f"{count} files, {len(plain)} of them readable")
     if not count:
@@ -105,7 +107,7 @@ def test_the_journal_goes_along(host, finding, place):
     told = json.loads(finding.ask(host, ARCHIVER).stdout)
     last = told["last"] or ""
     # A segment's name goes on with its sum; the history of a timeline, which a restore begins, has its name alone.
-    archived = finding.ask(host, ARCHIVED.format(place=shlex.quote(place)), timeout=60).stdout.split()
+    archived = walk(host, finding, ARCHIVED.format(place=shlex.quote(place)))
     said, _ = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
     starts = [row["archive"]["start"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
     holes = missing(archived, starts[-1] if starts else "", last)

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from checks.gathered import PRIVATE_KEYS, private_keys
+from checks.gathered import PRIVATE_KEYS, private_keys, walk
 from hedgerow.checking import CouldNotAsk
 
 # A folder that others cannot enter hides all that lies in it; what is not a disk is not looked at.
@@ -78,7 +78,7 @@ def test_secrets_are_closed_to_others(host, finding):
 def test_nobody_changes_what_is_not_hers(host, finding):
     """Temporary folders pass by their sticky bit: in them each changes only her own."""
     finding.expect("no file or folder that everybody can change")
-    found = finding.ask(host, WORLD_WRITABLE, timeout=60).stdout.splitlines()
+    found = walk(host, finding, WORLD_WRITABLE)
     finding.observe(f"everybody can change: {', '.join(found[:5]) or 'nothing'}")
     assert not found, f"everybody can change {len(found)}: {', '.join(found[:5])}"
 
@@ -129,7 +129,7 @@ def test_only_root_changes_what_root_runs(host, finding):
 @pytest.mark.control("files.setuid-known")
 def test_only_known_programs_lend_rights(host, finding):
     finding.expect("set-user-id and set-group-id on programs of the distribution that need it, and on no other")
-    rows = [line.split(" ", 3) for line in finding.ask(host, SET_ID, timeout=60).stdout.splitlines()]
+    rows = [line.split(" ", 3) for line in walk(host, finding, SET_ID)]
     if not rows:
         raise CouldNotAsk("not even sudo was found")
     strange = [f"{path} ({mode} {owner})" for name, mode, owner, path in rows if not known(name, path)]

@@ -34,7 +34,7 @@ FIGURES = "/usr/local/lib/hedgerow/figures"
 STORES_FIRST = ("--skip-tags", "posthog,sidecars,edge,backup,health,audit")
 PROVES = ("postgres.", "backup.encrypted", "backup.verified")
 """Controls, or beginnings of their names, that say whether what was restored is kept as well as it was."""
-YOUNGEST = "find {place}/postgres/archive -type f -printf '%T@\\n' | sort -n | tail -1"
+YOUNGEST = "find {place}/postgres/archive -ignore_readdir_race -type f -printf '%T@\\n' | sort -n | tail -1"
 BROUGHT = ("declaration", "secrets and their key", "private CA", "locked images")
 SEED = "the second factor of the owner, from the host"
 
