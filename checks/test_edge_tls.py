@@ -16,6 +16,12 @@ GOOD = frozenset(
     for key in ("ECDSA", "RSA")
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 )
+# The same guidelines: how a key may be agreed on. The hybrid one this library knows by no name, so it is not asked for.
+GROUPS = ("X25519", "prime256v1", "secp384r1")
+OTHER_GROUPS = {
+    ssl.TLSVersion.TLSv1_2: ("secp521r1", "X448", "secp224r1", "secp256k1", "brainpoolP256r1"),
+    ssl.TLSVersion.TLSv1_3: ("secp521r1", "X448", "ffdhe2048"),
+}
 TWO_YEARS = 63_072_000
 DAYS_LEFT = 21
 
@@ -53,6 +59,24 @@ def test_every_cipher_is_a_good_one(finding, door, visits):
     if not accepted:
         raise CouldNotAsk("no handshake by TLS 1.2 at all")
     assert set(accepted) <= GOOD, f"a weak cipher is accepted: {', '.join(sorted(set(accepted) - GOOD))}"
+
+
+@pytest.mark.control("edge.tls-groups")
+def test_keys_are_agreed_on_in_good_groups_alone(finding, door, visits):
+    """Each is offered alone. What TLS 1.2 encrypts with is held to ciphers that agree on a key in one of them."""
+    finding.expect(f"{', '.join(GROUPS)} accepted, no other group")
+    seen: dict[str, list[str]] = {"accepted": [], "refused": []}
+    for version, others in OTHER_GROUPS.items():
+        ciphers = ":".join(sorted(GOOD)) if version is ssl.TLSVersion.TLSv1_2 else "ALL"
+        for group in (*GROUPS, *others):
+            finding.asked(f"{version.name} handshake offering {group} alone")
+            why = refused(door, offering(version, ciphers, group))
+            seen["refused" if why else "accepted"].append(f"{group} ({version.name})")
+    finding.observe("; ".join(f"{how}: {', '.join(those) or 'none'}" for how, those in seen.items()))
+    weak = [each for each in seen["accepted"] if not each.startswith(GROUPS)]
+    lost = [each for each in seen["refused"] if each.startswith(GROUPS)]
+    assert not weak, f"a key may be agreed on by {', '.join(weak)}"
+    assert not lost, f"what clients need is refused: {', '.join(lost)}"
 
 
 @pytest.mark.control("edge.certificate")

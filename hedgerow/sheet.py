@@ -59,7 +59,8 @@ class Declared:
     names in it are changed. `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
-    password has at least. `backup` is the folder on the data host that backups lie in, "" where none are declared;
+    password has at least. `own_units` are units that stay though no package brought them.
+    `backup` is the folder on the data host that backups lie in, "" where none are declared;
     a good drill of one is never older than `drill_days`; 0: none can be had there.
     `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
     commands that one may run as root where that is not all of them.
@@ -112,6 +113,7 @@ class Declared:
     collector: Collector | None = None
     second_factor: bool = False
     password_length: int = 14
+    own_units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

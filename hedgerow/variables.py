@@ -81,6 +81,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     for host in site.hosts:
         found[f"host_vars/{host.name}", "base"] = _base(declaration, site, host)
         found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
+        found[f"host_vars/{host.name}", "apparmor"] = {"apparmor_enabled": own_kernel(host)}
         found[f"host_vars/{host.name}", "audit"] = _audit(host)
         if "data" in host.roles:
             found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
@@ -113,6 +114,7 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_packages": packages(host, further(declaration, host)),
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
+        "base_own_units": [own.unit for own in declaration.own_units],
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
     } | _packages_by(declaration)
 
