@@ -40,6 +40,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         administrators=tuple(person.name for person in people),
         expiries=tuple((person.name, person.expires.isoformat()) for person in people if person.expires),
         sudo_scopes=tuple((person.name, person.sudo) for person in people if person.sudo is not None),
+        sealed=tuple((person.name, int(person.sealed.timestamp())) for person in people if person.sealed),
         installer_account=host.user,
         ssh_port=host.port,
         ssh_from=resolve_sources(access.ssh_from, site.controller),

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from hedgerow.declaration import fields, networks
+from hedgerow.declaration import fields, networks, times
 from hedgerow.declaration.access import Access
 from hedgerow.declaration.alerts import Alerts
 from hedgerow.declaration.application import PostHog
@@ -148,7 +148,7 @@ class Updates(Model):
     """Security updates install themselves daily; this is about restarts."""
 
     reboot: Yes = Field(default=False, description="Whether a host may reboot itself when an update needs it.")
-    reboot_time: Annotated[str, AfterValidator(fields.clock)] = Field(default="03:30", description="When, UTC.")
+    reboot_time: Annotated[str, AfterValidator(times.clock)] = Field(default="03:30", description="When, UTC.")
 
 
 class Waiver(Model):
