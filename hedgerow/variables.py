@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hedgerow import backups, forwarding, health, mail, posthog_settings
+from hedgerow import backups, forwarding, health, mail, outward, posthog_settings
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -116,7 +116,13 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_own_kernel": own_kernel(host),
         "base_own_units": [own.unit for own in declaration.own_units],
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
-    }
+    } | _packages_by(declaration)
+
+
+def _packages_by(declaration: Declaration) -> Values:
+    """Return the proxy that packages come by, where one is declared."""
+    proxy = outward.packages_by(declaration)
+    return {} if proxy is None else {"base_packages_proxy": f"{proxy[1]}:{proxy[0]}"}
 
 
 def _forwarding(declaration: Declaration, host: Host, credentials: Credentials) -> Values:

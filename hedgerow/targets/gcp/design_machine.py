@@ -19,8 +19,9 @@ def machine(wanted: Wanted, place: Place) -> list[Resource]:
     target = wanted.target
     name = target.name
     disks = [_disk("root", target.root_gib, place, facts.image(target.image)), _disk("data", target.data_gib, place)]
-    ways = ("router/main",) if not target.public else ()
-    rules = tuple(f"firewall/{one}" for one in ("in-ssh", "in-deny", "out-web", "out-time", "out-deny"))
+    ways = ("router/main",) if wanted.translated else ()
+    out = ("out-google",) if wanted.closed else ("out-web", "out-time")
+    rules = tuple(f"firewall/{one}" for one in ("in-ssh", "in-deny", *out, "out-deny"))
     return [
         Resource(
             "snapshot-schedule",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hedgerow.errors import CallError
 from hedgerow.targets.cloud.graph import Found, Resource
-from hedgerow.targets.gcp.api import RefusedError, Row
+from hedgerow.targets.gcp.api import Google, RefusedError, Row
 from hedgerow.targets.gcp.keys import Own
 from hedgerow.targets.gcp.kind import EXISTS, STALE, Call, Kind, anew, mark
 
@@ -32,6 +32,24 @@ POLICY = Kind(
     # One that a network has cannot be removed.
     unlock=(Call("dns.policies.patch", {"networks": []}),),
 )
+
+
+def records_of(google: Google, zone: str, name: str = "") -> list[Row]:
+    """Return a zone's records, all or those of one name; none where there is no zone."""
+    query = {"name": name} if name else {}
+    found: list[Row] = []
+    while True:
+        said = google.ask("dns.resourceRecordSets.list", {"zone_name": zone}, query=query) or {}
+        found += said.get("rrsets", [])
+        if not said.get("nextPageToken"):
+            return found
+        query["pageToken"] = said["nextPageToken"]
+
+
+def put_records(google: Google, zone: str, gone: list[Row], new: list[Row]) -> None:
+    """Put records in the place of others, in one change. Raises RefusedError where those are not what was seen."""
+    body = {"deletions": [{name: row[name] for name in DATA if name in row} for row in gone], "additions": new}
+    google.call("dns.changes.create", {"zone_name": zone}, body=body)
 
 
 class Record(Own):
@@ -95,12 +113,10 @@ class Record(Own):
                 raise
 
     def _set(self, resource: Resource, gone: list[Row], new: list[Row]) -> None:
-        body = {"deletions": [{name: row[name] for name in DATA if name in row} for row in gone], "additions": new}
-        self.google.call("dns.changes.create", {"zone_name": self._zone(resource)}, body=body)
+        put_records(self.google, self._zone(resource), gone, new)
 
     def _rows(self, resource: Resource, name: str) -> list[Row]:
-        said = self.google.ask("dns.resourceRecordSets.list", {"zone_name": self._zone(resource)}, query={"name": name})
-        return list((said or {}).get("rrsets", []))
+        return records_of(self.google, self._zone(resource), name)
 
     def _address(self, resource: Resource) -> Row:
         addresses = list(resource.wanted["addresses"])

@@ -49,6 +49,8 @@ def create_zone(asked: Asked) -> dict[str, Any]:
     if key in asked.world.rows:
         raise exists(row["name"])
     row.setdefault("visibility", "public")
+    for one in row.get("privateVisibilityConfig", {}).get("networks", []):
+        one["networkUrl"] = links.resolve(asked.world, PROJECT, one["networkUrl"])
     row |= {"kind": "dns#managedZone", "id": asked.world.identity(), "creationTime": now(), "nameServers": SERVERS}
     asked.world.rows[key] = row
     soa = f"{SERVERS[0]} cloud-dns-hostmaster.google.com. 1 21600 3600 259200 300"
