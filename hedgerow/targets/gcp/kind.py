@@ -93,10 +93,7 @@ class Rest:
         if row is None:
             return None
         if not self._ours(row):
-            raise CallError(
-                f"there is a {resource.kind} {self.name(resource)} in the project already, and it is not ours",
-                "Give the deployment another name, or remove what has this one.",
-            )
+            raise not_ours(resource, self.name(resource))
         row = self.kind.read(row)
         fields = {
             name: row.get(name) if name in self.kind.whole else shaped(row.get(name), wanted)
@@ -182,6 +179,14 @@ class Rest:
         if self.kind.marked == "labels":
             return bool(row.get("labels", {}).get(LABEL) == self.deployment)
         return not self.kind.marked or row.get(self.kind.marked) == mark(self.deployment)
+
+
+def not_ours(resource: Resource, name: str) -> CallError:
+    """Return the refusal of what has our name and not our mark."""
+    return CallError(
+        f"there is a {resource.kind} {name} in the project already, and it is not ours",
+        "Give the deployment another name, or remove what has this one.",
+    )
 
 
 def mark(deployment: str) -> str:
