@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -9,6 +10,7 @@ from typing import Any
 
 from hedgerow import outward
 from hedgerow.declaration import Declaration, resolve_sources
+from hedgerow.targets.cloud import first_boot
 
 CLOUDS = ("aws", "gcp")
 """The kinds of targets whose account is asked beside the hosts."""
@@ -61,7 +63,7 @@ class CloudSheet:
         known: dict[str, Any] = {**fields, "ingress": ingress}
         if "egress" in fields:
             known["egress"] = tuple((protocol, port, tuple(places)) for protocol, port, places in fields["egress"])
-        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects") if name in fields}
+        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects", "scripts") if name in fields}
         return SHEETS[fields["kind"]](**known)
 
 
@@ -76,12 +78,13 @@ class AwsSheet(CloudSheet):
 @dataclass(frozen=True)
 class GcpSheet(CloudSheet):
     """And those of Google Cloud: the project, the projects whose images may be started, what may be reached outside
-    (protocol, port, networks), and whether a NAT leads there."""
+    (protocol, port, networks), whether a NAT leads there, and the SHA-256 of each script that metadata may run."""
 
     project: str = ""
     image_projects: tuple[str, ...] = ()
     egress: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
     nat: bool = True
+    scripts: tuple[str, ...] = ()
 
 
 SHEETS: dict[str, type[CloudSheet]] = {"aws": AwsSheet, "gcp": GcpSheet}
@@ -134,6 +137,7 @@ def gcp_sheet(
         project=target.project,
         image_projects=(IMAGE_PROJECTS[target.image],),
         egress=((("tcp", 443, (RESTRICTED,)),) if closed else OPEN) + declared,
+        scripts=tuple(hashlib.sha256(one.encode()).hexdigest() for one in (first_boot.MOVE, first_boot.NOTHING)),
         nat=not target.public and (not closed or needed),
     )
 

@@ -179,6 +179,8 @@ BREAK: dict[str, Break] = {
     "gcp.serial-port-off": _metadata("serial-port-enable", "1"),
     "gcp.project-keys-blocked": _metadata("block-project-ssh-keys", "FALSE"),
     "gcp.login-one-way": _metadata("enable-oslogin", None),
+    "gcp.keys-of-installer-alone": _metadata("ssh-keys", "hedgerow:ssh-ed25519 AAAA\neve:ssh-ed25519 BBBB"),
+    "gcp.scripts-of-installer-alone": _project_metadata("shutdown-script", "#!/bin/sh\ntouch /eve\n"),
     "gcp.no-project-keys": _project_metadata("ssh-keys", "everybody:ssh-ed25519 AAAA"),
     "gcp.machines-own-account": _default_account,
     "gcp.account-least-roles": _project_role("roles/storage.admin", ACCOUNT),

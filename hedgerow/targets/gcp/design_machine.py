@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.cloud.first_boot import MOVE
+from hedgerow.targets.cloud.first_boot import MOVE, NOTHING
 from hedgerow.targets.cloud.graph import Ref, Resource
 from hedgerow.targets.gcp import facts
 from hedgerow.targets.gcp.place import BACKUP_DAYS, Place, Wanted
@@ -98,6 +98,7 @@ def _metadata(wanted: Wanted) -> dict[str, str]:
         "serial-port-enable": "FALSE",
         "ssh-keys": f"{USER}:{wanted.ssh_key}",
         "startup-script": MOVE,
+        "shutdown-script": NOTHING,  # else the project's is run, as root
     }
 
 
