@@ -40,5 +40,9 @@ def packages(host: Host, further: Sequence[str] = ()) -> dict[str, list[str]]:
 
 def further(declaration: Declaration, host: Host) -> tuple[str, ...]:
     """Return the roles that have something to do on a host only where it is declared."""
-    wanted = {"backup": declaration.backup and "data" in host.roles, "forwarding": declaration.log_collector}
+    wanted = {
+        "backup": declaration.backup and "data" in host.roles,
+        "forwarding": declaration.log_collector,
+        "acme": declaration.tls.certificate == "acme" and "edge" in host.roles,
+    }
     return tuple(role for role, declared in wanted.items() if declared)
