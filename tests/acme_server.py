@@ -49,19 +49,24 @@ def serving(folder: Path, controller: str, host: str) -> Iterator[Path]:
     config.write_text(json.dumps({"pebble": settings}))
     names = [
         *("pebble-challtestsrv", "-defaultIPv4", host, "-defaultIPv6", "", "-dns01", f"127.0.0.1:{NAMES}"),
-        *("-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-management", f"127.0.0.1:{NAMES + 1}"),
+        *("-http01", "", "-https01", "", "-tlsalpn01", "", "-management", f"127.0.0.1:{NAMES + 1}"),
     ]
     server = ["pebble", "-config", str(config), "-dnsserver", f"127.0.0.1:{NAMES}", "-strict", "false"]
     # No wait before it comes to look, so that the tests are fast; all else is as it is by default.
     environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+    started = []
     with contextlib.ExitStack() as stack:
         for line in (names, server):
             log = stack.enter_context((folder / f"{line[0]}.log").open("wb"))
             process = subprocess.Popen(line, stdout=log, stderr=log, env=environment)
             stack.callback(process.wait, timeout=SECONDS)
             stack.callback(process.terminate)
+            started.append(process)
         bundle = folder / "acme-ca.pem"
         bundle.write_text(own.certificate + _issuing(folder))
+        assert [one.poll() for one in started] == [None, None], [
+            path.read_text() for path in folder.glob("pebble*.log")
+        ]
         yield bundle
 
 
