@@ -14,96 +14,25 @@ import pytest
 from hedgerow.errors import UnreachableError
 from hedgerow.targets.gcp.api import methods
 from tests.gcp import breaking
+from tests.gcp.changing import (
+    ENDED,
+    ENDED_PRIVATE,
+    ENDED_ZONES,
+    KEYS,
+    MADE,
+    MENDED,
+    MENDED_PRIVATE,
+    MENDED_ZONES,
+    PRIVATE,
+    REVIVED,
+    ZONES,
+)
 from tests.gcp.fake.discovery import ASKING
 from tests.gcp.fake.running import Fake
 from tests.gcp.project import actions, census, quiet, target
 from tests.gcp.test_target_egress import CLOSED
 from tests.gcp.test_target_watching import WATCHED, zone
 
-KEYS = "cloudkms.projects.locations.keyRings"
-MADE = {
-    "compute.addresses.insert",
-    "compute.disks.insert",
-    "compute.firewalls.insert",
-    "compute.instances.insert",
-    "compute.networks.insert",
-    "compute.resourcePolicies.insert",
-    "compute.subnetworks.insert",
-    "iam.projects.serviceAccounts.create",
-    "serviceusage.services.batchEnable",
-    f"{KEYS}.create",
-    f"{KEYS}.cryptoKeys.create",
-    f"{KEYS}.cryptoKeys.setIamPolicy",
-    "cloudresourcemanager.projects.setIamPolicy",
-    "logging.projects.locations.buckets.patch",
-    "dns.policies.create",
-    "dns.changes.create",
-    "logging.projects.sinks.create",
-    "monitoring.projects.alertPolicies.create",
-    "monitoring.projects.notificationChannels.create",
-    "storage.buckets.insert",
-    "storage.buckets.lockRetentionPolicy",
-    "storage.buckets.setIamPolicy",
-}
-PRIVATE = {"compute.routers.insert"}
-ZONES = {"dns.managedZones.create"}
-ENDED = {
-    "compute.addresses.delete",
-    "compute.disks.delete",
-    "compute.firewalls.delete",
-    "compute.instances.delete",
-    "compute.instances.setDeletionProtection",
-    "compute.networks.delete",
-    "compute.resourcePolicies.delete",
-    "compute.subnetworks.delete",
-    "iam.projects.serviceAccounts.delete",
-    f"{KEYS}.cryptoKeys.cryptoKeyVersions.destroy",
-    f"{KEYS}.cryptoKeys.patch",
-    "dns.policies.delete",
-    "dns.policies.patch",
-    "dns.changes.create",
-    "logging.projects.sinks.delete",
-    "monitoring.projects.alertPolicies.delete",
-    "monitoring.projects.notificationChannels.delete",
-}
-ENDED_PRIVATE = {"compute.routers.delete"}
-ENDED_ZONES = {"dns.managedZones.delete"}
-MENDED = {
-    "cloudresourcemanager.projects.setIamPolicy",
-    "compute.disks.addResourcePolicies",
-    "compute.disks.removeResourcePolicies",
-    "compute.firewalls.delete",
-    "compute.firewalls.insert",
-    "compute.firewalls.patch",
-    "compute.instances.addAccessConfig",
-    "compute.instances.deleteAccessConfig",
-    "compute.instances.setDeletionProtection",
-    "compute.instances.setMetadata",
-    "compute.instances.setScheduling",
-    "compute.instances.setServiceAccount",
-    "compute.instances.start",
-    "compute.instances.stop",
-    "compute.instances.updateShieldedInstanceConfig",
-    "compute.networks.patch",
-    "compute.resourcePolicies.patch",
-    "compute.subnetworks.patch",
-    "compute.subnetworks.setPrivateIpGoogleAccess",
-    "dns.changes.create",
-    "dns.policies.patch",
-    "iam.projects.serviceAccounts.enable",
-    f"{KEYS}.cryptoKeys.patch",
-    f"{KEYS}.cryptoKeys.setIamPolicy",
-    "logging.projects.locations.buckets.patch",
-    "logging.projects.sinks.patch",
-    "monitoring.projects.alertPolicies.patch",
-    "monitoring.projects.notificationChannels.patch",
-    "storage.buckets.patch",
-    "storage.buckets.setIamPolicy",
-}
-MENDED_PRIVATE = {"compute.routers.patch"}
-MENDED_ZONES = {"dns.managedZones.patch"}
-REVIVED = {f"{KEYS}.cryptoKeys.cryptoKeyVersions.create", f"{KEYS}.cryptoKeys.updatePrimaryVersion"}
-"""What gives a key whose versions have ended a new one."""
 HEALED = ("unavailable", "lost", "faster")
 """What is got over at once, and does not end a run."""
 LATE = ("quota-late", "fails-late")
