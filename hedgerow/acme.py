@@ -38,13 +38,18 @@ def trusted(declaration: Declaration) -> str:
     return file.read_text(encoding="ascii") if file else ""
 
 
+def ports(declaration: Declaration) -> tuple[int, ...]:
+    """Return the TCP ports by which authorities are asked."""
+    return (urlsplit(declaration.tls.directory or "").port or HTTPS,) if asked(declaration) else ()
+
+
 def outbound(declaration: Declaration, host: Host) -> list[Values]:
     """Return the firewall's rows for the account that asks."""
     if not asked(declaration) or "edge" not in host.roles:
         return []
-    port = urlsplit(declaration.tls.directory or "").port or HTTPS
     why = "the authority of the edge's certificate"
-    ways = (("tcp", port, why), ("udp", 53, f"the name of {why}"), ("tcp", 53, f"the name of {why}"))
+    ways = [("tcp", port, why) for port in ports(declaration)]
+    ways += [(proto, 53, f"the name of {why}") for proto in ("udp", "tcp")]
     return [
         {"proto": proto, "ports": [port], "to": ["any"], "users": [ACCOUNT], "why": why} for proto, port, why in ways
     ]

@@ -173,6 +173,11 @@ def authority_can_ask(value: dict[str, Any]) -> Iterator[Wrong]:
         fix = "Write access.ingest_from: [any], or tls.directory: an ACME server of yours, or certificate: provided."
         reason = "a public authority comes to port 80 from addresses that nobody knows, and not everybody is let in"
         yield Wrong(("tls", "certificate"), reason, fix)
+    elif acme and own is None and at(value, "target", "egress") in ("none", "endpoints"):
+        fix = "Write tls.directory: an ACME server of yours that hosts reach, or certificate: provided."
+        yield Wrong(
+            ("tls", "certificate"), "a public authority is in the internet, and target.egress leads to none", fix
+        )
 
 
 def mail_is_encrypted(value: dict[str, Any]) -> Iterator[Wrong]:

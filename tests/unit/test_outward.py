@@ -38,6 +38,27 @@ def test_what_has_an_address_is_reached_and_nothing_else() -> None:
     )
 
 
+def test_what_has_a_name_alone_is_reached_by_its_port() -> None:
+    more = """\
+time_servers: [time.acme.example]
+tls: {certificate: acme, directory: "https://acme.acme.example:9000/acme/directory", directory_ca: ca.pem}
+"""
+    assert outward.places(declared(more=more)) == ((4460, "0.0.0.0/0"), (9000, "0.0.0.0/0"))
+    usual = 'tls: {certificate: acme, directory: "https://acme.acme.example/acme/directory"}\n'
+    assert outward.places(declared(more=usual)) == ()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_public_authority_is_not_asked_by_who_has_no_way_to_it(own: bool) -> None:
+    more = "tls: {certificate: acme" + (', directory: "https://acme.acme.example/x"}' if own else "}") + "\n"
+    text = TEXT.replace(REGION, CLOSED).replace("ingest_from: [10.0.0.0/8]", "ingest_from: [any]") + more
+    if own:
+        assert parse(text).tls.certificate == "acme"
+        return
+    with pytest.raises(DeclarationError, match=r"target\.egress leads to none"):
+        parse(text)
+
+
 def test_packages_come_by_the_proxy_and_the_host_lets_root_and_apt_there() -> None:
     site = SITES["prepared"]
     made = {}

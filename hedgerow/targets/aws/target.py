@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
+from hedgerow import outward
 from hedgerow.declaration import Declaration
 from hedgerow.declaration.machines import Aws as AwsModel
 from hedgerow.deployment import Deployment
@@ -49,7 +50,7 @@ class AwsTarget(CloudTarget):
             domain=self.declaration.domain,
             ssh_from=networks(access.ssh_from),
             web_from=networks((*access.interface_from, *access.ingest_from)),
-            outbound=tuple(f"{one.port} {one.to}" for one in access.outbound_to),
+            outbound=tuple(f"{port} {place}" for port, place in outward.places(self.declaration)),
             keep_days=BACKUP_DAYS,
             ssh_key=self.public_line(),
         )
