@@ -33,7 +33,8 @@ from hedgerow.history import SHOWN
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
        (verify --fail-on SEVERITY: none of that severity or worse fails)
-  1    a control fails, or the smoke test does, status finds something not well, or a bundle is not as it was signed
+  1    a control fails, or the smoke test does, status finds something not well, a bundle is not as it was signed,
+       or an upgrade failed and what was there before it runs again
   2    the declaration or the call is wrong; nothing was touched
   3    a host or a registry refused or could not be reached, or a control could not be asked
   4    converge failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from hedgerow import flow, installed, printing, proof
+from hedgerow import attempts, flow, installed, printing, proof
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, HedgerowError
 from hedgerow.findings import Finding
@@ -36,6 +36,7 @@ def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **fact
 
 
 def _install(work: flow.Work, report: Reporter, given: Given) -> int:
+    attempts.demand_none_going_back(work.deployment)
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
@@ -43,6 +44,7 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
     if smoked is not None and smoked.ok:
         installed.write(work, stack)
+        attempts.clear(work.deployment)
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
     printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)

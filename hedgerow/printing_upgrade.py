@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from hedgerow import printing
 from hedgerow.console import Reporter
+from hedgerow.findings import summary
 from hedgerow.installed import Difference
 from hedgerow.printing_backup import MIB
+from hedgerow.proof import Verified
 from hedgerow.rehearsals import DAYS, Rehearsal
+from hedgerow.returning import TRIED, Returned
+from hedgerow.smoke import SmokeReport
+from hedgerow.upgrades import Upgrade
 
+FORWARD = (
+    "ClickHouse is in no backup: what a newer release's migrations make of it stays, also where PostgreSQL goes back."
+)
 SHORT = len("sha256:") + 12
 CLICKHOUSE = (
     "ClickHouse is in no backup: there it began empty, so how long its migrations take on your events was not seen,"
@@ -44,6 +54,75 @@ def rehearsed(report: Reporter, made: Rehearsal, differs: Difference, file: Path
     report.out.print(f"Evidence: {file}", markup=False)
     if made.ok:
         report.out.print(f"For {DAYS} days, `upgrade` takes it as the rehearsal of this release with these images.")
+
+
+def nothing(report: Reporter, *, as_json_: bool) -> None:
+    """Say that there is nothing to upgrade."""
+    if as_json_:
+        printing.as_json({"outcome": "nothing to do"})
+        return
+    report.out.print("Release and images are those that run already. `install` does whatever else is declared.")
+
+
+def ahead(
+    report: Reporter,
+    differs: Difference,
+    coming: Mapping[str, tuple[str, ...]],
+    rehearsed: Mapping[str, Any] | None,
+) -> None:
+    """Say what an upgrade is about to change, before it does."""
+    changes(report, differs)
+    for host, names in coming.items():
+        report.out.print(f"Packages that come on {host}: {', '.join(names)}", markup=False)
+    if rehearsed and rehearsed["ok"]:
+        names = rehearsed["migrations"]
+        took = rehearsed["seconds_to_migrate"]
+        report.out.print(
+            f"Rehearsed at {rehearsed['at']}: `web` was well after {took} s."
+            f" {migrated(None if names is None else tuple(names))}",
+            markup=False,
+        )
+    else:
+        report.out.print("Migrations: not known without a rehearsal.")
+    report.out.print(FORWARD, markup=False)
+
+
+def upgraded(
+    report: Reporter, ended: Upgrade, run: Verified, smoked: SmokeReport, folder: Path, file: Path, *, as_json_: bool
+) -> None:
+    """Print how an upgrade ended that stays."""
+    if as_json_:
+        _as_json(ended, run, smoked, folder, file)
+        return
+    report.out.print(f"Upgraded: release {ended.release} runs, backup {ended.backup} is of before.", markup=False)
+    _proof(report, run, smoked, folder, file)
+
+
+def taken_back(report: Reporter, ended: Upgrade, returned: Returned, file: Path, *, as_json_: bool) -> None:
+    """Print how an upgrade ended that was taken back."""
+    if as_json_:
+        _as_json(ended, returned.verified, returned.smoked, returned.folder, file)
+        return
+    report.out.print(f"The upgrade failed: {ended.why}", markup=False)
+    state = "runs again" if returned.ok else "is there again, and its smoke test FAILED"
+    report.out.print(
+        f"It was taken back: release {ended.release_before} {state}, with the images of before and PostgreSQL's data as"
+        f" of {ended.data}. {returned.backup} is a backup of that.",
+        markup=False,
+    )
+    report.out.print(f"{FORWARD} What was tried is kept in {TRIED}/ of the deployment's folder.", markup=False)
+    _proof(report, returned.verified, returned.smoked, returned.folder, file)
+
+
+def _as_json(ended: Upgrade, run: Verified, smoked: SmokeReport, folder: Path, file: Path) -> None:
+    said = {"upgrade": ended.as_json(), "summary": summary(run.findings), "smoke": smoked.as_json()}
+    printing.as_json({"outcome": ended.outcome, **said, "evidence": str(file), "findings": str(folder)})
+
+
+def _proof(report: Reporter, run: Verified, smoked: SmokeReport, folder: Path, file: Path) -> None:
+    printing.findings(report, run.findings)
+    printing.smoked(report, smoked, as_json_=False)
+    report.out.print(f"Evidence: {file}, {folder}", markup=False)
 
 
 def changes(report: Reporter, differs: Difference) -> None:

@@ -59,8 +59,8 @@ def rehearse(given: Given, report: Reporter) -> int:
         f"Have the same declared for a lab (docs/ci.md), then `upgrade {work.deployment.name} {UNREHEARSED}`.",
     )
     flow.demand_forward(work)
+    before = demand_known(work)
     with work.deployment.lock("upgrade --rehearse"), elsewhere.ended_gently(), recorded(work, "rehearse") as facts:
-        before = demand_known(work)
         site = work.target.site()
         stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
         held, course = elsewhere.tried(work, site, work.source, report, partial(_rehearsed, report=report))
