@@ -20,6 +20,7 @@ import pytest
 from hedgerow import attempts, installed
 from hedgerow.deployment import Deployment
 from hedgerow.image_lock import ImageLock
+from hedgerow.images import table_of
 from hedgerow.targets.lab import LabTarget
 from tests.backup import variants
 from tests.backup.test_backup import insert, sql, well
@@ -80,7 +81,7 @@ def broken(name: str, config: dict[str, Any]) -> None:
 
 def locked(lab: Lab, name: str, change: variants.Change) -> ImageLock:
     """Lock other images, as `images load` would."""
-    made = variants.lock(lab.folder / name, change)
+    made = variants.lock(lab.folder / name, table_of(lab.work.declaration), change)
     made.write(lab.deployment.root)
     return made
 

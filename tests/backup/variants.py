@@ -14,13 +14,13 @@ from hedgerow import stand_in
 from hedgerow.deployment import now
 from hedgerow.image_lock import STAND_IN, ImageLock, Locked
 from hedgerow.oci.references import reference
-from hedgerow.services import load_table
+from hedgerow.service_rows import Table
 from hedgerow.stand_in_layers import REF_NAME, add, add_stream
 
 Change = Callable[[str, dict[str, Any]], None]
 
 
-def lock(folder: Path, change: Change) -> ImageLock:
+def lock(folder: Path, table: Table, change: Change) -> ImageLock:
     """Return the image lock of an archive in `folder` in which PostHog's own images have another configuration.
 
     `change` is given each one's name and configuration, and edits it. The stores stay as they are.
@@ -30,7 +30,7 @@ def lock(folder: Path, change: Change) -> ImageLock:
     folder.mkdir(parents=True, exist_ok=True)
     changed = _again(ours, folder / "images.tar", change)
     rows = {}
-    for key, image in load_table().images.items():
+    for key, image in table.images.items():
         there = built[image.stand_in]
         named, archive = changed.get(image.stand_in, there.reference), there.archive
         rows[key] = Locked(named, STAND_IN, now(), archive=str(folder / "images.tar" if archive == ours else archive))
