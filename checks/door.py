@@ -116,8 +116,10 @@ def trusting(caller_file: str = "") -> ssl.SSLContext:
     return context
 
 
-def offering(version: ssl.TLSVersion, ciphers: str = "ALL") -> ssl.SSLContext:
+def offering(version: ssl.TLSVersion, ciphers: str = "ALL", group: str = "") -> ssl.SSLContext:
     """Return a client that speaks one version of TLS, however old, with these ciphers, and verifies nothing.
+
+    `group` is the one way to agree on a key that it knows, by OpenSSL's name; "": all of its library's.
 
     Raises CouldNotAsk where this controller's own TLS library cannot offer that any more.
     """
@@ -127,8 +129,10 @@ def offering(version: ssl.TLSVersion, ciphers: str = "ALL") -> ssl.SSLContext:
     try:
         context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = version
+        if group:
+            context.set_ecdh_curve(group)
     except (ssl.SSLError, ValueError) as reason:
-        raise CouldNotAsk(f"this controller cannot offer {version.name} with {ciphers}: {reason}") from reason
+        raise CouldNotAsk(f"this controller cannot offer {version.name} with {group or ciphers}: {reason}") from reason
     return context
 
 
@@ -138,7 +142,12 @@ def refused(door: Door, context: ssl.SSLContext, name: str = "") -> str:
         with door.handshake(context, name=name):
             return ""
     except ssl.SSLError as reason:
-        if reason.reason in ("NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "UNSUPPORTED_PROTOCOL"):
+        if reason.reason in (
+            "NO_PROTOCOLS_AVAILABLE",
+            "NO_CIPHERS_AVAILABLE",
+            "UNSUPPORTED_PROTOCOL",
+            "NO_SUITABLE_GROUPS",
+        ):
             raise CouldNotAsk(f"this controller cannot offer it: {reason.reason}") from reason
         return (reason.reason or "refused").lower().replace("_", " ")
     except ConnectionResetError:

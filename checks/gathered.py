@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import testinfra.host
 
-from hedgerow.checking import ANY, CouldNotAsk, Finder, shorten
+from hedgerow.checking import ANY, CouldNotAsk, Finder, NotExercised, shorten
 from hedgerow.sheet import Declared
 
+CONTAINER = "systemd-detect-virt --container"
 ACCOUNTS = "getent passwd"
 SHELLS = "cat /etc/shells"
 LISTENERS = "ss -tulpnH"
@@ -55,6 +56,13 @@ def members(host: testinfra.host.Host, finding: Finder, group: str) -> set[str]:
     """Return the members of a group; nobody where there is no such group."""
     answer = finding.ask(host, f"getent group {group}", codes=(0, 2))
     return set(filter(None, answer.stdout.strip().rpartition(":")[2].split(",")))
+
+
+def own_kernel(host: testinfra.host.Host, finding: Finder) -> None:
+    """Raise NotExercised where the kernel is shared: what it holds is one for all, and not this host's to rule."""
+    container = finding.ask(host, CONTAINER, codes=(0, 1)).stdout.strip()
+    if container != "none":
+        raise NotExercised(f"a {container} container shares its host's kernel, which holds all or none to it")
 
 
 def walk(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
+import shlex
 
 import pytest
 
 from checks.gathered import accounts, login_shells, members
-from hedgerow.checking import CouldNotAsk
+from hedgerow.checking import CouldNotAsk, NotExercised
 
 STATES = "passwd --status --all"
 EXPIRIES = "getent shadow | cut -d: -f1,8"
+SESSIONS = (
+    "journalctl -q -o json --no-pager --output-fields=USER_ID --since @{since}"
+    " MESSAGE_ID=8d45620c1a4348dbb17410da57c60c66 USER_ID={name}"
+)
 TIMEOUT_SECONDS = 900
 
 # A login shell as a person gets it, for the first one there is: PAM's umask, then /etc/profile.
@@ -113,6 +119,25 @@ def day_of(days: str) -> str:
     if not days.isdigit():
         raise CouldNotAsk(f"an account ends on {days!r}, which is no number of days")
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(days))).isoformat()
+
+
+@pytest.mark.control("accounts.emergency-sealed")
+def test_nobody_has_opened_the_envelope(host, finding, declared):
+    """By the sessions that logind wrote down, which its journal has an index of (sd-messages(3))."""
+    if not declared.sealed:
+        raise NotExercised("no account for emergencies is declared (access.administrators[].sealed)")
+    finding.expect("no session of an account for emergencies since its key was sealed")
+    used = []
+    for name, since in declared.sealed:
+        lines = finding.ask(
+            host, SESSIONS.format(since=since, name=shlex.quote(name)), codes=(0, 1)
+        ).stdout.splitlines()
+        moments = [int(json.loads(line)["__REALTIME_TIMESTAMP"]) // 1_000_000 for line in lines]
+        used += [
+            f"{name} at {datetime.datetime.fromtimestamp(one, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}" for one in moments
+        ]
+    finding.observe(f"of {', '.join(name for name, _ in declared.sealed)} used: {', '.join(used) or 'none'}")
+    assert not used, f"used since it was sealed: {', '.join(used)}"
 
 
 @pytest.mark.control("accounts.umask")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import pytest
 
 from checks import inside
+from checks.gathered import own_kernel
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 CONTROLLERS = "cat /sys/fs/cgroup/cgroup.controllers"
+LABELS = "grep -s . /proc/[0-9]*/attr/current | tr -d '\\0'"
 NOTHING = "0000000000000000"
 ASK_AHEAD = (inside.INSPECT, inside.STATUS, inside.NAMESPACES)
 
@@ -77,6 +80,24 @@ def test_no_rights_beyond_the_first(finding, members):
             else f"{process.name} NoNewPrivs {process.status['NoNewPrivs']}, Seccomp {process.status['Seccomp']}"
         ),
         "no new privileges, filtered system calls",
+    )
+
+
+@pytest.mark.control("containers.apparmor-confined")
+def test_each_process_is_under_podmans_profile(finding, host, members):
+    finding.expect("Podman's profile (containers-default), enforced, on every process")
+    own_kernel(host, finding)
+    lines = finding.ask(host, LABELS, codes=(0, 1, 2)).stdout.splitlines()
+    labels = {int(line.split("/")[2]): line.partition(":")[2] for line in lines}
+    judge(
+        finding,
+        [(each, process) for each, process in members if process.pid in labels],
+        lambda process: (
+            ""
+            if re.fullmatch(r"containers-default-\S+ \(enforce\)", labels[process.pid])
+            else f"{process.name} is {labels[process.pid]}"
+        ),
+        "under Podman's profile",
     )
 
 

@@ -16,6 +16,9 @@ GOOD = frozenset(
     for key in ("ECDSA", "RSA")
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 )
+# The same guidelines: how a key may be agreed on. The hybrid one this library knows by no name, so it is not asked for.
+GROUPS = ("X25519", "prime256v1", "secp384r1")
+OTHER_GROUPS = ("secp521r1", "X448", "ffdhe2048", "ffdhe3072")
 TWO_YEARS = 63_072_000
 DAYS_LEFT = 21
 
@@ -53,6 +56,21 @@ def test_every_cipher_is_a_good_one(finding, door, visits):
     if not accepted:
         raise CouldNotAsk("no handshake by TLS 1.2 at all")
     assert set(accepted) <= GOOD, f"a weak cipher is accepted: {', '.join(sorted(set(accepted) - GOOD))}"
+
+
+@pytest.mark.control("edge.tls-groups")
+def test_keys_are_agreed_on_in_good_groups_alone(finding, door, visits):
+    """By TLS 1.3: in 1.2 the one group that a client offers has to be its server certificate's, too (RFC 8422, 5.1)."""
+    finding.expect(f"{', '.join(GROUPS)} accepted, {', '.join(OTHER_GROUPS)} refused")
+    seen: dict[str, list[str]] = {"accepted": [], "refused": []}
+    for group in (*GROUPS, *OTHER_GROUPS):
+        finding.asked(f"TLS 1.3 handshake offering {group} alone")
+        seen["refused" if refused(door, offering(ssl.TLSVersion.TLSv1_3, group=group)) else "accepted"].append(group)
+    finding.observe("; ".join(f"{how}: {', '.join(those) or 'none'}" for how, those in seen.items()))
+    strange = sorted(set(seen["accepted"]) - set(GROUPS))
+    lost = sorted(set(seen["refused"]) & set(GROUPS))
+    assert not strange, f"a key may be agreed on in {', '.join(strange)}"
+    assert not lost, f"what clients need is refused: {', '.join(lost)}"
 
 
 @pytest.mark.control("edge.certificate")

@@ -1,4 +1,4 @@
-"""Services as systemd has loaded them: how much each may do."""
+"""Services as systemd has loaded them: where each comes from, and how much it may do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,21 @@ EXPOSURE = (
 LEVEL = re.compile(r"for (\S+): ([0-9.]+)")
 LOADED = re.compile(r"^Id=(\S+)\nLoadState=loaded$", re.MULTILINE)
 
-ASK_AHEAD = (EXPOSURE,)
+# What is enabled, and what systemd has in memory; then which of their files a package owns. Some packages were made
+# before the merge of /usr, and know theirs by the old name.
+STARTING = (
+    "kinds=service,socket,timer,path;"
+    " units=$({ systemctl list-units --all --plain --no-legend --no-pager --type=$kinds;"
+    " systemctl list-unit-files --plain --no-legend --no-pager --type=$kinds"
+    " --state=enabled,enabled-runtime,linked,linked-runtime,generated; } | awk '$1 !~ /@\\./ {print $1}' | sort -u);"
+    " told=$(systemctl show -p Id,LoadState,FragmentPath,SourcePath $units); printf '%s\\n\\n====\\n' \"$told\";"
+    " sed -n 's/^[A-Za-z]*Path=//p' <<<\"$told\" | sed -n '/./{p;s#^/usr/lib/#/lib/#p}' | sort -u"
+    " | xargs dpkg-query --search 2>/dev/null | sed 's/^.*: //'; true"
+)
+OLD_SCRIPTS = "/etc/init.d/"
+SNAP_DAEMON = "/usr/lib/systemd/system/snapd.service"
+
+ASK_AHEAD = (EXPOSURE, STARTING)
 
 
 @dataclass(frozen=True)
@@ -69,3 +83,39 @@ def test_services_may_do_no_more_than_they_need(host, finding, declared):
     ]
     finding.observe(f"{len(levels)} services; above their bound: {', '.join(loose) or 'none'}")
     assert not loose, f"may do too much: {', '.join(loose)}"
+
+
+def lasting(told):
+    """Return the units that are there, each with the file that it comes from at every start.
+
+    What lies below /run is made anew each time; of that only the old scripts of init.d are nobody's own tables.
+    """
+    found = {}
+    for block in told.split("\n\n"):
+        said = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        file, source = said.get("FragmentPath", ""), said.get("SourcePath", "")
+        if file.startswith("/run/"):
+            file = source if source.startswith(OLD_SCRIPTS) else ""
+        if file and said["LoadState"] == "loaded":
+            found[said["Id"]] = file
+    return found
+
+
+@pytest.mark.control("services.no-strangers")
+def test_what_starts_with_the_host_is_known(host, finding, declared):
+    """A unit of our own name passes here: services.confined fails for one that it knows no bound for."""
+    finding.expect("each unit comes from a package, is ours, or stands in own_units of deploy.yml")
+    told, _, packaged = finding.ask(host, STARTING, timeout=30).stdout.partition("====\n")
+    units = lasting(told)
+    owned = {f"/usr{file}" if file.startswith("/lib/") else file for file in packaged.split()}
+    if not units or not owned:
+        raise CouldNotAsk("systemd or dpkg names nothing at all")
+    # snapd writes the units of what it installs, and has checked whose that is.
+    known = ("hedgerow-", "snap.") if SNAP_DAEMON in owned else ("hedgerow-",)
+    strange = [
+        f"{name} ({file})"
+        for name, file in sorted(units.items())
+        if file not in owned and name not in declared.own_units and not name.startswith(known)
+    ]
+    finding.observe(f"{len(units)} units, strange: {', '.join(strange) or 'none'}")
+    assert not strange, f"nobody knows {', '.join(strange)}"

@@ -47,6 +47,7 @@ CONCERNS = {
     "firewall": EVERY_HOST,
     "journal": EVERY_HOST,
     "forwarding": EVERY_HOST,
+    "apparmor": EVERY_HOST,
     "audit": EVERY_HOST,
     "updates": EVERY_HOST,
     "postgres": ("data",),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from hedgerow import outward
 from hedgerow.declaration import Declaration, resolve_sources
+from hedgerow.targets.cloud import first_boot
 
 CLOUDS = ("aws", "gcp")
 """The kinds of targets whose account is asked beside the hosts."""
@@ -20,7 +23,12 @@ IMAGE_PROJECTS = {"debian-13": "debian-cloud", "ubuntu-24.04": "ubuntu-os-cloud"
 """The project of Google Cloud that each publishes in: https://cloud.google.com/compute/docs/images/os-details."""
 IAP = "35.235.240.0/20"
 """Where Identity-Aware Proxy connects from: https://cloud.google.com/iap/docs/using-tcp-forwarding."""
+RESTRICTED = "199.36.153.4/30"
+"""Where Google's APIs are reached without the internet:
+https://cloud.google.com/vpc-service-controls/docs/set-up-private-connectivity."""
 EVERYBODY = ("0.0.0.0/0", "::/0")
+OPEN = (("tcp", 80, EVERYBODY), ("tcp", 443, EVERYBODY), ("udp", 123, EVERYBODY))
+"""What a machine reaches where nothing narrower is declared: packages, images, time."""
 
 SIX_YEARS = 2192
 """Days that records are kept, leap days included: 164.316(b)(2)(i)."""
@@ -53,7 +61,9 @@ class CloudSheet:
         """Read what `asdict` made of a cloud's sheet, after a way through JSON."""
         ingress = tuple((port, tuple(networks)) for port, networks in fields["ingress"])
         known: dict[str, Any] = {**fields, "ingress": ingress}
-        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects") if name in fields}
+        if "egress" in fields:
+            known["egress"] = tuple((protocol, port, tuple(places)) for protocol, port, places in fields["egress"])
+        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects", "scripts") if name in fields}
         return SHEETS[fields["kind"]](**known)
 
 
@@ -67,10 +77,14 @@ class AwsSheet(CloudSheet):
 
 @dataclass(frozen=True)
 class GcpSheet(CloudSheet):
-    """And those of Google Cloud: the project, and the projects whose images may be started."""
+    """And those of Google Cloud: the project, the projects whose images may be started, what may be reached outside
+    (protocol, port, networks), whether a NAT leads there, and the SHA-256 of each script that metadata may run."""
 
     project: str = ""
     image_projects: tuple[str, ...] = ()
+    egress: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    nat: bool = True
+    scripts: tuple[str, ...] = ()
 
 
 SHEETS: dict[str, type[CloudSheet]] = {"aws": AwsSheet, "gcp": GcpSheet}
@@ -86,7 +100,7 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
     web = _networks(resolve_sources((*access.interface_from, *access.ingest_from), controller))
     ssh = _networks(resolve_sources(access.ssh_from, controller)) if target.public else ()
     if target.kind == "gcp":
-        return (gcp_sheet(target, declaration.name, declaration.domain, ssh, web),)
+        return (gcp_sheet(target, declaration.name, declaration.domain, ssh, web, outward.places(declaration)),)
     sheet = AwsSheet(
         kind=target.kind,
         deployment=declaration.name,
@@ -100,9 +114,19 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
     return (sheet,)
 
 
-def gcp_sheet(target: Any, name: str, domain: str, ssh: Iterable[str], web: Iterable[str]) -> GcpSheet:
-    """Return the sheet of a project. A machine that is not public is reached by Identity-Aware Proxy alone."""
-    web = tuple(web)
+def gcp_sheet(
+    target: Any,
+    name: str,
+    domain: str,
+    ssh: Iterable[str],
+    web: Iterable[str],
+    reached: Iterable[outward.Place] = (),
+) -> GcpSheet:
+    """Return the sheet of a project. A machine that is not public is reached by Identity-Aware Proxy alone; it reaches
+    what is `reached` outside."""
+    web, declared = tuple(web), tuple(("tcp", port, (place,)) for port, place in reached)
+    closed = target.egress == "none"
+    needed = any(not ip_network(place).is_private for _, _, (place,) in declared)
     return GcpSheet(
         kind="gcp",
         deployment=name,
@@ -112,6 +136,9 @@ def gcp_sheet(target: Any, name: str, domain: str, ssh: Iterable[str], web: Iter
         ingress=((22, tuple(ssh) if target.public else (IAP,)), (80, web), (443, web)),
         project=target.project,
         image_projects=(IMAGE_PROJECTS[target.image],),
+        egress=((("tcp", 443, (RESTRICTED,)),) if closed else OPEN) + declared,
+        scripts=tuple(hashlib.sha256(one.encode()).hexdigest() for one in (first_boot.MOVE, first_boot.NOTHING)),
+        nat=not target.public and (not closed or needed),
     )
 
 

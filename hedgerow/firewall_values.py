@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hedgerow import forwarding, health, mail
+from hedgerow import forwarding, health, mail, outward
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.declaration.machines import Aws
 from hedgerow.hosts import Host, Site
@@ -29,6 +29,7 @@ def firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
             *_outbound(declaration, host, stack),
             *health.outbound(declaration),
             *forwarding.outbound(declaration),
+            *_proxied(declaration),
             *needs.outbound,
         ],
         "firewall_forward": [
@@ -73,6 +74,16 @@ def _outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values
     if declaration.time_servers:
         rules.append(_to_any("tcp", [4460], [TIME], "keys for authenticated time (NTS)"))
     return rules
+
+
+def _proxied(declaration: Declaration) -> list[Values]:
+    """Return the way to the proxy that packages come by, where one is declared."""
+    proxy = outward.packages_by(declaration)
+    if proxy is None:
+        return []
+    port, address = proxy
+    why = "the proxy that packages come by"
+    return [{"proto": "tcp", "ports": [port], "to": [f"{address}/32"], "users": SYSTEM, "why": why}]
 
 
 def _declared_outbound(declaration: Declaration, host: Host, stack: Stack) -> list[Values]:

@@ -40,6 +40,7 @@ def question(declaration: Declaration, host: Host, table: Table) -> Values:
         "jobs": ["hedgerow-backup.service"] if makes_backups else [],
         "services": [f"hedgerow-{row.name}.service" for row in table.services if row.tier in host.roles],
         "certificates": list(CERTIFICATES),
+        "sealed": {one.name: int(one.sealed.timestamp()) for one in declaration.access.administrators if one.sealed},
         "backup": makes_backups,
         "reserve": load.reserve,
         "a_day": budget.growth(host, table, load),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hedgerow.console import Reporter
 from hedgerow.declaration import parse, read_file
-from hedgerow.declaration.models import Images
+from hedgerow.declaration.application import Images
 from hedgerow.declaration.writing import Answers, text
 from hedgerow.deployment import write_file
 from hedgerow.errors import EXIT_DONE, CallError, DeclarationError

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from hedgerow.unwell import CRASHES, FEW_DAYS, Observed, Trouble, Unit, troubles
@@ -51,7 +52,8 @@ class Measured:
     """A host's numbers at a moment. What is None, or empty, could not be asked there, or is not there.
 
     `memory` is (available, total) bytes, `certificates` seconds left by file, `clock` the seconds that it is off,
-    `backup` what `backup look` says, and `backup_age` the newest's age in seconds.
+    `backup` what `backup look` says, `backup_age` the newest's age in seconds, and `opened` when each account for
+    emergencies that was used since its key was sealed last was.
     """
 
     now: float
@@ -61,6 +63,7 @@ class Measured:
     backup: Mapping[str, Any] | None = None
     backup_age: float | None = None
     clock: float | None = None
+    opened: Mapping[str, float] = field(default_factory=dict)
     watch: Watch = Watch()
 
 
@@ -75,6 +78,7 @@ def read(said: Mapping[str, Any]) -> Measured:
         backup=said.get("backup"),
         backup_age=said.get("backup_age"),
         clock=said.get("clock"),
+        opened=said.get("opened") or {},
         watch=Watch(
             watch.get("at", 0), tuple(Sample(**row) for row in watch.get("samples", ())), watch.get("channels", {})
         ),
@@ -102,6 +106,7 @@ def judge(host: Measured, *, reserve: int, a_day: int) -> tuple[Trouble, ...]:
         *_certificates(host),
         *_backup(host),
         *_clock(host),
+        *_opened(host),
     )
 
 
@@ -178,6 +183,13 @@ def _clock(host: Measured) -> Iterator[Trouble]:
     if host.clock is not None and abs(host.clock) > CLOCK_SECONDS:
         fix = "`chronyc sources` on the host says which servers answer; declare time_servers that can be reached."
         yield Trouble("clock", f"it is off by {abs(host.clock):.1f} seconds", fix)
+
+
+def _opened(host: Measured) -> Iterator[Trouble]:
+    for name, at in sorted(host.opened.items()):
+        when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        fix = "Learn who opened it and why. Then seal a new key: its ssh_keys and sealed in deploy.yml, and install."
+        yield Trouble(f"account {name}", f"this account for emergencies was used, last at {when}", fix)
 
 
 def unwatched(host: Measured) -> Iterator[Trouble]:

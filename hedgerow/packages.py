@@ -10,13 +10,13 @@ from hedgerow.declaration import Declaration
 from hedgerow.deployment import REPOSITORY
 from hedgerow.hosts import Host
 
-HOST_ROLES = ("base", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit", "health")
+HOST_ROLES = ("base", "apparmor", "pam", "ca", "journal", "updates", "ssh", "firewall", "audit", "health")
 TIER_ROLES = {
     "data": ("postgres", "valkey", "clickhouse", "eventlog", "objectstore", "containers", "sidecars", "posthog"),
     "app": ("containers", "sidecars", "posthog"),
     "edge": ("edge",),
 }
-OWN_KERNEL_ROLES = ("audit",)
+OWN_KERNEL_ROLES = ("apparmor", "audit")
 """Roles that have nothing to do where the kernel is shared with others."""
 
 

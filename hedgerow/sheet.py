@@ -59,10 +59,12 @@ class Declared:
     names in it are changed. `reserve` are bytes of disk with less of which no events are taken, `keep_days` for how
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
-    password has at least. `backup` is the folder on the data host that backups lie in, "" where none are declared;
+    password has at least. `own_units` are units that stay though no package brought them.
+    `backup` is the folder on the data host that backups lie in, "" where none are declared;
     a good drill of one is never older than `drill_days`; 0: none can be had there.
     `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
-    commands that one may run as root where that is not all of them.
+    commands that one may run as root where that is not all of them, `sealed` the accounts for emergencies, with
+    the second (since 1970) at which the key of each was sealed.
     `alerts` are the channels by which a host tells that it is not well: mail, webhook. `collector` takes its record.
     `edge_address` is where this controller finds the edge. What the event log of this host must hold:
     `eventlog_rights`, an entry of its access list each, and `eventlog_topics`: topic, ms and bytes that bound it.
@@ -107,11 +109,13 @@ class Declared:
     drill_days: int = 90
     expiries: tuple[tuple[str, str], ...] = ()
     sudo_scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    sealed: tuple[tuple[str, int], ...] = ()
     mail: Relay | None = None
     alerts: tuple[str, ...] = ()
     collector: Collector | None = None
     second_factor: bool = False
     password_length: int = 14
+    own_units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def from_json(text: str) -> Sheet:
     host["identity_file"] = Path(host["identity_file"]) if host["identity_file"] else None
     declared = said["declared"]
     declared["hosts"] = [_with_tuples(Peer, peer) for peer in declared["hosts"]]
-    for rows in ("hops", "from_images", "expiries"):
+    for rows in ("hops", "from_images", "expiries", "sealed"):
         declared[rows] = [tuple(row) for row in declared[rows]]
     declared["mail"] = Relay(**declared["mail"]) if declared["mail"] else None
     declared["collector"] = Collector(**declared["collector"]) if declared["collector"] else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hedgerow import backups, forwarding, health, mail, posthog_settings
+from hedgerow import backups, forwarding, health, mail, outward, posthog_settings
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -81,6 +81,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
     for host in site.hosts:
         found[f"host_vars/{host.name}", "base"] = _base(declaration, site, host)
         found[f"host_vars/{host.name}", "ssh"] = {"ssh_port": host.port}
+        found[f"host_vars/{host.name}", "apparmor"] = {"apparmor_enabled": own_kernel(host)}
         found[f"host_vars/{host.name}", "audit"] = _audit(host)
         if "data" in host.roles:
             found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
@@ -113,8 +114,15 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_packages": packages(host, further(declaration, host)),
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
+        "base_own_units": [own.unit for own in declaration.own_units],
         "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
-    }
+    } | _packages_by(declaration)
+
+
+def _packages_by(declaration: Declaration) -> Values:
+    """Return the proxy that packages come by, where one is declared."""
+    proxy = outward.packages_by(declaration)
+    return {} if proxy is None else {"base_packages_proxy": f"{proxy[1]}:{proxy[0]}"}
 
 
 def _forwarding(declaration: Declaration, host: Host, credentials: Credentials) -> Values:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from checks.gcp.found import (
+    Row,
     accounts,
     bindings,
     by_name,
@@ -23,6 +25,10 @@ from checks.gcp.found import (
 from checks.judging import is_empty, is_true
 from hedgerow.checking import NotExercised
 
+INSTALLER = "hedgerow"
+"""The account that the installer comes in with."""
+SCRIPTS = tuple((f"{when}-script", f"{when}-script-url") for when in ("startup", "shutdown"))
+"""What Google's agent runs, by kind: https://github.com/GoogleCloudPlatform/guest-agent, Metadata Scripts."""
 WIDE = {
     *("roles/owner", "roles/editor", "roles/viewer", "roles/compute.admin", "roles/storage.admin"),
     *("roles/iam.securityAdmin", "roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountUser"),
@@ -111,6 +117,38 @@ def test_people_come_in_by_one_way(gcp, finding):
     said = by_name(instances(gcp), lambda row: metadata(row.get("metadata", {})).get("enable-oslogin"))
     seen = {name: factor[name] if login[name] else said[name] is not None for name in login}
     judge(gcp, finding, seen, is_true, "machine")
+
+
+@pytest.mark.control("gcp.keys-of-installer-alone")
+def test_one_key_of_one_account_opens_a_machine(gcp, finding):
+    """Google's agent makes an account for whoever has a key here: https://github.com/GoogleCloudPlatform/guest-agent."""
+    finding.expect(f"one SSH key at most in a machine's metadata, of {INSTALLER}'s")
+
+    def strangers(row: Row) -> list[str]:
+        said = metadata(row.get("metadata", {}))
+        lines = [line for key in ("ssh-keys", "sshKeys") for line in said.get(key, "").splitlines() if line.strip()]
+        users = [line.partition(":")[0].strip() for line in lines]
+        first = users.index(INSTALLER) if INSTALLER in users else len(users)
+        return users[:first] + users[first + 1 :]
+
+    judge(gcp, finding, by_name(instances(gcp), strangers), is_empty, "machine")
+
+
+@pytest.mark.control("gcp.scripts-of-installer-alone")
+def test_nothing_else_is_run_from_metadata(gcp, finding):
+    """What is run is root: the machine's scripts of a kind, or where it has none the project's."""
+    finding.expect("no script in metadata but those that the installer puts there")
+    common = metadata(gcp.ask("compute.projects.get").get("commonInstanceMetadata", {}))
+
+    def strangers(row: Row) -> list[str]:
+        own = metadata(row.get("metadata", {}))
+        run = {key: own[key] for key in ("user-data",) if own.get(key)}
+        for kind in SCRIPTS:
+            found = [{key: said[key] for key in kind if said.get(key)} for said in (own, common)]
+            run |= found[0] or found[1]
+        return [key for key, text in run.items() if hashlib.sha256(text.encode()).hexdigest() not in gcp.sheet.scripts]
+
+    judge(gcp, finding, by_name(instances(gcp), strangers), is_empty, "machine")
 
 
 @pytest.mark.control("gcp.no-project-keys")

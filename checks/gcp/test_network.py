@@ -11,6 +11,7 @@ from hedgerow.cloud_sheet import EVERYBODY, IAP, covered
 
 SSH = 22
 EVERY_PORT = (0, 65535)
+NAMES = {"6": "tcp", "17": "udp"}
 
 
 @pytest.mark.control("gcp.no-default-network")
@@ -70,15 +71,15 @@ def _rules(gcp, direction: str) -> list[Row]:
     return [row for row in found if row["direction"] == direction and not row.get("disabled")]
 
 
-def _opened(row: Row) -> list[tuple[str, int, int, str]]:
-    """What a rule lets in: protocol, first and last port, network. One that names a tag or an account as the source
-    is about machines inside."""
+def _opened(row: Row, ranges: str = "sourceRanges") -> list[tuple[str, int, int, str]]:
+    """What a rule lets in, or out: protocol, first and last port, network. One that names a tag or an account as the
+    source is about machines inside."""
     inside = row.get("sourceTags") or row.get("sourceServiceAccounts")
     return [
         (one["IPProtocol"], *ports, network)
         for one in row.get("allowed", [])
         for ports in ([_ports(each) for each in one.get("ports", [])] or [EVERY_PORT])
-        for network in row.get("sourceRanges") or ([] if inside else ["0.0.0.0/0"])
+        for network in row.get(ranges) or ([] if inside else ["0.0.0.0/0"])
     ]
 
 
@@ -87,10 +88,10 @@ def _ports(text: str) -> tuple[int, int]:
     return int(first), int(end or first)
 
 
-def _words(rule: tuple[str, int, int, str]) -> str:
+def _words(rule: tuple[str, int, int, str], way: str = "from") -> str:
     protocol, first, end, network = rule
     ports = "" if (first, end) == EVERY_PORT else f" {first}" if first == end else f" {first}-{end}"
-    return f"{protocol}{ports} from {network}"
+    return f"{protocol}{ports} {way} {network}"
 
 
 def _everybody(network: str) -> bool:
@@ -171,6 +172,34 @@ def test_what_may_not_go_out_is_stopped_and_written_down(gcp, finding):
     judge(gcp, finding, _denials(gcp, "EGRESS", "destinationRanges"), lambda said: "logged" in said, "network")
 
 
+@pytest.mark.control("gcp.egress-as-declared")
+def test_nothing_goes_out_but_to_where_it_is_declared(gcp, finding):
+    """A rule may say less than is declared. Where nothing declared lies in the internet, nothing needs a NAT."""
+    inside = tuple(row["ipCidrRange"] for row in in_networks(gcp, "compute.subnetworks.list"))
+    allowed: dict[tuple[str, int], tuple[str, ...]] = {}
+    for protocol, port, places in gcp.sheet.egress:
+        allowed[protocol, port] = (*allowed.get((protocol, port), ()), *places)
+    words = "; ".join(f"{protocol} {port} to {', '.join(who)}" for (protocol, port), who in sorted(allowed.items()))
+    finding.expect(f"outside the network only: {words or 'nothing'}; {'a' if gcp.sheet.nat else 'no'} NAT")
+
+    def declared(rule: tuple[str, int, int, str]) -> bool:
+        protocol, first, end, network = rule
+        if covered(network, inside):
+            return True
+        named = NAMES.get(protocol, protocol)
+        return first == end and covered(network, allowed.get((named, first), ()))
+
+    seen = {
+        row["name"]: [
+            _words(rule, "to") for rule in _opened(row, "destinationRanges") if "allowed" in row and not declared(rule)
+        ]
+        for row in _rules(gcp, "EGRESS")
+    }
+    for row in in_networks(gcp, "compute.routers.list") if not gcp.sheet.nat else []:
+        seen[row["name"]] = [f"NAT {one['name']}" for one in row.get("nats", [])]
+    judge(gcp, finding, seen, is_empty, "rule or NAT for what goes out")
+
+
 @pytest.mark.control("gcp.egress-by-port")
 def test_nothing_goes_out_on_any_port(gcp, finding):
     finding.expect("no rule lets out everything, or one protocol on every port")
@@ -197,6 +226,6 @@ def test_a_way_out_that_fails_is_written_down(gcp, finding):
         for row in routers
         for one in row.get("nats", [])
     }
-    if not seen and gcp.sheet.public:
-        raise NotExercised("the declaration makes the machines public: they need no NAT")
+    if not seen and not gcp.sheet.nat:
+        raise NotExercised("nothing that is declared needs a NAT")
     judge(gcp, finding, seen, is_true, "NAT")

@@ -115,8 +115,7 @@ def parse(
         raise _error(file, document, [*wrong, _no_mapping(document.value)])
     declaration, found = _validate(document, around.base, renamed)
     judged = {one.path for one in found}
-    today = around.now.date() if around.now else None
-    ruled = rules.check(document.value, today, around.known_controls, around.never_waived)
+    ruled = rules.check(document.value, around.now, around.known_controls, around.never_waived)
     found += [one for one in ruled if one.path not in judged]
     if around.read_file is not None:
         found += files.check(document.value, around.base, around.read_file, around.now)

@@ -12,6 +12,7 @@ from hedgerow.declaration.kinds import (
     Day,
     File,
     Model,
+    Moment,
     Port,
     PublicKey,
     Source,
@@ -46,6 +47,12 @@ class Administrator(Model):
         json_schema_extra={"default": "all"},
     )
     """None is everything."""
+    sealed: Moment | None = Field(
+        default=None,
+        description="For an account of nobody's, which opens when all else has failed: the moment at which its key was"
+        " sealed. Each use is reported, until a new key is sealed. Default: a person's own account.",
+        examples=["2026-02-28T14:30:00Z"],
+    )
 
     def is_over(self, today: datetime.date) -> bool:
         """Say whether her day has come: accounts end as that day begins (shadow(5))."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hedgerow.declaration import fields
+from hedgerow.declaration import times
 from hedgerow.declaration.kinds import Count, Model
 from hedgerow.declaration.words import RefusedError, shown
 
@@ -39,7 +39,7 @@ class Backup(Model):
         examples=["/mnt/backup"],
     )
     keep_days: Count = Field(default=35, description="For how many days one can go back to any moment.")
-    time: Annotated[str, AfterValidator(fields.clock)] = Field(
+    time: Annotated[str, AfterValidator(times.clock)] = Field(
         default="02:00", description="When the day's backup is made, UTC."
     )
     drill_days: Count = Field(

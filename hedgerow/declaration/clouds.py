@@ -48,13 +48,37 @@ def agreement_is_signed(value: dict[str, Any]) -> Iterator[Wrong]:
 
 
 def gcp_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
-    """What is open to the internet is said by networks."""
+    """What is open to the internet is said by networks, and what is reached without it by addresses."""
     target = value.get("target")
-    if not isinstance(target, dict) or target.get("kind") != "gcp" or target.get("public") is not True:
+    if not isinstance(target, dict) or target.get("kind") != "gcp":
         return
-    if CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
+    yield from _egress_suffices(value, target)
+    if target.get("public") is True and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
         fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
         yield Wrong(("access", "ssh_from"), "a public machine needs networks here: Google knows no `controller`", fix)
+
+
+def _egress_suffices(value: dict[str, Any], target: dict[str, Any]) -> Iterator[Wrong]:
+    """Without a way out, everything that the machine needs outside has an address that a firewall can let through."""
+    proxied = target.get("packages_by") is not None
+    if target.get("egress") != "none":
+        if proxied:
+            fix = "Write egress: none, or remove packages_by."
+            yield Wrong(("target", "packages_by"), "with a NAT the machine fetches packages itself", fix)
+        return
+    if target.get("public") is True:
+        fix = "Remove public, or remove egress."
+        yield Wrong(("target", "egress"), "a machine with an address of the internet has a way out by it", fix)
+    if not proxied:
+        fix = "Name a proxy that the network reaches: packages_by: 10.20.0.5:3128. Or remove egress."
+        yield Wrong(("target", "egress"), "without a way out the machine would reach no package", fix)
+    by_name = {
+        ("time_servers",): "Remove it: Google's own server tells the time inside.",
+        ("alerts", "webhook_file"): "Have alerts mailed, by a relay that has an address.",
+    }
+    for place, fix in by_name.items():
+        if at(value, *place):
+            yield Wrong(place, "with target.egress none nothing is reached by a name", fix)
 
 
 def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import re
 from urllib.parse import urlsplit
@@ -210,23 +209,6 @@ def email(text: str) -> str:
     name, _, host = text.rpartition("@")
     if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}", name) or "." not in host or not _is_host_name(host.lower()):
         raise RefusedError(f"{shown(text)} is no e-mail address", "Write for example jane@acme.example.")
-    return text
-
-
-def day(text: str) -> datetime.date:
-    """Read a date in the one order that nobody misreads (ISO 8601)."""
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            return datetime.date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise RefusedError(f"{shown(text)} is no date", "Write year-month-day: 2026-02-28.")
-
-
-def clock(text: str) -> str:
-    """Read a time of day on the host, which keeps UTC."""
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise RefusedError(f"{shown(text)} is no time of day", 'Write hours and minutes, UTC: "03:30".')
     return text
 
 

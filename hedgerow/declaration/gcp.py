@@ -49,6 +49,14 @@ def _cidr(text: str) -> str:
     return str(found)
 
 
+def _proxy(text: str) -> str:
+    place = networks.outbound(text)
+    address = networks.ipv4(str(place["to"]))
+    if not 1 <= place["port"] <= 65535:
+        raise RefusedError(f"{place['port']} is no port", "Write for example 10.20.0.5:3128.")
+    return f"{address}:{place['port']}"
+
+
 class Gcp(CloudMachine):
     """One machine in a network of its own in Google Cloud, with the keys and logs that HIPAA wants around it."""
 
@@ -66,6 +74,17 @@ class Gcp(CloudMachine):
     public: Yes = Field(
         default=False,
         description="Whether the machine has a public address. Default: no; SSH comes through Identity-Aware Proxy.",
+    )
+    egress: Literal["nat", "none"] = Field(
+        default="nat",
+        description="nat: the machine reaches out through Cloud NAT, by the ports that packages and images need. none:"
+        " Google's own APIs by private access and what is declared by address, and nothing else.",
+    )
+    packages_by: Annotated[str, AfterValidator(_proxy)] | None = Field(
+        default=None,
+        description="With `egress: none` alone, and needed there: the HTTP proxy, ADDRESS:PORT, by which the machine"
+        " fetches its distribution's packages.",
+        examples=["10.20.0.5:3128"],
     )
     lock: Yes = Field(
         default=False,

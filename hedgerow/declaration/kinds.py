@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo
 
-from hedgerow.declaration import fields, networks, sshkeys
+from hedgerow.declaration import fields, networks, sshkeys, times
 
 
 class Model(BaseModel):
@@ -29,7 +29,11 @@ def _file(value: Any, info: ValidationInfo) -> Any:
 
 
 def _day(value: Any) -> Any:
-    return fields.day(value) if isinstance(value, str) else value
+    return times.day(value) if isinstance(value, str) else value
+
+
+def _moment(value: Any) -> Any:
+    return times.moment(value) if isinstance(value, str) else value
 
 
 def form(pattern: str) -> Any:
@@ -48,6 +52,13 @@ Image = Annotated[str, AfterValidator(fields.image), form(r"^[^@]+(@sha256:[0-9a
 Email = Annotated[str, AfterValidator(fields.email)]
 Day = Annotated[
     datetime.date, BeforeValidator(_day, json_schema_input_type=Annotated[str, form(r"^\d{4}-\d{2}-\d{2}$")])
+]
+Moment = Annotated[
+    datetime.datetime,
+    BeforeValidator(
+        _moment,
+        json_schema_input_type=Annotated[str, form(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$")],
+    ),
 ]
 Source = Annotated[str, AfterValidator(networks.source)]
 SourceOrAny = Annotated[str, AfterValidator(networks.source_or_any)]

@@ -6,13 +6,14 @@ A default is the hardened value. What is not in this release is not in these mod
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from hedgerow.declaration import fields, networks
+from hedgerow.declaration import fields, networks, times
 from hedgerow.declaration.access import Access
 from hedgerow.declaration.alerts import Alerts
+from hedgerow.declaration.application import PostHog
 from hedgerow.declaration.backups import Backup
 from hedgerow.declaration.collectors import LogCollector
 from hedgerow.declaration.gcp import Gcp
@@ -21,7 +22,6 @@ from hedgerow.declaration.kinds import (
     Day,
     Email,
     File,
-    Image,
     Label,
     Model,
     Port,
@@ -30,6 +30,7 @@ from hedgerow.declaration.kinds import (
 )
 from hedgerow.declaration.machines import Aws, Lab, OnPrem
 from hedgerow.declaration.statements import Agreement, Attestation, LegalHold
+from hedgerow.declaration.units import OwnUnit
 
 Feature = Literal[
     "session-replay",
@@ -59,82 +60,6 @@ class Tls(Model):
     )
     key_file: File | None = Field(
         default=None, description="With provided: the certificate's private key, PEM, no passphrase."
-    )
-
-
-def _image(of: str) -> Any:
-    return Field(
-        default=None, description=f"The image of {of}, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master."
-    )
-
-
-class Images(Model):
-    """PostHog's images: a digest, or a tag that `images lock` resolves to one. In the lab, stand-ins by default."""
-
-    posthog: Image | None = Field(
-        default=None,
-        description="The image of web and worker, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag latest.",
-    )
-    capture: Image | None = Field(
-        default=None,
-        description="The image of the two captures, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
-    )
-    feature_flags: Image | None = Field(
-        default=None,
-        description="The image of feature-flags, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag master.",
-    )
-    node: Image | None = Field(
-        default=None,
-        description="The image of ingestion, NAME@sha256:DIGEST or NAME:TAG. Default: upstream's, tag latest.",
-    )
-    clickhouse: Image | None = Field(
-        default=None,
-        description="The image of ClickHouse, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
-    )
-    seaweedfs: Image | None = Field(
-        default=None, description="SeaweedFS, the object storage: recordings, exports and source maps."
-    )
-    kafka: Image | None = Field(
-        default=None,
-        description="The event log's image, NAME@sha256:DIGEST or NAME:TAG. Default: what upstream's compose names.",
-    )
-    hypercache: Image | None = _image("hypercache-server")
-    livestream: Image | None = _image("livestream")
-    personhog_replica: Image | None = _image("personhog-replica")
-    personhog_router: Image | None = _image("personhog-router")
-    property_defs: Image | None = _image("property-defs-rs")
-    cyclotron_janitor: Image | None = _image("cyclotron-janitor")
-    cymbal: Image | None = _image("cymbal")
-    temporal: Image | None = Field(
-        default=None, description="Temporal's auto-setup. Default: what upstream's compose names."
-    )
-    browserless: Image | None = Field(default=None, description="The browser. Default: what upstream's compose names.")
-
-
-class Registry(Model):
-    """A registry of yours, where `images mirror` copied the images: what hosts must know to pull from it."""
-
-    ca_file: File | None = Field(
-        default=None,
-        description="The CA that signed its certificate, PEM, relative to this file. Default: the CAs hosts trust.",
-    )
-    signature_key: File | None = Field(
-        default=None,
-        description="The public key (cosign.pub) of whoever signs images there; hosts then refuse unsigned ones.",
-    )
-
-
-class PostHog(Model):
-    """The application itself."""
-
-    deploy: Yes = Field(
-        default=True, description="false: prepare the hosts only; the edge answers with a maintenance page."
-    )
-    images: Images = Field(default=Images(), description="What to run. Only digests run: others are locked first.")
-    registry: Registry = Field(default=Registry(), description="A mirror registry of yours: its CA, its signatures.")
-    owner: Email | None = Field(default=None, description="The first user's e-mail. Default: admin@ and the domain.")
-    organization: Text | None = Field(
-        default=None, description="The organisation's name in PostHog. Default: the deployment's."
     )
 
 
@@ -223,7 +148,7 @@ class Updates(Model):
     """Security updates install themselves daily; this is about restarts."""
 
     reboot: Yes = Field(default=False, description="Whether a host may reboot itself when an update needs it.")
-    reboot_time: Annotated[str, AfterValidator(fields.clock)] = Field(default="03:30", description="When, UTC.")
+    reboot_time: Annotated[str, AfterValidator(times.clock)] = Field(default="03:30", description="When, UTC.")
 
 
 class Waiver(Model):
@@ -281,6 +206,11 @@ class Declaration(Model):
     )
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."
+    )
+    own_units: tuple[OwnUnit, ...] = Field(
+        default=(),
+        description="Units of yours that no package brought and that start with the hosts. An install switches off all"
+        " others of that kind.",
     )
     agreements: tuple[Agreement, ...] = Field(
         default=(),

@@ -16,6 +16,7 @@ from hedgerow.declaration.lookups import at, rows_of, texts, twice
 from hedgerow.declaration.promises import (
     attestations_differ,
     attested_in_the_past,
+    sealed_in_the_past,
     signed_in_the_past,
     waived_controls_exist,
     waived_controls_may_be,
@@ -33,15 +34,16 @@ Rule = Callable[[dict[str, Any]], Iterator[Wrong]]
 
 def check(
     value: dict[str, Any],
-    today: datetime.date | None,
+    now: datetime.datetime | None,
     known_controls: Collection[str] | None,
     never_waived: Mapping[str, str],
 ) -> list[Wrong]:
-    """Apply every rule. Without `today` or `known_controls`, what depends on them is not asked."""
+    """Apply every rule. Without `now` or `known_controls`, what depends on them is not asked."""
     wrong = [found for rule in RULES for found in rule(value)]
-    if today is not None:
+    if now is not None:
+        today = now.date()
         wrong += [*signed_in_the_past(value, today), *attested_in_the_past(value, today)]
-        wrong += waivers_have_not_ended(value, today)
+        wrong += [*waivers_have_not_ended(value, today), *sealed_in_the_past(value, now)]
     if known_controls is not None:
         wrong += waived_controls_exist(value, known_controls)
     wrong += waived_controls_may_be(value, never_waived)
@@ -139,6 +141,12 @@ def people_are_named(value: dict[str, Any]) -> Iterator[Wrong]:
                 fix = "One key, one person (164.312(a)(2)(i), unique user identification): remove it here or there."
                 yield Wrong((*path, "ssh_keys", index), "this key is listed above already", fix)
             holder.setdefault(body, path)
+        if row.get("sealed") and row.get("sudo", "all") != "all":
+            fix = "Give it sudo: all. Who is let in by it reaches for it because nothing else works."
+            yield Wrong((*path, "sudo"), "an account for emergencies that may not do everything is none", fix)
+    if rows and all(row.get("sealed") for _, row in rows):
+        fix = "Declare a person too, with keys of her own: what is sealed is for when those do not work."
+        yield Wrong(("access", "administrators"), "every account is sealed, and the first use of one is an alarm", fix)
 
 
 def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from hedgerow.declaration.models import Images
+from hedgerow.declaration.application import Images
 from hedgerow.declaration.places import UnreadableError, read
 
 Answers = Mapping[str, tuple[str, ...]]

@@ -100,7 +100,9 @@ def account_of(host: str, said: Mapping[str, Any], people: Sequence[Administrato
     today = datetime.date.fromisoformat(said["today"])
     expires = _day(str(said["expires"]))
     known = {person.name: person for person in people}
-    declared = "administrator" if name in known and not known[name].is_over(today) else ""
+    declared = ""
+    if name in known and not known[name].is_over(today):
+        declared = "for emergencies" if known[name].sealed else "administrator"
     declared = "installer" if name == installer else "root" if name == "root" else declared
     over = bool(expires) and expires <= today.isoformat()
     return HostAccount(

@@ -87,7 +87,8 @@ def the_machine_is_as_hipaa_wants_it(fake: Fake) -> None:
     assert machine["labels"] == {"hedgerow-deployment": "acme"}
     said = {one["key"]: one["value"] for one in machine["metadata"]["items"]}
     assert (said["block-project-ssh-keys"], said["serial-port-enable"]) == ("TRUE", "FALSE")
-    assert said["ssh-keys"].startswith("hedgerow:ssh-ed25519 ")
+    assert said["ssh-keys"].startswith("hedgerow:ssh-ed25519 ") and said["enable-oslogin"] == "FALSE"
+    assert said["shutdown-script"] == "#!/bin/sh\n", "one of its own, so that the project's is not run"
     for name in ("root", "data"):
         disk = row(fake, f"/disks/hedgerow-acme-{name}")
         assert "/cryptoKeys/data/" in disk["diskEncryptionKey"]["kmsKeyName"] and len(disk["resourcePolicies"]) == 1

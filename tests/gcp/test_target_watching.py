@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from checks.gcp.test_records import CHANGES
-from hedgerow.errors import UnreachableError
+from hedgerow.errors import CallError, UnreachableError
 from hedgerow.targets.gcp.design_watching import CALLS, matching
 from tests.gcp.fake.running import Fake
 from tests.gcp.fake.world import PROJECT
@@ -18,6 +19,7 @@ from tests.gcp.test_target_records import failing
 WATCHED = "dns_zone: acme-example, alerts_to: [security@acme.example]"
 EVERYTHING = f"lock: true, audit: true, {WATCHED}"
 ZONES = f"dns.googleapis.com/dns/v1/projects/{PROJECT}/managedZones"
+RECORDS, NAME = f"{ZONES}/acme-example/rrsets", "analytics.acme.example."
 CHANNEL = "monitoring:projects/acme-analytics/notificationChannels/"
 
 
@@ -49,9 +51,7 @@ def test_drift_is_shown_and_put_back_and_the_end_leaves_the_zone(gcp: Fake) -> N
     google, found = target().google, gcp.state()["rows"]
     policy = {"name": "hedgerow-acme-main"}
     google.call("dns.policies.patch", policy, body={"enableLogging": False})
-    at = {"zone_name": "acme-example", "name": "analytics.acme.example."}
-    wrong = {"name": at["name"], "type": "A", "ttl": 300, "rrdatas": ["203.0.113.66"]}
-    google.call("dns.resourceRecordSets.patch", at, body=wrong)
+    assert ask("PATCH", f"{RECORDS}/{NAME}/A", {"rrdatas": ["203.0.113.66"]})[0] == 200
     roles = next(one for one in found.values() if one.get("displayName") == "Hedgerow: changes of roles")
     names = {"id": roles["name"].rpartition("/")[2]}
     quietly = {"enabled": False, "notificationChannels": []}
@@ -73,6 +73,66 @@ def test_drift_is_shown_and_put_back_and_the_end_leaves_the_zone(gcp: Fake) -> N
     left = census(gcp)
     assert not [one for one in left if one.startswith("monitoring:") or one == "dns:policies"]
     assert (left["dns:zones"], left["dns:acme-example"]) == (1, 2), "the zone has its own two records"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "data"),
+    [
+        (NAME, "A", "198.51.100.80"),
+        (NAME, "AAAA", "2001:db8::80"),
+        (NAME, "CNAME", "www.acme.example."),
+        (f"_hedgerow.{NAME}", "TXT", '"hedgerow-deployment: other"'),
+    ],
+)
+def test_a_record_of_somebody_elses_is_refused_and_left(gcp: Fake, name: str, kind: str, data: str) -> None:
+    zone()
+    theirs = {"name": name, "type": kind, "ttl": 60, "rrdatas": [data]}
+    assert ask("POST", RECORDS, theirs)[0] == 200
+    gcp.forget()
+    for act in (target(WATCHED).plan, target(WATCHED).preflight, lambda: target(WATCHED).provision(quiet)):
+        with pytest.raises(CallError, match=f"zone acme-example has {re.escape(name)} {kind}.*it is not ours") as said:
+            act()
+        assert "dns_zone" in said.value.fix and '_hedgerow.analytics.acme.example. TXT "hedgerow' in said.value.fix
+    assert gcp.changing() == []
+    # Without the key the name is the operator's own affair.
+    target().provision(quiet)
+    assert row(gcp, f"records/acme-example/{name}:{kind}")["rrdatas"] == [data]
+
+
+def test_a_record_that_was_taken_away_or_led_elsewhere_by_an_alias(gcp: Fake) -> None:
+    zone()
+    target(WATCHED).provision(quiet)
+    assert ask("DELETE", f"{RECORDS}/{NAME}/A")[0] == 200
+    (change,) = [one for one in target(WATCHED).plan() if one.action != "keep"]
+    assert (change.kind, change.action, change.differs) == ("record", "change", ("addresses",))
+    target(WATCHED).provision(quiet)
+    assert set(actions(target(WATCHED)).values()) == {"keep"}
+    assert ask("DELETE", f"{RECORDS}/{NAME}/A")[0] == 200
+    assert ask("POST", RECORDS, {"name": NAME, "type": "CNAME", "ttl": 60, "rrdatas": ["www.acme.example."]})[0] == 200
+    with pytest.raises(CallError, match="CNAME www"):
+        target(WATCHED).plan()
+
+
+@pytest.mark.parametrize("meanwhile", ["changed", "gone"])
+def test_a_record_that_somebody_changes_meanwhile_is_looked_at_again(gcp: Fake, meanwhile: str) -> None:
+    zone()
+    made = target(WATCHED)
+    made.provision(quiet)
+    (resource,) = [one for one in made.resources() if one.kind == "record"]
+    wanted, driver = replace(resource, wanted={"addresses": ["203.0.113.7"]}), made.drivers["record"]
+    found = driver.find(wanted)
+    assert found is not None
+    how = ("PATCH", {"rrdatas": ["203.0.113.8"]}) if meanwhile == "changed" else ("DELETE", None)
+    assert ask(how[0], f"{RECORDS}/{NAME}/A", how[1])[0] == 200
+    driver.change(wanted, found, frozenset({"addresses"}))
+    assert record(gcp) == ["203.0.113.7"]
+    driver.remove(wanted, found)
+    assert driver.find(wanted) is None
+    # Whoever takes the name between the look and the making keeps it, and no text of ours claims it.
+    assert ask("POST", RECORDS, {"name": NAME, "type": "A", "ttl": 60, "rrdatas": ["198.51.100.80"]})[0] == 200
+    driver.make(wanted)
+    with pytest.raises(CallError, match=r"A 198\.51\.100\.80"):
+        driver.find(wanted)
 
 
 def test_whoever_is_told_no_more_takes_the_alerts_along(gcp: Fake) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hedgerow.catalog import CHECKS, catalog_of
-from hedgerow.cloud_sheet import CloudSheet, GcpSheet
+from hedgerow.cloud_sheet import OPEN, CloudSheet, GcpSheet
 from hedgerow.gcp_reading import Reader
 from hedgerow.verify_child import ask_cloud
 from tests.gcp.fake import answering, discovery
@@ -34,6 +34,7 @@ SHEET = GcpSheet(
     ingress=((22, ("35.235.240.0/20",)), (80, WEB), (443, WEB)),
     project=PROJECT,
     image_projects=("debian-cloud",),
+    egress=OPEN,
 )
 KEPT = ("rows", "policies", "blobs", "services", "agents")
 Findings = dict[str, dict[str, Any]]

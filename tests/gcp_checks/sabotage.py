@@ -161,6 +161,7 @@ BREAK: dict[str, Break] = {
     "gcp.ssh-through-proxy": _rule("quick", allowed=p.tcp("22"), sourceRanges=["198.51.100.0/24"]),
     "gcp.ingress-denied-aloud": _mute("in-deny"),
     "gcp.egress-denied-aloud": _mute("out-deny"),
+    "gcp.egress-as-declared": _rule("quick", direction="EGRESS", allowed=p.tcp("25"), destinationRanges=["0.0.0.0/0"]),
     "gcp.egress-by-port": _rule(
         "quick", direction="EGRESS", allowed=[{"IPProtocol": "tcp"}], destinationRanges=["0.0.0.0/0"]
     ),
@@ -178,6 +179,8 @@ BREAK: dict[str, Break] = {
     "gcp.serial-port-off": _metadata("serial-port-enable", "1"),
     "gcp.project-keys-blocked": _metadata("block-project-ssh-keys", "FALSE"),
     "gcp.login-one-way": _metadata("enable-oslogin", None),
+    "gcp.keys-of-installer-alone": _metadata("ssh-keys", "hedgerow:ssh-ed25519 AAAA\neve:ssh-ed25519 BBBB"),
+    "gcp.scripts-of-installer-alone": _project_metadata("shutdown-script", "#!/bin/sh\ntouch /eve\n"),
     "gcp.no-project-keys": _project_metadata("ssh-keys", "everybody:ssh-ed25519 AAAA"),
     "gcp.machines-own-account": _default_account,
     "gcp.account-least-roles": _project_role("roles/storage.admin", ACCOUNT),
@@ -241,6 +244,8 @@ ALSO: dict[str, set[str]] = {
     "gcp.closed-to-the-world": {"gcp.ingress-as-declared"},
     # Who comes in by SSH without the proxy is not declared either.
     "gcp.ssh-through-proxy": {"gcp.ingress-as-declared"},
+    # What goes out on any port goes out on one that is not declared.
+    "gcp.egress-by-port": {"gcp.egress-as-declared"},
     # An old key of a machine's account is a key of it.
     "gcp.account-keys-renewed": {"gcp.account-without-keys"},
 }

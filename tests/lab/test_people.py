@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hedgerow import proof, ssh
+from hedgerow.deployment import now
 from hedgerow.hosts import Host
 from hedgerow.smoke import steps
 from hedgerow.smoke.client import Client
@@ -119,6 +120,48 @@ def test_an_account_closes_by_itself_on_its_day(lab: Lab, tmp_path: Path) -> Non
         assert lab.run(lab.host, f"test -s /etc/ssh/hedgerow-keys/{BOB}").returncode == 0
     finally:
         assert lab.installer("users", "remove", lab.name, BOB, "--yes").code == 0
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("by_key")
+def test_who_opens_the_envelope_is_seen_until_a_new_key_is_sealed(lab: Lab, tmp_path: Path) -> None:
+    """The sabotage of accounts.emergency-sealed: what mends it is a person's work, and no run's."""
+    before = lab.declaration.read_text()
+    keys = [tmp_path / "first", tmp_path / "second"]
+    for key in keys:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "envelope", "-f", str(key)], check=True)
+
+    def seal(key: Path) -> None:
+        row = f'    - {{name: emergency, ssh_keys: ["{Path(f"{key}.pub").read_text().strip()}"], sealed: {now()}}}\n'
+        lab.declaration.write_text(before.replace("  administrators:\n", f"  administrators:\n{row}"))
+        answer = lab.installer("install", str(lab.declaration), "--yes")
+        assert answer.code == 0, answer.out[-2000:] + answer.err[-2000:]
+
+    def sealed() -> tuple[str, str]:
+        (finding,) = lab.verify(controls=["accounts.emergency-sealed"])
+        return finding.status, finding.reason
+
+    assert before.count("  administrators:\n") == 1
+    try:
+        seal(keys[0])
+        assert sealed() == ("pass", "")
+        assert not [one for one in lab.installer("status", lab.name, "--json").json["hosts"] if "emergency" in str(one)]
+        assert try_ssh(lab, replace(lab.host, user="emergency", identity_file=keys[0]), "sudo -n true").returncode == 0
+        status, reason = sealed()
+        assert status == "fail"
+        assert "emergency at 20" in reason
+        told = lab.installer("status", lab.name, "--json")
+        assert told.code == 1
+        assert "account emergency" in told.out
+        lab.converge().raise_for_failure()
+        assert sealed()[0] == "fail", "no run closes the envelope again"
+        seal(keys[1])
+        assert sealed() == ("pass", "")
+        assert try_ssh(lab, replace(lab.host, user="emergency", identity_file=keys[0]), "true").returncode == 255
+        time.sleep(PENALTY)
+    finally:
+        lab.declaration.write_text(before)
+        assert lab.installer("install", str(lab.declaration), "--yes").code == 0
 
 
 def as_bob(host: Host, key: Path) -> Host:

@@ -31,6 +31,7 @@ SABOTAGE = {
     "containers.read-only": unit("s/^ReadOnly=true/ReadOnly=false/"),
     "containers.no-capabilities": unit("s/^DropCapability=all/AddCapability=NET_RAW/"),
     "containers.no-new-privileges": unit("s/^NoNewPrivileges=true/NoNewPrivileges=false/"),
+    "containers.apparmor-confined": add("PodmanArgs=--security-opt=apparmor=unconfined"),
     "containers.not-root": unit("s/^User=.*/User=0/"),
     "containers.no-published-ports": add("PublishPort=3001:3000"),
     "containers.memory-bounded": unit("/--memory=/d"),

@@ -18,6 +18,7 @@ SABOTAGE = {
         f"s/ssl_protocols .*/ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;/; s/ssl_ciphers /&{WEAK}:/"
     ),
     "edge.tls-ciphers": edit("s/ssl_ciphers /&ECDHE-ECDSA-AES128-SHA256:/"),
+    "edge.tls-groups": edit("s/ssl_ecdh_curve /&secp521r1:/"),
     # The neighbour's certificate: of the right authority, for another name.
     "edge.certificate": f"cd /etc/hedgerow/tls; cat postgres.crt >edge.crt; cat postgres.key >edge.key; {RELOAD}",
     "edge.hsts": edit("s/max-age=63072000/max-age=300/"),

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from hedgerow.declaration import Around, Declaration, covers, load, parse, resolve_sources, schema
+from hedgerow.declaration.application import Images
 from hedgerow.declaration.machines import EVERY_ROLE
-from hedgerow.declaration.models import Images
 from hedgerow.declaration.vocabulary import Renamed
 from hedgerow.errors import EXIT_WRONG_CALL, DeclarationError, Problem
 from hedgerow.hosts import ROLES
@@ -147,6 +147,13 @@ VALUES = {
     "Norway": Case(LAB.replace("acme\n", "no\n", 1), 1, "name", "YAML reads it as false", 'quotes: "no"'),
     "a number as name": Case(LAB.replace("acme\n", "42\n", 1), 1, "name", "reads it as a number", 'quotes: "42"'),
     "a version as name": Case(LAB.replace("acme\n", "1.10\n", 1), 1, "name", "1.10 is no text", 'quotes: "1.10"'),
+    "a unit without its kind": lab(
+        "own_units: [{unit: bareos-fd, why: Backup}]\n", 4, "own_units[0].unit", "is no unit", "bareos-fd.service"
+    ),
+    "a unit of ours": lab(
+        "own_units: [{unit: hedgerow-web.service, why: Web}]\n", 4, "own_units[0].unit", "a name of ours", "Remove it"
+    ),
+    "a unit for nothing": lab("own_units: [{unit: bareos-fd.service}]\n", 4, "own_units[0].why", "", ""),
     "a long name": Case(LAB.replace("acme", "a" * 21, 1), 1, "name", "cannot be a name", "20"),
     "an underscore in a name": Case(LAB.replace("acme", "ac_me", 1), 1, "name", "cannot be a name", "hyphens"),
     "properties without who takes them out": lab(
@@ -564,6 +571,38 @@ PEOPLE = {
         "access.administrators[0].sudo",
         "no scope",
         "a list of commands",
+    ),
+    "sealed at no moment": onprem(
+        f'ssh_keys: ["{JANE}"]',
+        f'ssh_keys: ["{JANE}"]}}, {{name: safe, ssh_keys: ["{MAYA}"], sealed: 2026-02-28',
+        5,
+        "access.administrators[1].sealed",
+        "is no moment",
+        "2026-02-28T14:30:00Z",
+    ),
+    "sealed tomorrow": onprem(
+        f'ssh_keys: ["{JANE}"]',
+        f'ssh_keys: ["{JANE}"]}}, {{name: safe, ssh_keys: ["{MAYA}"], sealed: 2026-06-16T00:00:00Z',
+        5,
+        "access.administrators[1].sealed",
+        "has not come yet",
+        "was sealed",
+    ),
+    "sealed with half a power": onprem(
+        f'ssh_keys: ["{JANE}"]',
+        f'ssh_keys: ["{JANE}"]}}, {{name: safe, ssh_keys: ["{MAYA}"], sealed: 2026-06-14T00:00:00Z, sudo: none',
+        5,
+        "access.administrators[1].sudo",
+        "is none",
+        "sudo: all",
+    ),
+    "nobody but who is sealed": onprem(
+        f'ssh_keys: ["{JANE}"]',
+        f'ssh_keys: ["{JANE}"], sealed: 2024-02-28T14:30:00Z',
+        5,
+        "access.administrators",
+        "every account is sealed",
+        "a person too",
     ),
     "no day": onprem(
         f'ssh_keys: ["{JANE}"]',

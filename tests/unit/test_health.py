@@ -78,6 +78,7 @@ GOOD = {"id": "20260101T020000Z", "problems": [], "read": {"id": "20260101T02000
         (host(backup={"refused": "no answer"}), "backup", "there is none"),
         (host(backup={**GOOD, "read": None}, backup_age=HOUR), "backup", "never read back"),
         (host(backup={**GOOD, "problems": ["x has 1 byte"]}, backup_age=HOUR), "backup", "not as it was made"),
+        (host(opened={"emergency": NOW - HOUR}), "account emergency", "last at 2027-01-15T07:00:00Z"),
         (host(clock=0.4), "", ""),
         (host(clock=-2.5), "clock", "off by 2.5 seconds"),
         (host(3, samples=(ago(HOUR),)), WEB, "started again 3 times"),

@@ -40,6 +40,8 @@ PEOPLE = {
     "getent group hedgerow-ssh": "hedgerow-ssh:x:901:jane,debian\n",
 }
 
+SESSION = '{"__REALTIME_TIMESTAMP":"1800000000000000","USER_ID":"safe"}\n'
+
 ACCOUNTS = [
     (accounts.test_root_has_no_password, {}, "pass", ""),
     (accounts.test_root_has_no_password, {"passwd --status": "root P x\n"}, "fail", "root has a password"),
@@ -472,3 +474,18 @@ def test_who_has_less_power_is_no_member_of_the_group_that_has_all():
     assert outcome(accounts.test_people_are_those_declared, PEOPLE, limited)[1].startswith("more power than declared")
     without = PEOPLE | {"getent group hedgerow-admins": (2, "")}
     assert outcome(accounts.test_people_are_those_declared, without, limited)[0] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("sealed", "said", "status", "reason"),
+    [
+        ((), "", "not exercised", "no account for emergencies"),
+        ((("safe", 1_700_000_000),), "", "pass", ""),
+        ((("safe", 1_700_000_000),), SESSION, "fail", "safe at 2027-01-15T08:00:00Z"),
+        ((("safe", 1_700_000_000), ("vault", 5)), SESSION, "fail", "vault at 2027"),
+    ],
+)
+def test_an_envelope_that_was_opened(sealed, said, status, reason):
+    declared = replace(DECLARED, sealed=sealed)
+    found = outcome(accounts.test_nobody_has_opened_the_envelope, {"journalctl": said}, declared)
+    assert (found[0].replace("_", " ").replace("-", " "), reason in found[1]) == (status, True), found

@@ -20,7 +20,9 @@ def load(name: str):
     return module
 
 
-accounts, units, sysctl, programs = (load(f"hedgerow_{name}") for name in ("accounts", "units", "sysctl", "programs"))
+accounts, units, sysctl, programs, strangers = (
+    load(f"hedgerow_{name}") for name in ("accounts", "units", "sysctl", "programs", "strangers")
+)
 
 NOLOGIN = "/usr/sbin/nologin"
 WANTED = accounts.Wanted(
@@ -205,3 +207,25 @@ libc6:amd64, libc6:i386: /lib/x86_64-linux-gnu/libc.so.6
 procps: /usr/bin/top
 """
     assert programs.owners(said) == ["libc6:amd64", "libc6:i386", "procps"]
+
+
+def test_what_nobody_brought_is_a_stranger_and_nothing_else() -> None:
+    said = "\n\n".join(
+        f"Id={name}\nLoadState={state}\nFragmentPath={file}\nSourcePath={source}"
+        for name, state, file, source in [
+            ("ssh.service", "loaded", "/usr/lib/systemd/system/ssh.service", ""),
+            ("helper.service", "loaded", "/etc/systemd/system/helper.service", ""),
+            ("agent.service", "loaded", "/opt/agent/agent.service", ""),
+            ("hedgerow-health.timer", "loaded", "/etc/systemd/system/hedgerow-health.timer", ""),
+            ("gone.service", "not-found", "", ""),
+            ("old.service", "loaded", "/run/systemd/generator.late/old.service", "/etc/init.d/old"),
+            ("fsck.service", "loaded", "/run/systemd/generator/fsck.service", "/etc/fstab"),
+        ]
+    )
+    there = strangers.read_units(said)
+    owned = strangers.owned("openssh-server: /lib/systemd/system/ssh.service\n")
+    assert "/lib/systemd/system/ssh.service" in strangers.spellings(there)
+    assert strangers.strangers(there, owned, ["agent.service"]) == ["helper.service", "old.service"]
+    assert strangers.names("ssh.service loaded active\ngetty@.service enabled\nssh.service enabled x\n") == [
+        "ssh.service"
+    ]

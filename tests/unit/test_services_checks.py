@@ -58,3 +58,50 @@ def test_every_service_that_a_role_brings_has_a_bound() -> None:
     brought = set(re.findall(r"/etc/systemd/system/(hedgerow-[a-z-]+\.service)\b", tasks))
     assert brought >= {"hedgerow-backup.service", "hedgerow-var-tmp.service"}
     assert {unit for unit in brought if services.bound_of(unit, (), services.bounds()) is None} == set()
+
+
+def told(*rows: tuple[str, str, str], packaged: str = "/usr/lib/systemd/system/ssh.service") -> str:
+    """Return what a host says of its units: name, file, and what it was generated from."""
+    blocks = [f"Id={name}\nLoadState=loaded\nFragmentPath={file}\nSourcePath={source}" for name, file, source in rows]
+    return "\n\n".join(blocks) + f"\n\n====\n{packaged}\n"
+
+
+SSH = ("ssh.service", "/usr/lib/systemd/system/ssh.service", "")
+HELPER = ("helper.service", "/etc/systemd/system/helper.service", "")
+GENERATED = "/run/systemd/generator"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "words"),
+    [
+        (told(SSH), "pass", ""),
+        (told(SSH, packaged="/lib/systemd/system/ssh.service"), "pass", ""),
+        (told(SSH, HELPER), "fail", "helper.service (/etc/systemd/system/helper.service)"),
+        (
+            told(SSH, HELPER).replace("LoadState=loaded\nFragmentPath=/etc", "LoadState=masked\nFragmentPath=/etc"),
+            "pass",
+            "",
+        ),
+        (told(SSH, ("wake.timer", "/usr/local/lib/systemd/system/wake.timer", "")), "fail", "wake.timer"),
+        (told(SSH, ("hedgerow-web.service", f"{GENERATED}/hedgerow-web.service", "/etc/containers/x")), "pass", ""),
+        (told(SSH, ("run-1.service", "/run/systemd/transient/run-1.service", "")), "pass", ""),
+        (told(SSH, ("old.service", f"{GENERATED}.late/old.service", "/etc/init.d/old")), "fail", "/etc/init.d/old"),
+        (told(SSH, ("mine.service", "/etc/systemd/system/mine.service", "")), "pass", ""),
+        (told(SSH, ("snap.x.service", "/etc/systemd/system/snap.x.service", "")), "fail", "snap.x.service"),
+        (
+            told(
+                SSH,
+                ("snap.x.service", "/etc/systemd/system/snap.x.service", ""),
+                packaged=f"{SSH[1]}\n{services.SNAP_DAEMON}",
+            ),
+            "pass",
+            "",
+        ),
+        (told(SSH, packaged=""), "error", "names nothing"),
+        ("\n====\n/usr/lib/x\n", "error", "names nothing"),
+    ],
+)
+def test_what_starts_with_the_host(said: str, status: str, words: str) -> None:
+    declared = replace(DECLARED, own_units=("mine.service",))
+    found = outcome(services.test_what_starts_with_the_host_is_known, {"systemctl": said}, declared)
+    assert (found[0], words in found[1]) == (status, True), found

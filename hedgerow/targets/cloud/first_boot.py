@@ -5,6 +5,9 @@ from __future__ import annotations
 MARK = "/var/lib/hedgerow-first-boot"
 """Is there once the first boot has done everything, on the disk that it then runs from."""
 
+NOTHING = "#!/bin/sh\n"
+"""A script that does nothing, where its absence would let another's run."""
+
 # The second disk becomes /var, where everything that a deployment keeps lies. Programs have files of the old /var open:
 # the machine starts anew at once. Without a second disk there is nothing to move.
 MOVE = f"""\

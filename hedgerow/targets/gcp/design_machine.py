@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.cloud.first_boot import MOVE
+from hedgerow.targets.cloud.first_boot import MOVE, NOTHING
 from hedgerow.targets.cloud.graph import Ref, Resource
 from hedgerow.targets.gcp import facts
 from hedgerow.targets.gcp.place import BACKUP_DAYS, Place, Wanted
@@ -19,8 +19,9 @@ def machine(wanted: Wanted, place: Place) -> list[Resource]:
     target = wanted.target
     name = target.name
     disks = [_disk("root", target.root_gib, place, facts.image(target.image)), _disk("data", target.data_gib, place)]
-    ways = ("router/main",) if not target.public else ()
-    rules = tuple(f"firewall/{one}" for one in ("in-ssh", "in-deny", "out-web", "out-time", "out-deny"))
+    ways = ("router/main",) if wanted.translated else ()
+    out = ("out-google",) if wanted.closed else ("out-web", "out-time")
+    rules = tuple(f"firewall/{one}" for one in ("in-ssh", "in-deny", *out, "out-deny"))
     return [
         Resource(
             "snapshot-schedule",
@@ -97,6 +98,7 @@ def _metadata(wanted: Wanted) -> dict[str, str]:
         "serial-port-enable": "FALSE",
         "ssh-keys": f"{USER}:{wanted.ssh_key}",
         "startup-script": MOVE,
+        "shutdown-script": NOTHING,  # else the project's is run, as root
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from hedgerow.targets.cloud.graph import Resource
@@ -9,6 +10,11 @@ from hedgerow.targets.gcp.place import Place, Wanted
 
 IAP = "35.235.240.0/20"
 """Where Identity-Aware Proxy connects from (https://cloud.google.com/iap/docs/using-tcp-forwarding)."""
+GOOGLE = "199.36.153.4/30"
+"""Where Google's APIs are reached without the internet: restricted.googleapis.com, which serves those alone that VPC
+Service Controls knows (https://cloud.google.com/vpc-service-controls/docs/set-up-private-connectivity)."""
+APIS = {"apis": "googleapis.com", "packages": "pkg.dev"}
+"""The domains that lead there: APIs, and Artifact Registry's (https://cloud.google.com/vpc-service-controls/docs/set-up-gke)."""
 LAST = 65534
 """The lowest priority that stands before the rules which every network has unseen."""
 ROOT = "https://www.googleapis.com/compute/v1/"
@@ -53,7 +59,24 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
             {"network": network_, "nats": [_nat(place)]},
             needs=("subnet/main",),
             fixed=frozenset({"network"}),
-            absent=wanted.target.public,
+            absent=not wanted.translated,
+        ),
+        *(
+            Resource(
+                "private-zone",
+                name,
+                {
+                    "dnsName": f"{domain}.",
+                    "visibility": "private",
+                    "privateVisibilityConfig": {"networks": [{"networkUrl": network_}]},
+                    "records": {f"*.{domain}. A": sorted(map(str, ip_network(GOOGLE)))},
+                },
+                needs=needs,
+                given={"body": {"description": f"{domain} without the internet"}},
+                fixed=frozenset({"dnsName", "visibility"}),
+                absent=not wanted.closed,
+            )
+            for name, domain in APIS.items()
         ),
     ]
     return [*found, *_rules(wanted, network_, place)]
@@ -78,7 +101,8 @@ def _rules(wanted: Wanted, network_: str, place: Place) -> list[Resource]:
     """The declaration's allow-lists once more, in front of the host's own firewall; what else comes is dropped.
 
     Names, time and metadata come from the machine's own host in Google, which no rule stands before
-    (https://cloud.google.com/firewall/docs/firewalls#alwaysallowed); packages and images by TLS and HTTP.
+    (https://cloud.google.com/firewall/docs/firewalls#alwaysallowed); packages and images by TLS and HTTP, or where
+    nothing else may go out by a declared proxy, and from Google.
     """
     found: list[Resource] = []
 
@@ -107,8 +131,10 @@ def _rules(wanted: Wanted, network_: str, place: Place) -> list[Resource]:
     rule("in-ssh", wanted.ssh_from if wanted.target.public else (IAP,), _tcp(22), inward=True)
     rule("in-web", wanted.web_from, _tcp(80, 443), inward=True)
     rule("in-deny", anywhere, inward=True)
-    rule("out-web", anywhere, _tcp(80, 443), inward=False)
-    rule("out-time", anywhere, [{"IPProtocol": "udp", "ports": ["123"]}], inward=False)
+    open_, google = ((), (GOOGLE,)) if wanted.closed else (anywhere, ())
+    rule("out-web", open_, _tcp(80, 443), inward=False)
+    rule("out-time", open_, [{"IPProtocol": "udp", "ports": ["123"]}], inward=False)
+    rule("out-google", google, _tcp(443), inward=False)
     for port, networks in sorted(wanted.outbound.items()):
         rule(f"out-{port}", networks, _tcp(port), inward=False)
     rule("out-deny", anywhere, inward=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hedgerow.targets.cloud.doing import Driver, Drivers
-from hedgerow.targets.gcp import alerts, compute, dns, keys, records, storage
+from hedgerow.targets.gcp import alerts, compute, dns, keys, records, storage, zones
 from hedgerow.targets.gcp.api import Google
 from hedgerow.targets.gcp.kind import Rest
 
@@ -23,6 +23,7 @@ def drivers(google: Google, deployment: str) -> Drivers:
         "audit": records.Audit(google, deployment),
         "log-bucket": records.LogBucket(google, deployment),
         "dns-policy": Rest(dns.POLICY, google, deployment),
+        "private-zone": zones.PrivateZone(zones.ZONE, google, deployment),
         "record": dns.Record(google, deployment),
         "channel": alerts.Watched("notificationChannels", google, deployment),
         "channel-strangers": alerts.Strangers("notificationChannels", google, deployment),

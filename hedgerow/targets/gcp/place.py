@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from hedgerow.targets.gcp.kind import LABEL
@@ -75,3 +76,14 @@ class Wanted:
     web_from: tuple[str, ...]
     outbound: Mapping[int, tuple[str, ...]]
     ssh_key: str
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is reached outside but Google's own APIs and what is declared."""
+        return bool(self.target.egress == "none")
+
+    @property
+    def translated(self) -> bool:
+        """Whether a NAT is needed: not with an address of its own, nor where all that is reached is private."""
+        declared = [ip_network(one) for places in self.outbound.values() for one in places]
+        return not self.target.public and (not self.closed or not all(one.is_private for one in declared))

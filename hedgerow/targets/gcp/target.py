@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
+from hedgerow import outward
 from hedgerow.declaration import Declaration, Gcp
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError
@@ -39,8 +40,9 @@ class GcpTarget(CloudTarget):
         """Return what is wanted."""
         access = self.declaration.access
         outbound: dict[int, tuple[str, ...]] = {}
-        for one in access.outbound_to:
-            outbound[one.port] = networks((*outbound.get(one.port, ()), str(one.to)))
+        for port, place in outward.places(self.declaration):
+            if reached := networks((*outbound.get(port, ()), place)):
+                outbound[port] = reached
         wanted = Wanted(
             target=self.spec,
             domain=self.declaration.domain,

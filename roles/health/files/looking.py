@@ -97,6 +97,18 @@ def backup(now):
     return said, age
 
 
+def opened(sealed):
+    """Return the second at which each of these accounts was last used, of those that were since their own second."""
+    found = {}
+    for name, since in sealed.items():
+        # logind's message about a new session (sd-messages(3)), by fields that the journal has an index of.
+        asked = "MESSAGE_ID=8d45620c1a4348dbb17410da57c60c66", "USER_ID=" + name
+        said = out("journalctl", "-q", "-n", "1", "-o", "json", "--no-pager", "--since", "@" + str(since), *asked)
+        if said.strip():
+            found[name] = int(json.loads(said)["__REALTIME_TIMESTAMP"]) // 1_000_000
+    return found
+
+
 def clock():
     """Return the seconds that chrony says the clock is off (chronyc(1), tracking); None where it does not say."""
     fields = out("chronyc", "-c", "tracking").strip().split(",")
@@ -128,6 +140,7 @@ def look(asked):
         "certificates": certificates(asked["certificates"], now),
         "backup": made,
         "backup_age": age,
+        "opened": opened(asked.get("sealed", {})),
         "clock": clock(),
         "watch": {key: left[key] for key in ("at", "samples", "channels") if key in left},
     }

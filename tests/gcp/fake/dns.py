@@ -49,6 +49,8 @@ def create_zone(asked: Asked) -> dict[str, Any]:
     if key in asked.world.rows:
         raise exists(row["name"])
     row.setdefault("visibility", "public")
+    for one in row.get("privateVisibilityConfig", {}).get("networks", []):
+        one["networkUrl"] = links.resolve(asked.world, PROJECT, one["networkUrl"])
     row |= {"kind": "dns#managedZone", "id": asked.world.identity(), "creationTime": now(), "nameServers": SERVERS}
     asked.world.rows[key] = row
     soa = f"{SERVERS[0]} cloud-dns-hostmaster.google.com. 1 21600 3600 259200 300"
@@ -163,7 +165,9 @@ def create_change(asked: Asked) -> dict[str, Any]:
         raise RefusedError(400, "The 'entity.change' parameter is required but was missing.", "required")
     for one in gone:
         held = asked.world.rows.get(_key(zone, one))
-        if held is None or (held["ttl"], held["rrdatas"]) != (one.get("ttl"), one.get("rrdatas")):
+        if held is None:
+            raise missing(f"{one['name']} ({one['type']})")
+        if (held["ttl"], held["rrdatas"]) != (one.get("ttl"), one.get("rrdatas")):
             raise RefusedError(412, "Precondition not met for 'entity.change.deletions[0]'", "conditionNotMet")
     rest = {_key(zone, one) for one in gone}
     added = [_checked(asked, zone, one) for one in new]
