@@ -19,6 +19,9 @@ from hedgerow.variables import data_host
 PROGRAM = "/usr/local/lib/hedgerow/backup"
 DAY = 24 * 3600.0
 LATEST = "latest"
+STOPS = 6
+"""How often services are told to stop. One that ended and comes back by itself starts those that it wants, and systemd
+then cancels their stop; those that were stopped before it do not come back, so that each round has fewer."""
 POSTGRESQL = "%Y-%m-%d %H:%M:%S.%f+00"
 
 
@@ -130,8 +133,11 @@ def stop_writers(work: Work, site: Site, say: Callable[[str], None]) -> None:
             continue
         say(f"stopping {len(units)} services on {host.name}")
         words = ["sudo", "-n", "systemctl", "stop", *units]
-        answer = ssh.ask(host, work.deployment.known_hosts, words, seconds=900)
-        if answer.returncode not in (0, 5):  # 5: one of them is not there yet, on a host that was never whole
+        for _ in range(STOPS):
+            answer = ssh.ask(host, work.deployment.known_hosts, words, seconds=900)
+            if answer.returncode in (0, 5):  # 5: one of them is not there yet, on a host that was never whole
+                break
+        else:
             raise UnreachableError(f"{host.name}: could not stop its services: {answer.stderr.strip()[-300:]}")
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from hedgerow import attempts, installed
 from hedgerow.deployment import Deployment
-from hedgerow.image_lock import ImageLock
+from hedgerow.image_lock import ImageLock, Locked
 from hedgerow.images import table_of
 from hedgerow.targets.lab import LabTarget
 from tests.backup import variants
@@ -102,6 +102,11 @@ def digests(lock: ImageLock) -> dict[str, str]:
     }
 
 
+def images_of(found: installed.Installed | None) -> dict[str, Locked]:
+    assert found is not None
+    return dict(found.images)
+
+
 def count(lab: Lab) -> int:
     return int(sql(lab, "select count(*) from kept"))
 
@@ -144,12 +149,13 @@ def test_a_rehearsal_shows_what_an_upgrade_would_do_and_touches_nothing(kept: La
 
 
 def test_what_was_rehearsed_comes_up_with_all_data(kept: Lab) -> None:
+    rows = count(kept)
     insert(kept, "after", 7)
     told = well(kept.installer("upgrade", NAME, "--json", seconds=1800)).json
     assert told["outcome"] == "upgraded"
     assert told["upgrade"]["rehearsal"]
     assert runs(kept) == digests(ImageLock.read(kept.deployment.root))
-    assert count(kept) == ROWS + 7
+    assert count(kept) == rows + 7
     again = well(kept.installer("upgrade", NAME, "--json"))
     assert again.json == {"outcome": "nothing to do"}
     settled = well(kept.installer("install", NAME, "--json", "--yes")).json
@@ -157,7 +163,8 @@ def test_what_was_rehearsed_comes_up_with_all_data(kept: Lab) -> None:
 
 
 def test_one_that_fails_is_taken_back_without_losing_a_row(kept: Lab) -> None:
-    before, whole = runs(kept), ImageLock.read(kept.deployment.root)
+    before, whole = runs(kept), images_of(installed.read(kept.deployment))
+    rows = count(kept)
     insert(kept, "last", 3)
     locked(kept, "bad", broken)
     answer = kept.installer("upgrade", NAME, RISK, "--json", seconds=1800)
@@ -168,8 +175,8 @@ def test_one_that_fails_is_taken_back_without_losing_a_row(kept: Lab) -> None:
     assert told["upgrade"]["smoke"], "what was there before works again"
     assert told["summary"]["fail"] == 0
     assert runs(kept) == before
-    assert dict(ImageLock.read(kept.deployment.root).images) == dict(whole.images)
-    assert count(kept) == ROWS + 7 + 3
+    assert dict(ImageLock.read(kept.deployment.root).images) == whole
+    assert count(kept) == rows + 3
     assert attempts.read(kept.deployment) is None
     assert journal(kept)[-1]["outcome"] == "taken back"
     settled = well(kept.installer("install", NAME, "--json", "--yes")).json
@@ -177,7 +184,7 @@ def test_one_that_fails_is_taken_back_without_losing_a_row(kept: Lab) -> None:
 
 
 def test_one_that_is_killed_in_the_middle_is_finished_by_the_same_command(kept: Lab) -> None:
-    lock = locked(kept, "third", labelled("a third day"))
+    rows, lock = count(kept), locked(kept, "third", labelled("a third day"))
     line = [sys.executable, str(REPOSITORY / "installer.py"), "upgrade", NAME, RISK, "--quiet"]
     with subprocess.Popen(line, env=kept.environment, cwd=kept.folder, stdin=subprocess.DEVNULL) as going:
         end = time.monotonic() + 900
@@ -189,8 +196,6 @@ def test_one_that_is_killed_in_the_middle_is_finished_by_the_same_command(kept: 
     told = well(kept.installer("upgrade", NAME, "--json", seconds=1800)).json
     assert told["outcome"] == "upgraded"
     assert runs(kept) == digests(lock)
-    assert count(kept) == ROWS + 7 + 3
-    whole = installed.read(kept.deployment)
-    assert whole is not None
-    assert dict(whole.images) == dict(lock.images)
+    assert count(kept) == rows
+    assert images_of(installed.read(kept.deployment)) == dict(lock.images)
     assert attempts.read(kept.deployment) is None

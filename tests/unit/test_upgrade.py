@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -364,3 +365,26 @@ def test_packages_that_come_are_those_the_hosts_lack(work: flow.Work, monkeypatc
     there = tuple(Package("debian 13", name, "1", "amd64") for name in every if name not in ("podman", "nginx"))
     monkeypatch.setattr(inventory, "ask", lambda *_: {SITE.hosts[0].name: there})
     assert upgrading.packages_to_come(work, SITE) == {SITE.hosts[0].name: ("nginx", "podman")}
+
+
+@pytest.mark.parametrize(
+    ("codes", "rounds", "stopped"),
+    [([0], 1, True), ([5], 1, True), ([1, 1, 0], 3, True), ([1] * restoring.STOPS, restoring.STOPS, False)],
+)
+def test_who_comes_back_while_others_are_stopped_is_stopped_in_another_round(
+    work: flow.Work, monkeypatch: pytest.MonkeyPatch, codes: list[int], rounds: int, stopped: bool
+) -> None:
+    asked: list[list[str]] = []
+
+    def answer(_host: object, _known: object, words: list[str], **_: object) -> SimpleNamespace:
+        asked.append(words)
+        return SimpleNamespace(returncode=codes[len(asked) - 1], stderr="Job for hedgerow-web.service canceled.")
+
+    monkeypatch.setattr(restoring.ssh, "ask", answer)
+    if stopped:
+        restoring.stop_writers(work, SITE, print)
+    else:
+        with pytest.raises(UnreachableError, match="could not stop its services: Job for hedgerow-web"):
+            restoring.stop_writers(work, SITE, print)
+    assert len(asked) == rounds
+    assert "hedgerow-web.service" in asked[0]
