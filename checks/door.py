@@ -67,10 +67,9 @@ class Door:
     @classmethod
     def of(cls, sheet: Sheet, outside: Outside) -> Door:
         """Return the door of a deployment, trusting its private CA only where it uses one."""
-        private = sheet.declared.tls == "private"
-        return cls(
-            outside, sheet.declared.domain, sheet.declared.ca_file if private else "", sheet.declared.caller_file
-        )
+        declared = sheet.declared
+        trusted = declared.ca_file if declared.tls == "private" else declared.edge_ca
+        return cls(outside, declared.domain, trusted, declared.caller_file)
 
     def ask(self, request: Request, source: str = "") -> Reply:
         """Send one request over TLS, whoever answers: the certificate is a question of its own.

@@ -39,9 +39,8 @@ def test_our_own_call_is_on_record(host, finding, mark):
 
 @pytest.mark.control("sudo.no-strangers")
 def test_no_other_rule_gives_power(host, finding, declared):
-    """cvtsudoers reads the policy as sudo does, included files and aliases too."""
-    mine = {"root", "%hedgerow-admins", declared.installer_account}
-    mine |= {person for person, commands in declared.sudo_scopes if commands}
+    """cvtsudoers reads the policy as sudo does, included files and aliases too. How much each may is sudo.scope's."""
+    mine = {"root", "%hedgerow-admins", declared.installer_account, *declared.administrators}
     finding.expect(f"rules for {', '.join(sorted(mine))} alone")
     named = {name(user) for rule in rules(host, finding) for user in rule["User_List"]}
     finding.observe(f"rules for {', '.join(sorted(named))}")

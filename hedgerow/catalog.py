@@ -59,6 +59,7 @@ CONCERNS = {
     "containers": ("app", "data"),
     "posthog": ("app", "data"),
     "edge": ("edge",),
+    "acme": ("edge",),
     "aws": ("aws",),
     "gcp": ("gcp",),
     "backup": ("data",),

@@ -65,6 +65,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         ca_file=str(Deployment(declaration.name).authority / "ca.crt"),
         caller_file=str(callers.certificate_file(Deployment(declaration.name), declaration) or ""),
         tls=declaration.tls.certificate,
+        edge_ca=str(declaration.tls.directory_ca or ""),
         own_kernel=all(host.machine != "container" for host in site.hosts),
         own_units=tuple(own.unit for own in declaration.own_units),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),

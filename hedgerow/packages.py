@@ -28,7 +28,16 @@ def own_kernel(host: Host) -> bool:
 def packages(host: Host, further: Sequence[str] = ()) -> dict[str, list[str]]:
     """Return the packages of every role the host plays, by distribution: one installation for the whole play."""
     of_host = [role for role in HOST_ROLES if own_kernel(host) or role not in OWN_KERNEL_ROLES]
-    roles = [*of_host, *further, *(role for tier in host.roles for role in TIER_ROLES[tier])]
+    return _needs([*of_host, *further, *(role for tier in host.roles for role in TIER_ROLES[tier])])
+
+
+def every_package(distribution: str) -> tuple[str, ...]:
+    """Return the packages that some role needs on some host."""
+    roles = sorted(path.parent.parent.name for path in (REPOSITORY / "roles").glob("*/meta/needs.yml"))
+    return tuple(_needs(roles).get(distribution, ()))
+
+
+def _needs(roles: Sequence[str]) -> dict[str, list[str]]:
     gathered: dict[str, set[str]] = {}
     for role in roles:
         path = REPOSITORY / "roles" / role / "meta" / "needs.yml"
@@ -40,5 +49,9 @@ def packages(host: Host, further: Sequence[str] = ()) -> dict[str, list[str]]:
 
 def further(declaration: Declaration, host: Host) -> tuple[str, ...]:
     """Return the roles that have something to do on a host only where it is declared."""
-    wanted = {"backup": declaration.backup and "data" in host.roles, "forwarding": declaration.log_collector}
+    wanted = {
+        "backup": declaration.backup and "data" in host.roles,
+        "forwarding": declaration.log_collector,
+        "acme": declaration.tls.certificate == "acme" and "edge" in host.roles,
+    }
     return tuple(role for role, declared in wanted.items() if declared)

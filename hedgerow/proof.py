@@ -110,8 +110,8 @@ def clouds(work: Work, site: Site) -> tuple[CloudSheet, ...]:
 
 
 def ca_file(deployment: Deployment, declaration: Declaration) -> Path | None:
-    """Return the certificate a client must trust, or None where the operator's own CA signed the edge's."""
-    return deployment.authority / "ca.crt" if declaration.tls.certificate == "private" else None
+    """Return the certificate a client must trust, or None where it knows the edge's authority by itself."""
+    return deployment.authority / "ca.crt" if declaration.tls.certificate == "private" else declaration.tls.directory_ca
 
 
 def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smoke.SmokeSheet:

@@ -49,8 +49,10 @@ class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
     `ca_file` is the private CA's certificate on the controller, `caller_file` where it keeps the client certificate
-    that the interface asks for, or "". `posthog` is false when PostHog itself is not deployed, `stand_in` true when
-    stand-in images run in its place. `services` are those of this host, `all_services` of the whole deployment, `hops`
+    that the interface asks for, or "". `tls` says whose certificate the edge shows (private, provided, acme), `edge_ca`
+    is the file of CAs of an ACME server of the operator's own, or "". `posthog` is false when PostHog itself is not
+    deployed, `stand_in` true when stand-in images run in its place.
+    `services` are those of this host, `all_services` of the whole deployment, `hops`
     every way that those of this host are declared to need: service, store, address, port; `doors` by which services of
     this host are entered: service, port, and the accounts that may. `sidecars` are services beside which one runs.
     `outbound_services` are those of this host that may reach what `outbound_to` says, and nobody else may.
@@ -86,6 +88,7 @@ class Declared:
     ca_file: str
     tls: str
     own_kernel: bool
+    edge_ca: str = ""
     all_services: tuple[str, ...] = ()
     hops: tuple[tuple[str, str, str, int], ...] = ()
     doors: tuple[tuple[str, int, tuple[str, ...]], ...] = ()

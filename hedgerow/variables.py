@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hedgerow import backups, forwarding, health, mail, outward, posthog_settings
+from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -92,6 +92,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             found[f"host_vars/{host.name}", "containers"] = _containers(host, stack)
             found[f"host_vars/{host.name}", "posthog"] = _posthog(declaration, site, host, stack)
         found[f"host_vars/{host.name}", "forwarding"] = _forwarding(declaration, host, credentials)
+        found[f"host_vars/{host.name}", "acme"] = acme.values(declaration, host)
         found[f"host_vars/{host.name}", "health"] = health.values(declaration, host, stack.table)
         found[f"host_vars/{host.name}", "firewall"] = firewall(declaration, site, host, stack)
     return found
@@ -259,6 +260,7 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_aliases": list(server_names(declaration, site, stack)["edge"][1:]) if private else [],
         "edge_certificate": credentials.certificates["edge"],
         "edge_key": "{{ vault.tls.edge }}",
+        "edge_acme": acme.asked(declaration),
         "edge_interface_authorities": credentials.callers,
         "edge_interface_from": [*resolve_sources(declaration.access.interface_from, site.controller), *browsers],
         "edge_browsers": browsers,

@@ -30,6 +30,7 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_webhook(value, folder, read_file),
         *_callers(value, folder, read_file, now),
         *_collector(value, folder, read_file, now),
+        *_authority(("tls", "directory_ca"), value, folder, read_file, now),
     ]
 
 

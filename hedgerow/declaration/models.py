@@ -29,6 +29,7 @@ from hedgerow.declaration.kinds import (
     Yes,
 )
 from hedgerow.declaration.machines import Aws, Lab, OnPrem
+from hedgerow.declaration.serving import Tls
 from hedgerow.declaration.statements import Agreement, Attestation, LegalHold
 from hedgerow.declaration.units import OwnUnit
 
@@ -46,21 +47,6 @@ Feature = Literal[
 
 Profile = Literal["hipaa", "hipaa-2025", "cis-level-1", "cis-level-2"]
 """The profiles of checks/profiles.yml; a test holds the two equal."""
-
-
-class Tls(Model):
-    """The certificate that browsers see."""
-
-    certificate: Literal["private", "provided"] = Field(
-        default="private", description="private: made by the deployment's own CA. provided: yours, from the two files."
-    )
-    certificate_file: File | None = Field(
-        default=None,
-        description="With provided: the certificate and its chain, PEM, leaf first, relative to this file.",
-    )
-    key_file: File | None = Field(
-        default=None, description="With provided: the certificate's private key, PEM, no passphrase."
-    )
 
 
 class Privacy(Model):

@@ -15,7 +15,7 @@ from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.machines import Aws, Lab, OnPrem
 from hedgerow.declaration.models import Declaration
 from hedgerow.declaration.places import Document
-from hedgerow.declaration.vocabulary import LATER_KEYS, LATER_VALUES, Renamed
+from hedgerow.declaration.vocabulary import LATER_KEYS, Renamed
 from hedgerow.declaration.words import Path, RefusedError, Wrong, key_of, meant, one_of, shown
 
 TARGETS: dict[str, type[BaseModel]] = {"lab": Lab, "onprem": OnPrem, "aws": Aws, "gcp": Gcp}
@@ -95,8 +95,6 @@ def _unknown_key(loc: tuple[int | str, ...], path: Path, renamed: Mapping[str, R
 
 def _no_choice(path: Path, value: Any, choices: tuple[str, ...], document: Document) -> Wrong:
     """Report a value that is none of the few possible ones."""
-    if isinstance(value, str) and (_pattern(path), value) in LATER_VALUES:
-        return Wrong(path, f"{shown(value)} is not in this release", LATER_VALUES[_pattern(path), value])
     guess = meant(value, choices) if isinstance(value, str) else ""
     fix = f"Did you mean {guess}?" if guess else f"Write {' or '.join(choices)}."
     return Wrong(path, f"{_seen(path, value, document)} is not one of {', '.join(choices)}", fix)

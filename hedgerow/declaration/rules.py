@@ -13,6 +13,7 @@ from typing import Any
 from hedgerow import releases
 from hedgerow.declaration.clouds import CLOUDS, agreement_is_signed, aws_holds_together, gcp_holds_together
 from hedgerow.declaration.lookups import at, rows_of, texts, twice
+from hedgerow.declaration.networks import ANY
 from hedgerow.declaration.promises import (
     attestations_differ,
     attested_in_the_past,
@@ -159,6 +160,21 @@ def certificate_has_files(value: dict[str, Any]) -> Iterator[Wrong]:
             yield Wrong(("tls", key), "is used only with certificate: provided", "Write that too, or remove this line.")
 
 
+def authority_can_ask(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Whoever certifies a name looks for an answer at its port 80 (RFC 8555, 8.3), from wherever it likes."""
+    acme = at(value, "tls", "certificate") == "acme"
+    for key in ("directory", "directory_ca", "contact"):
+        if not acme and at(value, "tls", key) is not None:
+            yield Wrong(("tls", key), "is used only with certificate: acme", "Write that too, or remove this line.")
+    own = at(value, "tls", "directory")
+    if at(value, "tls", "directory_ca") is not None and own is None:
+        yield Wrong(("tls", "directory_ca"), "is that of a directory of yours, and none is named", "Add directory.")
+    if acme and own is None and ANY not in texts(at(value, "access", "ingest_from") or []):
+        fix = "Write access.ingest_from: [any], or tls.directory: an ACME server of yours, or certificate: provided."
+        reason = "a public authority comes to port 80 from addresses that nobody knows, and not everybody is let in"
+        yield Wrong(("tls", "certificate"), reason, fix)
+
+
 def mail_is_encrypted(value: dict[str, Any]) -> Iterator[Wrong]:
     """A relay is spoken to by TLS, in the form that its port is for (RFC 8314, 3.3)."""
     port, form = at(value, "mail", "port") or 587, at(value, "mail", "encryption") or "starttls"
@@ -240,6 +256,7 @@ RULES: tuple[Rule, ...] = (
     hosts_know_their_address,
     people_are_named,
     certificate_has_files,
+    authority_can_ask,
     mail_is_encrypted,
     alerts_have_a_way,
     agreement_is_signed,

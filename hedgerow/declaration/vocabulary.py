@@ -18,7 +18,6 @@ RENAMED: Mapping[str, Renamed] = {}
 """By key with its lists as []: {"access.admins[].keys": Renamed("access.administrators[].ssh_keys", until="0.3.0")}."""
 
 LATER_KEYS: Mapping[str, str] = {
-    "tls.contact": "Only certificate: acme needs it; remove this key.",
     **dict.fromkeys(
         ("sign_on", "access.sign_on"),
         "PostHog's open version has no OpenID Connect, and SAML needs a licence and is set up on its pages; write"
@@ -26,7 +25,3 @@ LATER_KEYS: Mapping[str, str] = {
     ),
 }
 """Keys of the design that nothing would act on yet. RefusedError: a setting without effect is worse than none."""
-
-LATER_VALUES: Mapping[tuple[str, str], str] = {
-    ("tls.certificate", "acme"): "Write certificate: private, or provided with a certificate of yours.",
-}

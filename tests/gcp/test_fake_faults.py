@@ -27,7 +27,14 @@ def there(gcp: Fake) -> bool:
 
 @pytest.mark.parametrize(
     ("kind", "status", "made"),
-    [("unavailable", 503, False), ("denied", 403, False), ("quota", 403, False), ("exists", 409, True)],
+    [
+        ("unavailable", 503, False),
+        ("denied", 403, False),
+        ("quota", 403, False),
+        ("exists", 409, True),
+        ("cut", 403, True),
+        ("faster", 409, True),
+    ],
 )
 def test_a_fault_strikes_once(gcp: Fake, kind: str, status: int, *, made: bool) -> None:
     gcp.fault(INSERT, kind)

@@ -179,10 +179,29 @@ def test_what_holds_data_is_never_replaced(gcp: Fake) -> None:
     assert gcp.changing() == []
 
 
-def test_what_bears_our_name_and_not_our_mark_is_left_alone(gcp: Fake) -> None:
-    body = {"name": "hedgerow-acme-main", "autoCreateSubnetworks": False}
-    target().google.call("compute.networks.insert", body=body)
+THEIRS = {
+    "network hedgerow-acme-main": lambda google: google.call(
+        "compute.networks.insert", body={"name": "hedgerow-acme-main", "autoCreateSubnetworks": False}
+    ),
+    f"account hedgerow-acme@{PROJECT}": lambda google: google.call(
+        "iam.serviceAccounts.create", body={"accountId": "hedgerow-acme", "serviceAccount": {"displayName": "x"}}
+    ),
+    "key hedgerow-acme/cryptoKeys/data": lambda google: (
+        google.call("cloudkms.keyRings.create", body={}, query={"keyRingId": "hedgerow-acme"}),
+        google.call(
+            "cloudkms.cryptoKeys.create",
+            {"ring": "hedgerow-acme"},
+            body={"purpose": "ENCRYPT_DECRYPT"},
+            query={"cryptoKeyId": "data"},
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", THEIRS)
+def test_what_bears_our_name_and_not_our_mark_is_left_alone(what: str, gcp: Fake) -> None:
+    THEIRS[what](target().google)
     gcp.forget()
-    with pytest.raises(CallError, match="it is not ours"):
+    with pytest.raises(CallError, match=f"there is a {what}.* and it is not ours"):
         target().provision(quiet)
     assert gcp.changing() == []

@@ -135,7 +135,26 @@ KEYS = {
         'backup: {to: "s3://acme"}\n', 4, "backup.to", "not in this release; a folder", "/mnt/backup"
     ),
     "drills that are never due": lab("backup: {to: /mnt/backup, drill_days: 0}\n", 4, "backup.drill_days", "0", ""),
-    "contact is for later": lab("tls: {contact: a@b.example}\n", 4, "tls.contact", "not in this release", "acme"),
+    "contact for nobody": lab(
+        "tls: {contact: a@b.example}\n", 4, "tls.contact", "only with certificate: acme", "Write"
+    ),
+    "an authority that cannot come": lab(
+        "tls: {certificate: acme}\n", 4, "tls.certificate", "comes to port 80", "ingest_from: [any]"
+    ),
+    "a directory without TLS": lab(
+        "tls: {certificate: acme, directory: 'http://acme.acme.example/dir'}\n",
+        4,
+        "tls.directory",
+        "is no directory",
+        "https",
+    ),
+    "an authority's CA alone": lab(
+        "access: {ingest_from: [any]}\ntls: {certificate: acme, directory_ca: ca.pem}\n",
+        5,
+        "tls.directory_ca",
+        "none is named",
+        "Add directory",
+    ),
     "single sign-on is not upstream's": lab("sign_on: {kind: oidc}\n", 4, "sign_on", "not in this release", "licence"),
     "single sign-on elsewhere": lab(
         "access: {sign_on: {kind: saml}}\n", 4, "access.sign_on", "not in this release", "interface_certificates"
@@ -200,7 +219,6 @@ VALUES = {
     "a lab on the containers' network": Case(
         LAB.replace("lab}", "lab, subnet: 10.90.0.0/24}"), 3, "target.subnet", "overlaps", "another"
     ),
-    "a certificate by ACME": lab("tls: {certificate: acme}\n", 4, "tls.certificate", "not in this release", "private"),
     "files that nothing reads": lab("tls: {key_file: k.pem}\n", 4, "tls.key_file", "only with", "remove this line"),
     "a provided certificate without key": lab(
         "tls:\n  certificate: provided\n  certificate_file: c.pem\n", 4, "tls.key_file", "is missing", "key_file: FILE"

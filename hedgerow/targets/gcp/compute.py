@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hedgerow.targets.cloud.graph import Found, Resource
-from hedgerow.targets.gcp.api import Google, Row
+from hedgerow.targets.gcp.api import Google, RefusedError, Row
 from hedgerow.targets.gcp.kind import Call, Kind
+from hedgerow.targets.gcp.shape import linked
 
 INSTANCES = "compute.instances"
 CARD = "nic0"
@@ -20,18 +21,15 @@ def private_access(value: Any, row: Row) -> list[Call]:
 
 
 def schedule(value: Any, row: Row) -> list[Call]:
-    """A disk has one snapshot schedule at most."""
-    return [Call("compute.disks.addResourcePolicies", {"resourcePolicies": value})]
-
-
-def labels(collection: str) -> Any:
-    """Return how labels are set: ours over those that are there."""
-
-    def way(value: Any, row: Row) -> list[Call]:
-        merged = {**row.get("labels", {}), **value}
-        return [Call(f"{collection}.setLabels", {"labels": merged, "labelFingerprint": row["labelFingerprint"]})]
-
-    return way
+    """A disk has one snapshot schedule at most: another goes first."""
+    held = [linked(one) for one in row.get("resourcePolicies", [])]
+    calls = []
+    for name, policies in (
+        ("remove", [one for one in held if one not in value]),
+        ("add", [one for one in value if one not in held]),
+    ):
+        calls += [Call(f"compute.disks.{name}ResourcePolicies", {"resourcePolicies": policies})] if policies else []
+    return calls
 
 
 def metadata(value: Any, row: Row) -> list[Call]:
@@ -112,14 +110,13 @@ KINDS = {
     "disk": Kind(
         "compute.disks",
         marked="labels",
-        ways={"labels": labels("compute.disks"), "resourcePolicies": schedule},
+        ways={"resourcePolicies": schedule},
     ),
     "snapshot-schedule": Kind("compute.resourcePolicies"),
     "instance": Kind(
         INSTANCES,
         marked="labels",
         ways={
-            "labels": labels(INSTANCES),
             "metadata": metadata,
             "deletionProtection": protection,
             "running": power,
@@ -164,7 +161,11 @@ class Strangers:
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         """Remove them."""
         for name in found.fields["names"]:
-            self.google.call("compute.firewalls.delete", {"name": name})
+            try:
+                self.google.call("compute.firewalls.delete", {"name": name})
+            except RefusedError as refused:
+                if not refused.absent:
+                    raise
 
     def remove(self, resource: Resource, found: Found) -> None:
         """Remove them: a network with a rule in it cannot be removed."""

@@ -6,7 +6,7 @@ from hedgerow.errors import CallError
 from hedgerow.targets.cloud.graph import Found, Resource
 from hedgerow.targets.gcp.api import Google, RefusedError, Row
 from hedgerow.targets.gcp.keys import Own
-from hedgerow.targets.gcp.kind import EXISTS, STALE, Call, Kind, anew, mark
+from hedgerow.targets.gcp.kind import EXISTS, GONE, STALE, Call, Kind, anew, mark
 
 ROOT = "https://www.googleapis.com/compute/v1/"
 LEADING = ("A", "AAAA", "CNAME")
@@ -14,7 +14,7 @@ LEADING = ("A", "AAAA", "CNAME")
 DATA = ("name", "type", "ttl", "rrdatas", "routingPolicy")
 """What of a record must be given to delete it, exactly as it is."""
 TTL = 300
-OVERTAKEN = (404, EXISTS, STALE)
+OVERTAKEN = (GONE, EXISTS, STALE)
 """What a change is refused with where a record is not, or no longer, what was seen."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hedgerow.targets.cloud.graph import Found, Resource
 from hedgerow.targets.gcp.api import Google, RefusedError, Row
-from hedgerow.targets.gcp.kind import EXISTS, LABEL
+from hedgerow.targets.gcp.kind import EXISTS, LABEL, mark, not_ours
 
 KEYS = "cloudkms.cryptoKeys"
 ALIVE = ("ENABLED", "DISABLED")
@@ -77,8 +77,10 @@ class Key(Own):
     """A key that rotates. It cannot be removed: its versions are, after 30 days, and a later one takes their place."""
 
     def find(self, resource: Resource) -> Found | None:
-        """Return it; one without a usable version is not there."""
+        """Return it; one without a usable version is not there. Raises CallError where it is somebody else's."""
         row = self.google.ask(f"{KEYS}.get", self._path(resource))
+        if row is not None and row.get("labels", {}).get(LABEL) != self.deployment:
+            raise not_ours(resource, row["name"].partition("/keyRings/")[2])
         if row is None or row.get("primary", {}).get("state") != "ENABLED":
             return None
         fields = {"rotationPeriod": row.get("rotationPeriod"), "purpose": row.get("purpose")}
@@ -203,15 +205,18 @@ class Account(Own):
     """The account that the machine is: it has no key, and of rights those that other resources give it."""
 
     def find(self, resource: Resource) -> Found | None:
-        """Return it."""
+        """Return it. Raises CallError where it is somebody else's."""
         email = (resource.given or {})["email"]
         row = self.google.ask("iam.serviceAccounts.get", {"email": email})
+        if row is not None and row.get("description") != mark(self.deployment):
+            raise not_ours(resource, email)
         return None if row is None else Found(email, {"enabled": not row.get("disabled", False)}, {})
 
     def make(self, resource: Resource) -> None:
         """Make it."""
         given = resource.given or {}
-        account = {"displayName": f"Hedgerow {self.deployment}: {resource.name}"}
+        words = f"Hedgerow {self.deployment}: {resource.name}"
+        account = {"displayName": words, "description": mark(self.deployment)}
         body = {"accountId": given["email"].partition("@")[0], "serviceAccount": account}
         try:
             self.google.call("iam.serviceAccounts.create", body=body)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hedgerow.errors import CallError
-from hedgerow.targets.cloud.graph import UNKNOWN, Found, Resource
+from hedgerow.targets.cloud.graph import UNKNOWN, Found, Resource, plain
 from hedgerow.targets.gcp.api import Google, RefusedError, Row
 from hedgerow.targets.gcp.shape import shaped
 
 LABEL = "hedgerow-deployment"
+WRONG = 400
+GONE = 404
 EXISTS = 409
 STALE = 412
 TRIES = 3
@@ -91,10 +93,7 @@ class Rest:
         if row is None:
             return None
         if not self._ours(row):
-            raise CallError(
-                f"there is a {resource.kind} {self.name(resource)} in the project already, and it is not ours",
-                "Give the deployment another name, or remove what has this one.",
-            )
+            raise not_ours(resource, self.name(resource))
         row = self.kind.read(row)
         fields = {
             name: row.get(name) if name in self.kind.whole else shaped(row.get(name), wanted)
@@ -118,8 +117,18 @@ class Rest:
                 raise
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
-        """Set these fields. Where somebody else changed the thing meanwhile, look again and set them once more."""
-        anew(lambda seen: self._change(resource, dict(seen.facts), fields), found, lambda: self.find(resource), {STALE})
+        """Set these fields. Where somebody else changed the thing meanwhile, look again and set what still differs.
+
+        Google refuses that as stale, as wrong (a second address of the internet), or as about what is gone.
+        """
+
+        def put(seen: Found) -> None:
+            looked = fields | ({RUNNING} & set(resource.wanted))
+            left = frozenset(one for one in looked if plain(seen.fields.get(one)) != plain(resource.wanted[one]))
+            if left:
+                self._change(resource, dict(seen.facts), left)
+
+        anew(put, found, lambda: self.find(resource), {WRONG, GONE, STALE})
 
     def remove(self, resource: Resource, found: Found) -> None:
         """Remove it, and what kept it from being removed."""
@@ -170,6 +179,14 @@ class Rest:
         if self.kind.marked == "labels":
             return bool(row.get("labels", {}).get(LABEL) == self.deployment)
         return not self.kind.marked or row.get(self.kind.marked) == mark(self.deployment)
+
+
+def not_ours(resource: Resource, name: str) -> CallError:
+    """Return the refusal of what has our name and not our mark."""
+    return CallError(
+        f"there is a {resource.kind} {name} in the project already, and it is not ours",
+        "Give the deployment another name, or remove what has this one.",
+    )
 
 
 def mark(deployment: str) -> str:

@@ -100,10 +100,17 @@ def _served(
     validating.query(method, query)
     if fault == "exists":
         query.pop("requestId", None)  # it is somebody else who makes it, with a number of their own
+    if fault == "faster":
+        theirs = {name: value for name, value in query.items() if name != "requestId"}
+        SERVICES[method.service](Asked(method, path, theirs, _body(method, kind, raw), world, raw, kind))
+        for one in world.operations.values():
+            one.end()
     asked = Asked(method, path, query, _body(method, kind, raw), world, raw, kind, fault if fault in LATE else "")
     found = SERVICES[method.service](asked)
     if fault == "exists":
         raise RefusedError(409, "The resource already exists", "alreadyExists")
+    if fault == "cut":
+        raise RefusedError(403, f"Required '{method.name}' permission: it was done all the same.", "forbidden")
     if isinstance(found, bytes):
         return Answer(200, found, (("Content-Type", "application/octet-stream"),), lost=fault == "lost")
     return Answer(200, json.dumps(found).encode(), lost=fault == "lost")

@@ -15,7 +15,9 @@ from typing import Any
 
 PROJECT, NUMBER = "acme-analytics", "415104041262"
 EMAIL = f"operator@{PROJECT}.iam.gserviceaccount.com"
-KINDS = ("unavailable", "quota", "quota-late", "fails-late", "denied", "exists", "lost")
+KINDS = ("unavailable", "quota", "quota-late", "fails-late", "denied", "exists", "lost", "cut", "faster")
+"""What goes wrong. lost: done, and the connection ends. cut: done, and what is heard ends the caller, as if it had been
+killed. exists: somebody makes it, and we hear so. faster: somebody does just that a moment before."""
 # Those of https://cloud.google.com/service-usage/docs/enabled-service#default that matter here.
 DEFAULT_SERVICES = (
     "logging.googleapis.com",

@@ -1,0 +1,27 @@
+"""Whether the edge's certificate is renewed without anybody doing it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hedgerow.checking import NotExercised
+
+TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-acme.timer"
+LAST = "systemctl show -p Result -p ExecMainExitTimestamp hedgerow-acme.service"
+
+
+@pytest.mark.control("edge.renewal")
+def test_somebody_asks_again_in_time(host, finding, declared):
+    """Whether what the edge shows holds, and for how long still, is edge.certificate's question."""
+    if declared.tls != "acme":
+        raise NotExercised("no authority is asked for the certificate (tls.certificate: acme)")
+    finding.expect("a timer waits, and when the authority was last asked all went well")
+    timer, last = (
+        dict(line.split("=", 1) for line in finding.ask(host, question).stdout.splitlines())
+        for question in (TIMER, LAST)
+    )
+    waits = timer.get("ActiveState") == "active" and timer.get("NextElapseUSecRealtime", "")
+    asked, result = last.get("ExecMainExitTimestamp", ""), last.get("Result", "unknown")
+    finding.observe(f"the timer {'waits' if waits else 'does not wait'}; last asked {asked or 'never'}: {result}")
+    assert waits, "no timer waits: nobody renews it"
+    assert result == "success", f"asking the authority ended with {result}"
