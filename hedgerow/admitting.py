@@ -24,10 +24,10 @@ from hedgerow.deployment import now, operator, write_file
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, CallError, HedgerowError
 from hedgerow.findings import Finding
 from hedgerow.hosts import Site
+from hedgerow.installing import exit_code
 from hedgerow.people import asking, inviting, removing, review
 from hedgerow.people.removing import Way
 from hedgerow.variables import data_host
-from hedgerow.verbs import exit_code
 
 Given = argparse.Namespace
 CONTROLS = (

@@ -11,7 +11,19 @@ from typing import Any
 
 import argcomplete
 
-from hedgerow import __version__, admitting, auditing, drilling, ending, keeping, printing, rotating, verbs
+from hedgerow import (
+    __version__,
+    admitting,
+    auditing,
+    drilling,
+    ending,
+    installing,
+    keeping,
+    printing,
+    rotating,
+    upgrading,
+    verbs,
+)
 from hedgerow.catalog import SEVERITIES
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_INTERRUPTED, HedgerowError
@@ -21,7 +33,8 @@ from hedgerow.history import SHOWN
 EXIT_CODES = """exit codes:
   0    done, and every control that could be exercised holds
        (verify --fail-on SEVERITY: none of that severity or worse fails)
-  1    a control fails, or the smoke test does, status finds something not well, or a bundle is not as it was signed
+  1    a control fails, or the smoke test does, status finds something not well, a bundle is not as it was signed,
+       or an upgrade failed and what was there before it runs again
   2    the declaration or the call is wrong; nothing was touched
   3    a host or a registry refused or could not be reached, or a control could not be asked
   4    converge failed
@@ -60,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         verb("preflight", verbs.preflight, "find everything that would make an install fail, before it starts")
     )
     verb("plan", verbs.plan, "show what an install would change, and touch nothing")
-    install = verb("install", verbs.install, "provision, converge, verify and smoke; safe to repeat")
+    install = verb("install", installing.install, "provision, converge, verify and smoke; safe to repeat")
     _add_yes(install)
     _add_verify(verb("verify", verbs.verify, "run the checks and write the evidence"))
     smoke = verb("smoke", verbs.smoke, "send events with PostHog's own SDK and read them back")
@@ -85,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     _add_rotate(
         verb("rotate", rotating.rotate, "replace secrets and certificates, and have the hosts use the new ones")
     )
+    text = "rehearse a new release or new images on a host made for it, or bring them up; go back where they fail"
+    upgrading.add_arguments(verb("upgrade", upgrading.upgrade, text))
     _add_users(verbs_, verb)
     ending.add_arguments(
         verb("destroy", ending.destroy, "end what a deployment made, and write down what became of it")

@@ -95,10 +95,24 @@ class Deployment:
         marker = self.root / ".release"
         return marker.read_text(encoding="utf-8").strip() if marker.exists() else ""
 
+    @property
+    def returned(self) -> str:
+        """The older release that a failed upgrade was taken back to, and that has run since; "" where there is none."""
+        marker = self.root / ".returned"
+        return marker.read_text(encoding="utf-8").strip() if marker.exists() else ""
+
     def begin(self, release: str) -> None:
         """Remember a release before its first service starts: from then on the databases may be its own."""
+        if release == self.returned:
+            return  # the newest that was begun stays what it was
         if self.release != release:
             write_file(self.root / ".release", f"{release}\n")
+        (self.root / ".returned").unlink(missing_ok=True)
+
+    def take_back(self, release: str) -> None:
+        """Remember that this release runs again after a newer one was begun, with PostgreSQL's data of before."""
+        if self.release != release:
+            write_file(self.root / ".returned", f"{release}\n")
 
     @property
     def evidence(self) -> Path:

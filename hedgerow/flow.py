@@ -92,15 +92,24 @@ def open_work(reference: str, *, judge_files: bool = True) -> Work:
         known = ", ".join(known_deployments()) or "none yet"
         raise CallError(f'no deployment is called "{reference}" (there are: {known})', "Name one, or a deploy.yml.")
     # Files are relative to where the operator's own declaration lies, not to our copy of it.
+    text = deployment.declaration.read_text(encoding="utf-8-sig")
+    return work_of(text, deployment.declaration, deployment.source_folder(), judge_files=judge_files)
+
+
+def work_of(text: str, copy: Path, base: Path, *, judge_files: bool = False) -> Work:
+    """Return the work that the text of a declaration stands for, whose paths start from `base` and not from its copy.
+
+    Raises DeclarationError.
+    """
+    catalog = whole_catalog()
     around = Around(
-        base=deployment.source_folder(),
+        base=base,
         known_controls=catalog.ids,
         now=datetime.now(UTC) if judge_files else None,
         read_file=read_small_file if judge_files else None,
         never_waived=catalog.never_waived,
     )
-    text = deployment.declaration.read_text(encoding="utf-8-sig")
-    return _work(parse(text, str(deployment.declaration), around=around), deployment.declaration)
+    return _work(parse(text, str(copy), around=around), copy)
 
 
 def _work(declaration: Declaration, source: Path) -> Work:
@@ -171,6 +180,8 @@ def backwards(work: Work) -> str:
     begun, declared = work.deployment.release, release_of(work.declaration)
     if not (work.declaration.posthog.deploy and begun and releases.age(declared) < releases.age(begun)):
         return ""
+    if declared == work.deployment.returned:
+        return ""  # what was begun after it was taken back
     return (
         f"release {declared} is older than {begun}, which was begun to be installed here: the databases may be "
         f"migrated, and upstream's migrations do not go back; declare release: {begun} or a newer one"

@@ -13,7 +13,7 @@ from hedgerow import flow, printing_backup, proof, restoring
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, CallError, HedgerowError
 from hedgerow.hosts import Site
-from hedgerow.verbs import exit_code
+from hedgerow.installing import exit_code
 
 Given = argparse.Namespace
 

@@ -50,8 +50,13 @@ class Verified:
     network: Network | None = None
 
 
-def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[str] = ()) -> Verified:
-    """Ask every host about every control, or about `controls`. Raises CallError for a control that does not exist."""
+def verify_hosts(
+    work: Work, site: Site, report: Reporter, controls: Sequence[str] = (), lock: ImageLock | None = None
+) -> Verified:
+    """Ask every host about every control, or about `controls`. Raises CallError for a control that does not exist.
+
+    `lock` says what is to run where that is not what the deployment's own image lock says now.
+    """
     catalog = catalog_of(work.declaration.target.kind)
     unknown = sorted(set(controls) - set(catalog.ids))
     if unknown:
@@ -60,7 +65,7 @@ def verify_hosts(work: Work, site: Site, report: Reporter, controls: Sequence[st
     with report.phase("verify", "verify: the controls"):
         waivers = work.declaration.waivers
         outside = profile(work.declaration.profile).outside(catalog)
-        asked: tuple[Sheet | CloudSheet, ...] = (*sheets(work, site), *clouds(work, site))
+        asked: tuple[Sheet | CloudSheet, ...] = (*sheets(work, site, lock), *clouds(work, site))
         findings = verify(asked, waivers, report.say, catalog=catalog, controls=tuple(controls), outside=outside)
     seconds = round(time.monotonic() - begun, 2)
     return Verified(findings, started, seconds)
@@ -84,9 +89,9 @@ def compared(work: Work, verified: Verified) -> Verified:
     return replace(verified, findings=found.findings, drift=found.drift, past=found.past)
 
 
-def sheets(work: Work, site: Site) -> tuple[Sheet, ...]:
+def sheets(work: Work, site: Site, lock: ImageLock | None = None) -> tuple[Sheet, ...]:
     """Return what a verify run is told about each host."""
-    lock = ImageLock.read(work.deployment.root)
+    lock = lock or ImageLock.read(work.deployment.root)
     return tuple(
         Sheet(
             host,

@@ -19,6 +19,10 @@ from hedgerow.variables import data_host
 PROGRAM = "/usr/local/lib/hedgerow/backup"
 DAY = 24 * 3600.0
 LATEST = "latest"
+STOPS = 6
+"""How often services are told to stop. One that ended and comes back by itself starts those that it wants, and systemd
+then cancels their stop; those that were stopped before it do not come back, so that each round has fewer."""
+POSTGRESQL = "%Y-%m-%d %H:%M:%S.%f+00"
 
 
 class BackupError(HedgerowError):
@@ -106,7 +110,7 @@ def chosen(backups: list[dict[str, Any]], name: str, at: str, now: datetime) -> 
     if not before:
         oldest = min((row["finished"] for row in backups if not row["problem"]), default="never")
         raise CallError(f"no backup ended before {at}; the oldest ended {oldest}", "Name a later moment.")
-    return Moment(name or max(before), LATEST if at == LATEST else moment.strftime("%Y-%m-%d %H:%M:%S.%f+00"))
+    return Moment(name or max(before), LATEST if at == LATEST else moment.strftime(POSTGRESQL))
 
 
 def _moment(text: str) -> datetime:
@@ -129,9 +133,19 @@ def stop_writers(work: Work, site: Site, say: Callable[[str], None]) -> None:
             continue
         say(f"stopping {len(units)} services on {host.name}")
         words = ["sudo", "-n", "systemctl", "stop", *units]
-        answer = ssh.ask(host, work.deployment.known_hosts, words, seconds=900)
-        if answer.returncode not in (0, 5):  # 5: one of them is not there yet, on a host that was never whole
+        for _ in range(STOPS):
+            answer = ssh.ask(host, work.deployment.known_hosts, words, seconds=900)
+            if answer.returncode in (0, 5):  # 5: one of them is not there yet, on a host that was never whole
+                break
+        else:
             raise UnreachableError(f"{host.name}: could not stop its services: {answer.stderr.strip()[-300:]}")
+
+
+def clock(work: Work, site: Site) -> str:
+    """Return the moment it is on the data host, as PostgreSQL writes it: all that was committed there is before it."""
+    words = ["sudo", "-n", "date", "-u", "+%Y-%m-%dT%H:%M:%S.%6NZ"]
+    answer = ssh.ask(data_host(site), work.deployment.known_hosts, words)
+    return _moment(answer.stdout.strip()).strftime(POSTGRESQL)
 
 
 def restore(work: Work, site: Site, moment: Moment, say: Callable[[str], None]) -> dict[str, Any]:

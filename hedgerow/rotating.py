@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from hedgerow import flow, printing, rotation, verbs
+from hedgerow import flow, installing, printing, rotation
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_DONE, CallError
 from hedgerow.secrets import Vault
@@ -29,7 +29,7 @@ def rotate(given: Given, report: Reporter) -> int:
             raise CallError("\n".join(problems), "Nothing was rotated.")
         vault.write(work.deployment.secrets, rotation.forget(tree, gone))
         report.note(f"Rotating {len(gone)}: {', '.join(gone)}")
-        return verbs.carry_out(work, report, given, "rotate", secrets=list(gone))
+        return installing.carry_out(work, report, given, "rotate", secrets=list(gone))
 
 
 def _list(tree: dict[str, object], given: Given, report: Reporter) -> int:

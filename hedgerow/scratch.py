@@ -1,7 +1,7 @@
-"""A scratch deployment: the same declaration on hosts that live as long as one drill, with the same secrets.
+"""A scratch deployment: the same declaration and secrets on hosts that live as long as one drill or rehearsal.
 
 It is called NAME-drill. A note in its folder says whose it is, written before anything is made and removed last: by it
-the next drill finds what a killed one left behind, and nobody else's deployment of that name is ever taken for one.
+the next one finds what a killed one left behind, and nobody else's deployment of that name is ever taken for one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ DROPPED = {
 """Keys that a scratch deployment does not have, with why: it holds the same data, and must not act on anybody."""
 CLOSED = "access.outbound_to: what the data would send out stays there"
 PRIVATE = "tls: a certificate of the private CA"
+ELSEWISE = "Restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then."
 
 
 def possible(declaration: Declaration) -> bool:
@@ -38,13 +39,13 @@ def possible(declaration: Declaration) -> bool:
     return declaration.target.kind == "lab"
 
 
-def demand_possible(work: flow.Work) -> None:
-    """Raise CallError where this target gives no host that can be thrown away."""
+def demand_possible(work: flow.Work, what: str, instead: str = ELSEWISE) -> None:
+    """Raise CallError where this target gives no host that can be thrown away. `what` wants one."""
     kind = work.declaration.target.kind
     if not possible(work.declaration):
         raise CallError(
-            f"a drill needs a host made for it and ended after it; in this release target.kind: {kind} has none",
-            "Restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then.",
+            f"{what} needs a host made for it and ended after it; in this release target.kind: {kind} has none",
+            instead,
         )
 
 
@@ -69,17 +70,17 @@ def text(declared: str, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 @contextmanager
-def deployment(work: flow.Work, report: flow.Reporter) -> Iterator[tuple[flow.Work, tuple[str, ...]]]:
-    """Have a scratch deployment, and end it however what is done with it ends. Raises CallError."""
+def deployment(work: flow.Work, declared: Path, report: flow.Reporter) -> Iterator[tuple[flow.Work, tuple[str, ...]]]:
+    """Have a scratch deployment of a declaration, and end it however what is done with it ends. Raises CallError."""
     scratch = sweep(work, report)
     try:
-        yield _make(work, scratch)
+        yield _make(work, declared, scratch)
     finally:
         remove(scratch, report)
 
 
 def sweep(work: flow.Work, report: flow.Reporter) -> Deployment:
-    """End what a killed drill left behind, and return where the next one goes. Raises CallError."""
+    """End what a killed drill or rehearsal left behind, and return where the next one goes. Raises CallError."""
     scratch = Deployment(f"{work.deployment.name}{SUFFIX}")
     demand_ours(scratch, work.deployment)
     remove(scratch, report)
@@ -87,22 +88,25 @@ def sweep(work: flow.Work, report: flow.Reporter) -> Deployment:
 
 
 def demand_ours(scratch: Deployment, owner: Deployment) -> None:
-    """Raise CallError where a deployment of that name is there and no drill of this one made it."""
+    """Raise CallError where a deployment of that name is there, and neither a drill nor a rehearsal made it."""
     note = scratch.root / NOTE
     if note.exists() and note.read_text(encoding="utf-8").strip() == owner.name:
         return
     if scratch.exists() or LabTarget(scratch.name).place.folder.exists() or scratch.key_file.exists():
         raise CallError(
-            f"there is a deployment {scratch.name} that no drill has made",
-            f"A drill of {owner.name} needs that name: destroy it, or give it another.",
+            f"there is a deployment {scratch.name} that no drill and no rehearsal has made",
+            f"Those of {owner.name} need that name: destroy it, or give it another.",
         )
 
 
-def _make(work: flow.Work, scratch: Deployment) -> tuple[flow.Work, tuple[str, ...]]:
+def _make(work: flow.Work, declaration: Path, scratch: Deployment) -> tuple[flow.Work, tuple[str, ...]]:
     """Write the scratch deployment's folder, with the deployment's secrets, authority and locked images."""
     write_file(scratch.root / NOTE, f"{work.deployment.name}\n")
-    declared, changed = text(work.deployment.declaration.read_text(encoding="utf-8-sig"), scratch.name)
-    write_file(scratch.root / ".source", f"{work.deployment.source_folder()}\n")
+    declared, changed = text(declaration.read_text(encoding="utf-8-sig"), scratch.name)
+    # Files are relative to where the operator's own declaration lies.
+    ours = declaration.resolve() == work.deployment.declaration.resolve()
+    folder = work.deployment.source_folder() if ours else declaration.resolve().parent
+    write_file(scratch.root / ".source", f"{folder}\n")
     write_file(scratch.declaration, declared)
     scratch.secrets.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(work.deployment.secrets, scratch.secrets)

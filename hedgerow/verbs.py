@@ -6,7 +6,6 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from time import sleep as pause
 
 import argcomplete
 
-from hedgerow import auditing, flow, looking, people, planning, prerequisites, printing, proof
+from hedgerow import auditing, flow, installing, looking, people, planning, prerequisites, printing, proof
 from hedgerow import init as guide
 from hedgerow import ssh as ssh_client
 from hedgerow.catalog import SEVERITIES, Catalog, catalog_of
@@ -27,6 +26,7 @@ from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import unlocked
+from hedgerow.installing import exit_code
 from hedgerow.smoke.browser import sdk as browser_sdk
 from hedgerow.targets.cloud.permitting import Permitted
 
@@ -64,40 +64,6 @@ def plan(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference)
     printing.plan(report, planning.plan(work, report), as_json_=given.json)
     return EXIT_DONE
-
-
-def install(given: Given, report: Reporter) -> int:
-    """Provision, converge, verify, smoke."""
-    work = flow.open_work(given.reference)
-    flow.prepare_controller(work, yes=given.yes, say=report.note)
-    with work.deployment.lock("install"):
-        return carry_out(work, report, given, "install")
-
-
-def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **facts: object) -> int:
-    """Do what an install does, for a verb that holds the lock, and put down in the journal how it ended."""
-    started = time.monotonic()
-    try:
-        code = _install(work, report, given)
-    except (HedgerowError, KeyboardInterrupt) as error:
-        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
-        if work.deployment.exists():
-            work.deployment.record(verb, outcome, seconds=round(time.monotonic() - started, 1), **facts)
-        raise
-    work.deployment.record(verb, "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds, **facts)
-    return code
-
-
-def _install(work: flow.Work, report: Reporter, given: Given) -> int:
-    site = flow.provision(work, report)
-    credentials, stack = flow.prepare(work, site, report)
-    converged = flow.converge_hosts(work, site, credentials, stack, report)
-    verified = proof.compared(work, proof.verify_whole(work, site, report))
-    smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
-    folder = proof.write_evidence(work, site, verified, smoked)
-    code = exit_code(verified.findings, smoked is None or smoked.ok)
-    printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)
-    return code
 
 
 def verify(given: Given, report: Reporter) -> int:
@@ -255,7 +221,7 @@ def demo(given: Given, report: Reporter) -> int:
     """The lab from end to end."""
     deployment = Deployment("demo")
     given.reference = "demo" if deployment.exists() else str(DEMO)
-    return install(given, report)
+    return installing.install(given, report)
 
 
 def init(given: Given, report: Reporter) -> int:
@@ -289,12 +255,3 @@ def at_least(findings: tuple[Finding, ...], severity: str, catalog: Catalog) -> 
         for finding in findings
         if finding.status != "fail" or catalog.control(finding.control).severity in wanted
     )
-
-
-def exit_code(findings: tuple[Finding, ...], smoke_ok: bool = True) -> int:
-    """Return 1 when a control or the smoke test fails, else 3 when a question could not be asked, else 0."""
-    if any(finding.status == "fail" for finding in findings) or not smoke_ok:
-        return EXIT_CONTROL_FAILED
-    if any(finding.status == "error" for finding in findings):
-        return EXIT_UNREACHABLE
-    return EXIT_DONE

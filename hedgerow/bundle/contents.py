@@ -48,8 +48,9 @@ def journal(deployment: Deployment) -> Files:
 
 
 def drills(deployment: Deployment) -> Files:
-    """Return what came of each drill."""
-    found = sorted((deployment.evidence / "drills").glob("*.json"))
+    """Return what came of each drill, and of each rehearsal and upgrade."""
+    folders = ("drills", "rehearsals", "upgrades")
+    found = [path for folder in folders for path in sorted((deployment.evidence / folder).glob("*.json"))]
     return {f"evidence/{path.relative_to(deployment.evidence)}": path.read_bytes() for path in found}
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from checks import test_backup as checks
 from checks.test_backup import drill_of
-from hedgerow import drilling, drills, scratch
+from hedgerow import drills, elsewhere, scratch
 from hedgerow.bundle import contents
 from hedgerow.checking import NotExercised
 from hedgerow.cli import main
@@ -68,7 +68,7 @@ def made(name: str = "2026-02-01T02:00:00Z", problems: tuple[str, ...] = ()) -> 
         moved=1,
         controls={"pass": 20},
         smoke=not problems,
-        brought=drilling.BROUGHT,
+        brought=elsewhere.BROUGHT,
         left_out=("clickhouse",),
         changed=(),
         problems=problems,
@@ -175,10 +175,10 @@ def test_nobody_elses_deployment_is_taken_for_a_scratch_one(folders: Path) -> No
     scratch.demand_ours(other, owner)
     other.root.mkdir(parents=True)
     other.declaration.write_text(LAB)
-    with pytest.raises(CallError, match="no drill has made"):
+    with pytest.raises(CallError, match="no drill and no rehearsal has made"):
         scratch.demand_ours(other, owner)
     (other.root / scratch.NOTE).write_text("somebody\n")
-    with pytest.raises(CallError, match="no drill has made"):
+    with pytest.raises(CallError, match="no drill and no rehearsal has made"):
         scratch.demand_ours(other, owner)
     (other.root / scratch.NOTE).write_text("acme\n")
     scratch.demand_ours(other, owner)
@@ -226,16 +226,16 @@ def test_without_backups_there_is_nothing_to_drill(folders: Path, capsys: pytest
 )
 def test_an_older_backup_is_not_taken_for_the_newest(rows: list[dict[str, str]], said: str) -> None:
     with pytest.raises(CallError, match=said):
-        drilling.newest(rows)
+        elsewhere.newest(rows)
 
 
 def test_what_would_be_lost_is_since_the_youngest_piece() -> None:
     moment = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
-    told = drilling._reach(f"{moment.timestamp() - 41.26:.4f}", moment)
+    told = elsewhere._reach(f"{moment.timestamp() - 41.26:.4f}", moment)
     assert told == {"reaches": "2026-02-01T11:59:18Z", "lost_seconds": 41.3}
-    assert drilling._reach(str(moment.timestamp() + 2), moment)["lost_seconds"] == 0
+    assert elsewhere._reach(str(moment.timestamp() + 2), moment)["lost_seconds"] == 0
     with pytest.raises(BackupError, match="no journal"):
-        drilling._reach("", moment)
+        elsewhere._reach("", moment)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgerow import flow, rotation, verbs
+from hedgerow import flow, installing, rotation
 from hedgerow.cli import main
 from hedgerow.deployment import Deployment, write_file
 from hedgerow.errors import CallError
@@ -91,7 +91,7 @@ def test_nothing_is_forgotten_while_something_is_in_the_way(work, monkeypatch, o
     vault, place = Vault.of(work.deployment), work.deployment.secrets
     vault.write(place, VAULT)
     monkeypatch.setattr(flow, "obstacles", lambda *_, **__: [obstacle] if obstacle else [])
-    monkeypatch.setattr(verbs, "_install", lambda *_: 0)
+    monkeypatch.setattr(installing, "_install", lambda *_: 0)
     assert main(["rotate", "acme", "tls", "--quiet"]) == (2 if obstacle else 0)
     assert vault.read(place) == (VAULT if obstacle else {**VAULT, "tls": {}})
     journal = work.deployment.root / "journal.jsonl"

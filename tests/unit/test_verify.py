@@ -13,8 +13,8 @@ from hedgerow.catalog import CHECKS, Catalog, Control
 from hedgerow.evidence import Evidence, html, json_, junit
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host
+from hedgerow.installing import exit_code
 from hedgerow.sheet import Declared, Peer, Sheet, from_json, to_json
-from hedgerow.verbs import exit_code
 from hedgerow.verify import settle, verify
 
 SSH = '#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n'

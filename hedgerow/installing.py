@@ -1,0 +1,60 @@
+"""The verb `install`: the flow from its beginning to its end. `rotate` and `upgrade` walk it too."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from hedgerow import attempts, flow, installed, printing, proof
+from hedgerow.console import Reporter
+from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, HedgerowError
+from hedgerow.findings import Finding
+
+Given = argparse.Namespace
+
+
+def install(given: Given, report: Reporter) -> int:
+    """Provision, converge, verify, smoke."""
+    work = flow.open_work(given.reference)
+    flow.prepare_controller(work, yes=given.yes, say=report.note)
+    with work.deployment.lock("install"):
+        return carry_out(work, report, given, "install")
+
+
+def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **facts: object) -> int:
+    """Do what an install does, for a verb that holds the lock, and put down in the journal how it ended."""
+    started = time.monotonic()
+    try:
+        code = _install(work, report, given)
+    except (HedgerowError, KeyboardInterrupt) as error:
+        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
+        if work.deployment.exists():
+            work.deployment.record(verb, outcome, seconds=round(time.monotonic() - started, 1), **facts)
+        raise
+    work.deployment.record(verb, "done" if code == EXIT_DONE else f"exit {code}", seconds=report.seconds, **facts)
+    return code
+
+
+def _install(work: flow.Work, report: Reporter, given: Given) -> int:
+    attempts.demand_none_going_back(work.deployment)
+    site = flow.provision(work, report)
+    credentials, stack = flow.prepare(work, site, report)
+    converged = flow.converge_hosts(work, site, credentials, stack, report)
+    verified = proof.compared(work, proof.verify_whole(work, site, report))
+    smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
+    if smoked is not None and smoked.ok:
+        installed.write(work, stack)
+        attempts.clear(work.deployment)
+    folder = proof.write_evidence(work, site, verified, smoked)
+    code = exit_code(verified.findings, smoked is None or smoked.ok)
+    printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)
+    return code
+
+
+def exit_code(findings: tuple[Finding, ...], smoke_ok: bool = True) -> int:
+    """Return 1 when a control or the smoke test fails, else 3 when a question could not be asked, else 0."""
+    if any(finding.status == "fail" for finding in findings) or not smoke_ok:
+        return EXIT_CONTROL_FAILED
+    if any(finding.status == "error" for finding in findings):
+        return EXIT_UNREACHABLE
+    return EXIT_DONE
