@@ -59,7 +59,15 @@ def due(name: str) -> str:
     """Return why a certificate is to be asked for, "" where none is."""
     if not PLACE.exists() or PLACE.read_bytes() == OWN.read_bytes():
         return "the edge shows that of the deployment's own CA"
+    if last_result() != "success":
+        return "the last time it was asked for, that failed"
     return wrong(PLACE.read_bytes(), name, renew_days() * DAY)
+
+
+def last_result() -> str:
+    """Return how the service that asks ended last (systemd.exec(5)); success where it never ran."""
+    line = ["systemctl", "show", "--property=Result", "--value", "hedgerow-acme.service"]
+    return subprocess.run(line, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
 def read(path: Path) -> bytes:
