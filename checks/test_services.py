@@ -14,12 +14,12 @@ import yaml
 from hedgerow.checking import CouldNotAsk
 
 BOUNDS = Path(__file__).parent / "exposure.yml"
-# Of the units that are loaded or installed; what is a template has no exposure of its own, and what failed before its file
-# went has none any more.
+# Of the units that are loaded or installed. What is a template has no exposure of its own, and what failed before its
+# file went has none any more.
 EXPOSURE = (
     "units=$({ systemctl list-units --all --plain --no-legend --no-pager --type=service 'hedgerow-*' nginx.service"
-    " 'postgresql@*' valkey-server.service | awk '$2 == \"loaded\"'; systemctl list-unit-files --no-legend --no-pager --type=service"
-    " 'hedgerow-*'; } | awk '{print $1}' | grep -v '@.service$' | sort -u);"
+    " 'postgresql@*' valkey-server.service | awk '$2 == \"loaded\"';"
+    " systemctl list-unit-files --no-legend --no-pager --type=service 'hedgerow-*'; } | awk '{print $1}' | grep -v '@.service$' | sort -u);"
     " systemctl show -p Id,LoadState $units;"
     " LC_ALL=C.UTF-8 systemd-analyze security --no-pager $units | grep 'Overall exposure level'"
 )
