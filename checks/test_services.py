@@ -19,7 +19,8 @@ BOUNDS = Path(__file__).parent / "exposure.yml"
 EXPOSURE = (
     "units=$({ systemctl list-units --all --plain --no-legend --no-pager --type=service 'hedgerow-*' nginx.service"
     " 'postgresql@*' valkey-server.service | awk '$2 == \"loaded\"';"
-    " systemctl list-unit-files --no-legend --no-pager --type=service 'hedgerow-*'; } | awk '{print $1}' | grep -v '@.service$' | sort -u);"
+    " systemctl list-unit-files --no-legend --no-pager --type=service 'hedgerow-*'; }"
+    " | awk '{print $1}' | grep -v '@.service$' | sort -u);"
     " systemctl show -p Id,LoadState $units;"
     " LC_ALL=C.UTF-8 systemd-analyze security --no-pager $units | grep 'Overall exposure level'"
 )
