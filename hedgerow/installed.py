@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -35,7 +35,8 @@ class Version:
 
 @dataclass(frozen=True)
 class Installed:
-    """An install that was whole. `at` is UTC, `declared` the text of its deploy.yml, whose paths start from `source`.
+    """An install that was whole. `at` is since when nothing of it has changed (UTC), `declared` the text of its
+    deploy.yml, whose paths start from `source`.
 
     `images` has every image, stand-ins too, so that each can be had again; `services` are those that ran.
     """
@@ -100,7 +101,7 @@ def differences(before: Installed, declaration: Declaration, stack: Stack) -> Di
 
 
 def write(work: Work, stack: Stack) -> Installed:
-    """Remember that what the work declares was installed whole, and return it."""
+    """Remember that what the work declares was installed whole, and return it. What is known already stays as it is."""
     deployment = work.deployment
     made = Installed(
         now(),
@@ -110,8 +111,18 @@ def write(work: Work, stack: Stack) -> Installed:
         tuple(stack.services),
         _pinned(work.declaration, ImageLock.read(deployment.root), stack.images),
     )
+    try:
+        before = read(deployment)
+    except CallError:
+        before = None  # it said nothing, and what was just installed is known
+    if before is not None and _without_times(before) == _without_times(made):
+        return before
     write_file(deployment.root / FILE, json.dumps(asdict(made), indent=1, sort_keys=True) + "\n")
     return made
+
+
+def _without_times(one: Installed) -> Installed:
+    return replace(one, at="", images={key: replace(row, resolved="") for key, row in one.images.items()})
 
 
 def read(deployment: Deployment) -> Installed | None:

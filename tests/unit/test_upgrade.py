@@ -152,6 +152,18 @@ def test_what_runs_already_is_no_upgrade(work: flow.Work, world: World, capsys: 
     assert world.steps == []
 
 
+def test_the_same_once_more_is_not_written_again(work: flow.Work, world: World) -> None:
+    file = work.deployment.root / installed.FILE
+    before = (file.read_text(), file.stat().st_mtime_ns)
+    installed.write(work, stack_of(work, locked("a")))
+    assert (file.read_text(), file.stat().st_mtime_ns) == before
+    installed.write(work, stack_of(work, locked("b")))
+    assert file.read_text() != before[0]
+    file.write_text("{")
+    installed.write(work, stack_of(work, locked("b")))
+    assert images_of(installed.read(work.deployment)) == {"b"}
+
+
 @pytest.mark.parametrize("rehearsed", [None, made("2026-01-01T02:00:00Z"), made(letter="c")])
 def test_without_a_fresh_rehearsal_of_just_this_nothing_is_touched(
     work: flow.Work, world: World, capsys: pytest.CaptureFixture[str], rehearsed: rehearsals.Rehearsal | None
