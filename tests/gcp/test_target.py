@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -31,17 +30,13 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(gcp: Fake) -
     assert "USD a month" in target().cost() and "from memory" in target().cost()
 
     gcp.forget()
-    began = time.monotonic()
     target().provision(quiet)
-    assert time.monotonic() - began < 8
     assert called(gcp) <= set(methods())
     there = census(gcp)
     assert (there["compute:instances"], there["compute:disks"], there["compute:routers"]) == (1, 2, 1)
 
     gcp.forget()
-    began = time.monotonic()
     target().provision(quiet)
-    assert time.monotonic() - began < 2
     assert gcp.changing() == [], "a second install changes nothing"
     assert set(actions(target()).values()) == {"keep"}
 
