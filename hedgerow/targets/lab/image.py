@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hedgerow.errors import UnreachableError
-from hedgerow.packages import every_package
 from hedgerow.targets import Say
 from hedgerow.targets.lab.commands import attempt, run
 from hedgerow.targets.lab.places import RECIPE, locked
@@ -47,14 +46,8 @@ def package_names(text: str) -> tuple[str, ...]:
 
 
 def read_image(suite: str, machine: str = "container", recipe: Path = RECIPE) -> Image:
-    """Read the recipe of a kind of machine. Its key changes with everything that goes into the image.
-
-    What roles install is in the image of a virtual machine already: without KVM their installation takes half an hour
-    there, and seconds here.
-    """
+    """Read the recipe of a kind of machine. Its key changes with everything that goes into the image."""
     packages = package_names("".join((recipe / name).read_text() for name in LISTS[machine]))
-    if machine == "vm":
-        packages = tuple(sorted({*packages, *every_package("debian")}))
     customize = recipe / "customize.sh"
     parts = "\0".join([suite, machine, *packages, customize.read_text()])
     return Image(suite, machine, packages, customize, hashlib.sha256(parts.encode()).hexdigest()[:12])
