@@ -57,11 +57,14 @@ def test_every_control_that_needs_its_own_kernel_is_broken_in_the_vm_lab():
 
 
 def test_enough_is_sabotaged():
-    """At least twenty-five controls, and something in every role, also when it is kept short."""
+    """At least twenty-five controls, and something in every role, also when it is kept short.
+
+    The renewal of a certificate needs an authority: tests/lab/test_acme.py has one, and breaks it there.
+    """
     chosen = {case.control for group in groups(HERE, whole=False).values() for case in group}
     assert len(chosen) >= 25
     assert {CATALOG.control(control).role for control in chosen} == {
-        control.role for control in CATALOG.controls if not control.own_kernel
+        control.role for control in CATALOG.controls if not control.own_kernel and control.role != "acme"
     }
 
 
