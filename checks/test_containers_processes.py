@@ -89,9 +89,12 @@ def test_each_process_is_under_podmans_profile(finding, host, members):
     own_kernel(host, finding)
     lines = finding.ask(host, LABELS, codes=(0, 1, 2)).stdout.splitlines()
     labels = {int(line.split("/")[2]): line.partition(":")[2] for line in lines}
+    labelled = [(each, process) for each, process in members if process.pid in labels]
+    if {each.name for each, _ in labelled} != {each.name for each, _ in members}:
+        raise CouldNotAsk("the kernel does not tell under which profile a container's processes are")
     judge(
         finding,
-        [(each, process) for each, process in members if process.pid in labels],
+        labelled,
         lambda process: (
             ""
             if re.fullmatch(r"containers-default-\S+ \(enforce\)", labels[process.pid])

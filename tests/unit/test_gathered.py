@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 
@@ -50,7 +49,6 @@ def test_a_walk_that_has_not_seen_all_is_no_answer(says):
         walk(says, Finder(), "find /")
 
 
-@pytest.mark.skipif(not shutil.which("find"), reason="find(1) is not here")
 def test_find_says_so_in_the_words_that_are_looked_for(tmp_path):
     done = subprocess.run(
         ["find", str(tmp_path / "gone"), "-type", "f"],
