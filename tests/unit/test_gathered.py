@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from checks.gathered import walk
+from checks.test_accounts import test_nobody_has_opened_the_envelope as nobody_came
 from hedgerow.checking import Answer, CouldNotAsk, Finder
+from tests.unit.told import DECLARED
 
 GONE = "find: '/var/tmp/systemd-private-1': No such file or directory\n"
 
@@ -58,3 +60,9 @@ def test_find_says_so_in_the_words_that_are_looked_for(tmp_path):
         env={"LC_ALL": "C.UTF-8"},
     )
     assert walk(Says(done.returncode, done.stdout, done.stderr), Finder(), "find") == []
+
+
+def test_a_journal_that_fails_does_not_say_that_nobody_came():
+    declared = replace(DECLARED, sealed=(("safe", 1_700_000_000),))
+    with pytest.raises(CouldNotAsk, match="does not answer"):
+        nobody_came(Says(1, "", "Failed to open files: Permission denied\n"), Finder(), declared)
