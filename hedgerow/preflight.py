@@ -9,7 +9,7 @@ import ipaddress
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hedgerow import budget, ssh
@@ -23,7 +23,7 @@ OURS = {22: "sshd", 80: "nginx", 443: "nginx", 5432: "postgres", 6379: "valkey"}
 PORTS = {"edge": (80, 443), "app": (), "data": (5432, 6379)}
 
 PROBE = r"""
-import json, os, shutil, socket, subprocess
+import glob, json, os, shutil, socket, subprocess
 def out(*words):
     try:
         return subprocess.run(words, capture_output=True, text=True, timeout=10).stdout
@@ -39,12 +39,18 @@ listeners = []
 for line in out("ss", "-tlnpH").splitlines():
     words = line.split()
     listeners.append([int(words[3].rsplit(":", 1)[1]), words[5].split('"')[1] if len(words) > 5 else "?"])
+disks = {}
+for size in glob.glob("/sys/class/block/*/size"):
+    disks["/dev/" + size.split("/")[4]] = int(open(size).read()) * 512
+for link in glob.glob("/dev/disk/by-*/*"):
+    disks[link] = disks.get(os.path.realpath(link), 0)
 print(json.dumps({
     "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
     "disk_free": shutil.disk_usage("/var").free, "disk_size": shutil.disk_usage("/var").total,
     "installed": os.path.isdir("/etc/hedgerow"), "memory": memory * 1024, "listeners": listeners,
     "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
     "addresses": out("hostname", "-I").split(),
+    "disks": disks,
     "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
 }))
 """
@@ -54,6 +60,7 @@ print(json.dumps({
 class Facts:
     """What a host says of itself: sizes in bytes, the disk that of /var, listeners as (port, process).
 
+    `disks` are the sizes of its block devices, by each name that they have.
     `installed` is true where an install has been before: then what is used is used by what we have budgeted.
     """
 
@@ -69,6 +76,7 @@ class Facts:
     machine: str
     addresses: tuple[str, ...]
     apt_busy: bool
+    disks: Mapping[str, int] = field(default_factory=dict)
 
 
 def ask(host: Host, known_hosts: Path) -> Facts:
@@ -88,17 +96,22 @@ def ask(host: Host, known_hosts: Path) -> Facts:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a host must offer, by what takes it: bytes on disk and bytes of memory (hedgerow/budget.py)."""
+    """What a host must offer, by what takes it: bytes on disk and bytes of memory (hedgerow/budget.py).
+
+    `volume` is the disk that is declared for the stores, "" where they lie on the host's own.
+    """
 
     disk: budget.Budget
     memory: budget.Budget
+    volume: str = ""
 
 
-def needs(host: Host, table: Table, capacity: Capacity, *, lab: bool) -> Needs:
-    """Return what a host must offer."""
+def needs(host: Host, table: Table, capacity: Capacity, *, lab: bool, volume: str = "") -> Needs:
+    """Return what a host must offer; `volume` is the disk that is declared for the stores."""
     return Needs(
         budget.disk(host, table, load_of(capacity), lab=lab),
         budget.memory(host, table, lab=lab),
+        volume if "data" in host.roles else "",
     )
 
 
@@ -116,7 +129,9 @@ def judge(host: Host, facts: Facts, wanted: Needs) -> list[str]:
         problems.append(f"sudo gave user id {facts.uid}, not root; allow {host.user} to run everything")
     if not facts.systemd:
         problems.append("systemd does not run there; Hedgerow's services are systemd units")
-    problems += _room(facts, wanted.disk)
+    own, stores = budget.apart(wanted.disk) if wanted.volume else (wanted.disk, {})
+    problems += _room(facts, own)
+    problems += _volume(facts, wanted.volume, stores) if wanted.volume else []
     memory = sum(wanted.memory.values())
     if not budget.enough_memory(facts.memory, memory):
         problems.append(
@@ -150,6 +165,19 @@ def _room(facts: Facts, wanted: budget.Budget) -> list[str]:
     return [
         f"{there / budget.GIB:.1f} GiB {what} under /var, {needed / budget.GIB:.1f} GiB are needed "
         f"({budget.in_words(wanted)}); enlarge the disk, or declare less in capacity.events_a_day or capacity.keep_days"
+    ]
+
+
+def _volume(facts: Facts, device: str, wanted: budget.Budget) -> list[str]:
+    """The disk of the stores is there, and has room for them."""
+    if device not in facts.disks:
+        return [f"there is no disk {device} (encrypted_volume.device); `ls /dev/disk/by-id` there lists those that are"]
+    needed = sum(wanted.values())
+    if facts.disks[device] >= needed:
+        return []
+    return [
+        f"{facts.disks[device] / budget.GIB:.1f} GiB on {device}, {needed / budget.GIB:.1f} GiB are needed "
+        f"({budget.in_words(wanted)}); take a larger disk, or declare less in capacity.events_a_day or capacity.keep_days"
     ]
 
 

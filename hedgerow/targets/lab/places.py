@@ -43,7 +43,7 @@ class Places:
 class HostPlace:
     """One host's folder: what it boots from, its console and its process.
 
-    A container boots from `root`, a virtual machine from `disk` with `kernel` and `initrd`; `half_made` becomes either.
+    A container boots from `root`, a virtual machine from `disk` (beside which there is an empty one) with `kernel` and `initrd`; `half_made` becomes either.
     """
 
     folder: Path
@@ -55,6 +55,10 @@ class HostPlace:
     @property
     def disk(self) -> Path:
         return self.folder / "disk.img"
+
+    @property
+    def second_disk(self) -> Path:
+        return self.folder / "second.img"
 
     @property
     def kernel(self) -> Path:
