@@ -59,6 +59,11 @@ def encrypted_on(told: str) -> Volume | None:
 @pytest.fixture
 def places(host, finding):
     """Return each place where data of the stores lies, with its encrypted volume or None."""
+    return lying(host, finding)
+
+
+def lying(host, finding):
+    """Ask the kernel for each place where data of the stores lies: its encrypted volume, or None."""
     own_kernel(host, finding)
     rows = json.loads(finding.ask(host, MOUNTS).stdout)["filesystems"]
     mounts = [(row["target"], row["source"]) for row in rows]
@@ -117,7 +122,9 @@ def test_the_stores_data_is_encrypted(finding, places, declared):
     """Asked of the kernel: which device each folder's files lie on, and whether that is one of dm-crypt's."""
     finding.expect("every folder of the stores on a volume that the kernel encrypts")
     plain = sorted(place for place, volume in places.items() if volume is None)
-    finding.observe("; ".join(f"{place}: {volume.mapped if volume else 'in the clear'}" for place, volume in places.items()))
+    finding.observe(
+        "; ".join(f"{place}: {volume.mapped if volume else 'in the clear'}" for place, volume in places.items())
+    )
     if len(plain) == len(places) and not declared.volume:
         raise NotExercised(
             "no encrypted_volume is declared, and this host encrypts nothing itself; if it is encrypted below the host,"
@@ -134,7 +141,9 @@ def test_the_cipher_and_what_guards_its_keys_are_sound(host, finding, volumes):
     for volume in volumes:
         said = finding.ask(host, STATUS.format(shlex.quote(volume.mapped))).stdout
         facts = dict(re.findall(r"^\s+(\w+):\s+(.+?)\s*$", said, re.MULTILINE))
-        metadata = header(host, finding, volume.disk) if facts.get("type") == "LUKS2" else {"keyslots": {}, "tokens": {}}
+        metadata = (
+            header(host, finding, volume.disk) if facts.get("type") == "LUKS2" else {"keyslots": {}, "tokens": {}}
+        )
         machines = bound(metadata)
         slow = {slot: row["kdf"]["type"] for slot, row in metadata["keyslots"].items() if slot not in machines}
         finding.observe(
@@ -175,4 +184,6 @@ def test_it_will_open_when_the_host_starts(host, finding, declared_volume, decla
         timeout=30.0,
     )
     finding.observe("it opened" if answer.rc == 0 else f"it did not open: {answer.stderr.strip()[:200]}")
-    assert answer.rc == 0, f"{declared.volume} did not open {declared_volume.disk}: a restart would leave the stores shut"
+    assert answer.rc == 0, (
+        f"{declared.volume} did not open {declared_volume.disk}: a restart would leave the stores shut"
+    )

@@ -268,7 +268,11 @@ def volume_can_be_opened(value: dict[str, Any]) -> Iterator[Wrong]:
     asks = at(value, *place, "unlock") == "tang"
     for key in ("tang", "thumbprint"):
         if asks and at(value, *place, key) is None:
-            fix = f"Add {key}: an unknown server would be trusted with the keys." if key == "thumbprint" else f"Add {key}."
+            fix = (
+                f"Add {key}: an unknown server would be trusted with the keys."
+                if key == "thumbprint"
+                else f"Add {key}."
+            )
             yield Wrong((*place, key), "is missing, and a Tang server is to open the volume", fix)
         if not asks and at(value, *place, key) is not None:
             yield Wrong((*place, key), "is used only with unlock: tang", "Write that too, or remove this line.")

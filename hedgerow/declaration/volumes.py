@@ -17,7 +17,7 @@ THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{27}|[A-Za-z0-9_-]{43}")
 HTTP = 80
 
 
-def disk(text: str) -> str:
+def disk_path(text: str) -> str:
     """Read the path of a block device."""
     if not DISK.fullmatch(text):
         raise RefusedError(
@@ -27,7 +27,7 @@ def disk(text: str) -> str:
     return text
 
 
-def tang(text: str) -> str:
+def tang_address(text: str) -> str:
     """Read the address of a Tang server. Its protocol needs no TLS: what passes is of no use to who listens."""
     found = TANG.fullmatch(text)
     try:
@@ -42,7 +42,7 @@ def tang(text: str) -> str:
     return text.rstrip("/")
 
 
-def thumbprint(text: str) -> str:
+def key_thumbprint(text: str) -> str:
     """Read the thumbprint of a Tang server's signing key (RFC 7638), as `tang-show-keys` prints it."""
     if not THUMBPRINT.fullmatch(text):
         raise RefusedError(
@@ -54,7 +54,7 @@ def thumbprint(text: str) -> str:
 class EncryptedVolume(Model):
     """A disk of the data host's own, encrypted (LUKS2), for everything that the stores keep."""
 
-    device: Annotated[str, AfterValidator(disk)] = Field(
+    device: Annotated[str, AfterValidator(disk_path)] = Field(
         description="An empty disk of the data host. Where anything is on it, an install refuses.",
         examples=["/dev/disk/by-id/ata-ACME_SSD_1234"],
     )
@@ -62,10 +62,10 @@ class EncryptedVolume(Model):
         description="Who opens it when the host starts. tang: a server in your network, so that a disk or a host that"
         " is carried away stays shut. tpm2: the host's own TPM, so that a disk without its host does."
     )
-    tang: Annotated[str, AfterValidator(tang)] | None = Field(
+    tang: Annotated[str, AfterValidator(tang_address)] | None = Field(
         default=None, description="With tang: where the server is.", examples=["http://192.0.2.75:7500"]
     )
-    thumbprint: Annotated[str, AfterValidator(thumbprint)] | None = Field(
+    thumbprint: Annotated[str, AfterValidator(key_thumbprint)] | None = Field(
         default=None, description="With tang: the thumbprint of its signing key, as `tang-show-keys` says it there."
     )
 

@@ -38,7 +38,17 @@ done: {description: "What was done, or would be.", type: list, elements: str, re
 # AES in XTS with two keys of 256 bits (NIST SP 800-38E); what guesses at the passphrase pays in memory for each guess
 # (RFC 9106). 256 MiB of it, so that small hosts open their volume too.
 FORMAT = (
-    *("cryptsetup", "luksFormat", "--type", "luks2", "--batch-mode", "--cipher", "aes-xts-plain64", "--key-size", "512"),
+    *(
+        "cryptsetup",
+        "luksFormat",
+        "--type",
+        "luks2",
+        "--batch-mode",
+        "--cipher",
+        "aes-xts-plain64",
+        "--key-size",
+        "512",
+    ),
     *("--hash", "sha256", "--pbkdf", "argon2id", "--pbkdf-memory", "262144", "--key-file", "-"),
 )
 FILE_SYSTEM = "ext4"
@@ -102,7 +112,9 @@ def empty(disk: Disk) -> None:
     """Raise RefusedError unless nothing is on the disk, as far as the kernel and blkid(8) know."""
     code, said, err = disk.ask("lsblk", "--json", "--output", "PATH,TYPE,FSTYPE,MOUNTPOINTS", disk.device)
     if code != 0:
-        raise RefusedError(f"there is no disk {disk.device} on this host ({err.strip()}); `ls /dev/disk/by-id` lists them")
+        raise RefusedError(
+            f"there is no disk {disk.device} on this host ({err.strip()}); `ls /dev/disk/by-id` lists them"
+        )
     row = json.loads(said)["blockdevices"][0]
     _, signature, _ = disk.ask("blkid", "--probe", "--output", "export", disk.device)
     kind = re.search(r"^(?:TYPE|PTTYPE)=(.+)$", signature, re.MULTILINE)
@@ -183,10 +195,11 @@ def keys(disk: Disk, wanted: dict[str, str], mine: int) -> None:
             *("cryptsetup", "luksKillSlot", "--batch-mode", "--key-file", "-", disk.device, str(slot)),
             secret=disk.passphrase,
         )
-    forgotten = [token for token, slot in tokens(dump) if slot not in {mine, *good}]
-    for token in forgotten:
+    for token, slot in tokens(dump):
+        if slot in {mine, *good}:
+            continue
         disk.have(
-            f"forget who opened slot {token}",
+            f"forget who opened slot {slot} of {disk.device}",
             *("cryptsetup", "token", "remove", "--token-id", str(token), disk.device),
         )
 

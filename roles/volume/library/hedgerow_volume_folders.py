@@ -108,7 +108,10 @@ def place(mover: Mover, folder: Path, copy: Path, source: Path) -> None:
 
 
 def main() -> None:
-    folder_spec = {"path": {"type": "path", "required": True}, "units": {"type": "list", "elements": "str", "default": []}}
+    folder_spec = {
+        "path": {"type": "path", "required": True},
+        "units": {"type": "list", "elements": "str", "default": []},
+    }
     module = AnsibleModule(
         argument_spec={
             "source": {"type": "path", "required": True},
