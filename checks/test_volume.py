@@ -34,7 +34,7 @@ class Volume:
 
 
 def covering(mounts: list[tuple[str, str]], folder: str) -> list[tuple[str, str]]:
-    """Return what holds a folder's files: the mount that it is in, and each below it; the last one at a place counts."""
+    """Return what holds a folder's files: the mount that it is in, and each below it; the last at a place counts."""
     here, path = dict(mounts), PurePosixPath(folder)
     around = next((str(each) for each in (path, *path.parents) if str(each) in here), "")
     below = [place for place in here if place.startswith(f"{folder}/")]
@@ -109,7 +109,7 @@ def bound(metadata):
     for token in metadata["tokens"].values():
         if token.get("type") == "clevis":
             pin = re.search(r'"pin":"(\w+)"', _decoded(token["jwe"]["protected"]))
-            found |= {slot: pin[1] if pin else "?" for slot in token["keyslots"]}
+            found |= dict.fromkeys(token["keyslots"], pin[1] if pin else "?")
     return found
 
 

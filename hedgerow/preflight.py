@@ -177,7 +177,7 @@ def _volume(facts: Facts, device: str, wanted: budget.Budget) -> list[str]:
         return []
     return [
         f"{facts.disks[device] / budget.GIB:.1f} GiB on {device}, {needed / budget.GIB:.1f} GiB are needed "
-        f"({budget.in_words(wanted)}); take a larger disk, or declare less in capacity.events_a_day or capacity.keep_days"
+        f"({budget.in_words(wanted)}); take a larger disk, or declare less in capacity (events_a_day, keep_days)"
     ]
 
 

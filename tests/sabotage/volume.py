@@ -3,7 +3,10 @@
 TOGETHER = True
 # A key that opens it, for whoever adds one: what the server hands out.
 KEY = "clevis luks pass -d /dev/vdb -s $(clevis luks list -d /dev/vdb | head -1 | cut -d: -f1)"
-ADD = "printf '{word}' >/run/stranger; {key} | cryptsetup luksAddKey --batch-mode --key-file - {how} /dev/vdb /run/stranger"
+ADD = (
+    "printf '{word}' >/run/stranger; {key} | cryptsetup luksAddKey --batch-mode --key-file - {how} /dev/vdb"
+    " /run/stranger"
+)
 
 SABOTAGE = {
     "volume.encrypted": "mkdir -p /opt/plain && mount --bind /opt/plain /var/lib/valkey",

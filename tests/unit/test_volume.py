@@ -82,9 +82,8 @@ def test_what_is_declared(written: str, words: str) -> None:
 
 
 def test_where_the_server_is() -> None:
-    declaration = parse(
-        f"{DECLARATION}encrypted_volume: {{device: /dev/vdb, unlock: tang, tang: '{TANG}/', thumbprint: {THUMBPRINT}}}\n"
-    )
+    written = f"{{device: /dev/vdb, unlock: tang, tang: '{TANG}/', thumbprint: {THUMBPRINT}}}"
+    declaration = parse(f"{DECLARATION}encrypted_volume: {written}\n")
     assert declaration.encrypted_volume
     assert declaration.encrypted_volume.server == ("192.0.2.75", 7500)
     assert volumes.secrets(declaration) == {"volume.recovery": "secret_key"}

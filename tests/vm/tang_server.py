@@ -1,4 +1,4 @@
-"""A Tang server for hosts of the lab: the distribution's own program, a process for each connection, as systemd runs it."""
+"""A Tang server for hosts of the lab: the distribution's program, a process a connection, as systemd would run it."""
 
 from __future__ import annotations
 

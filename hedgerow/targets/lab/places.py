@@ -43,7 +43,8 @@ class Places:
 class HostPlace:
     """One host's folder: what it boots from, its console and its process.
 
-    A container boots from `root`, a virtual machine from `disk` (beside which there is an empty one) with `kernel` and `initrd`; `half_made` becomes either.
+    A container boots from `root`, a virtual machine from `disk` with `kernel` and `initrd`; `half_made` becomes either.
+    `second_disk` is a machine's as well, and empty.
     """
 
     folder: Path

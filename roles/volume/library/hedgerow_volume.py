@@ -121,8 +121,8 @@ def empty(disk: Disk) -> None:
     what = "it has partitions" if row.get("children") else f"it holds {kind[1]}" if kind else ""
     if what or any(row.get("mountpoints") or ()):
         raise RefusedError(
-            f"{disk.device} is not empty: {what or 'it is mounted'}; only an empty disk is formatted. If nothing on it is"
-            f" needed, say so yourself on the host: wipefs --all {disk.device}"
+            f"{disk.device} is not empty: {what or 'it is mounted'}; only an empty disk is formatted. If nothing"
+            f" on it is needed, say so yourself on the host: wipefs --all {disk.device}"
         )
 
 
@@ -222,8 +222,8 @@ def formatted(disk: Disk, wanted: dict[str, str]) -> None:
     mine = disk.own_slot()
     if mine is None:
         raise RefusedError(
-            f"{disk.device} is encrypted, and the passphrase of this deployment's vault does not open it. If nothing on it"
-            f" is needed, say so yourself on the host: wipefs --all {disk.device}"
+            f"{disk.device} is encrypted, and the passphrase of this deployment's vault does not open it. If nothing"
+            f" on it is needed, say so yourself on the host: wipefs --all {disk.device}"
         )
     keys(disk, wanted, mine)
     if not disk.mapped.exists():

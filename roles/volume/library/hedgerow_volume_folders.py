@@ -17,8 +17,8 @@ description:
   - Mounts the volume, and each folder from it, as /etc/fstab says.
   - What a folder held before is copied to the volume first, with the units stopped that work there; then the old files
     are removed. The units that ran are started again.
-  - Killed while it copies, the next run copies anew; killed later, the next run goes on with the copy. At no time do two
-    states of a folder take turns.
+  - Killed while it copies, the next run copies anew; killed later, the next run goes on with the copy. At no time do
+    two states of a folder take turns.
 options:
   source: {type: path, required: true, description: "The opened volume."}
   mount: {type: path, required: true, description: "Where it is mounted."}
@@ -82,7 +82,7 @@ def place(mover: Mover, folder: Path, copy: Path, source: Path) -> None:
     layers = mover.mounted("--mountpoint", str(folder))
     if layers and str(source) not in layers:
         raise FailedError(
-            f"{folder} is mounted from {layers[-1]}, and is to lie on the volume. Unmount it, and take it out of /etc/fstab"
+            f"{folder} is mounted from {layers[-1]}, and is to lie on the volume: unmount it, take it from /etc/fstab"
         )
     for _ in layers[layers.index(str(source)) + 1 :] if layers else ():
         mover.have("umount", str(folder))
