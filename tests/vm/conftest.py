@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from hedgerow import prerequisites
+from hedgerow.targets.lab import vm
 from tests.conftest import Lab
-from tests.vm import tang_server, time_server
+from tests.vm import tang_server, time_server, trusted
 
 NAME = "t-vm"
 DECLARATION = f"""\
@@ -38,11 +39,13 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A place for the deployment; its host is removed when the session ends, however it ends."""
     if os.geteuid() != 0:
         pytest.fail("the lab's tests boot hosts: run them as root")
-    prerequisites.provide(prerequisites.LAB_VM | tang_server.NEEDED, yes=True, say=print)
+    prerequisites.provide(prerequisites.LAB_VM | tang_server.NEEDED | trusted.NEEDED, yes=True, say=print)
     lab = Lab(tmp_path_factory.mktemp("vm"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
+    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME", "PATH")}
+    qemu = prerequisites.find(vm.QEMU)
+    assert qemu
+    os.environ.update({name: lab.environment[name] for name in before} | {"PATH": trusted.path_with(lab.folder, qemu)})
     lab.installer("destroy", NAME, "--yes")
     try:
         yield lab
