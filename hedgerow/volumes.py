@@ -13,7 +13,6 @@ DATA = {
     "/var/lib/postgresql": ["postgresql@*.service"],
     "/var/lib/valkey": ["valkey-server.service"],
     "/var/lib/containers/storage/volumes": ["hedgerow-*.service"],
-    "/var/lib/hedgerow": ["hedgerow-*.service"],
 }
 """The folders in which the stores of a data host keep their data, and the units that work there."""
 
