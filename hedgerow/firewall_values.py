@@ -11,6 +11,7 @@ from typing import Any
 from hedgerow import acme, forwarding, health, mail, outward
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.declaration.machines import Aws
+from hedgerow.declaration.networks import is_inner
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import Stack
 
@@ -49,9 +50,25 @@ def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
     if "edge" in host.roles:
         sources = (*access.interface_from, *access.ingest_from)
         open_to = ("any",) if ANY in sources else resolve_sources(dict.fromkeys(sources), site.controller)
+        if relays(declaration):
+            return [*rules, *_behind_a_relay(declaration, resolve_sources(sources, site.controller))]
         rules.append(_from(open_to, [80, 443], "the edge; nginx tells the interface from ingestion"))
         rules += _balancer(declaration) if open_to != ("any",) else []
     return rules
+
+
+def relays(declaration: Declaration) -> tuple[str, ...]:
+    """Return the networks of a load balancer that reads requests: from there the edge is told who its client is."""
+    target = declaration.target
+    return target.balancer_networks if isinstance(target, Aws) and target.reads_requests else ()
+
+
+def _behind_a_relay(declaration: Declaration, sources: Sequence[str]) -> list[Values]:
+    """Whom the internet brings comes from the balancer's networks; inner ones that are declared may come themselves."""
+    rules = [_from(relays(declaration), [443], "the load balancer, which reads requests and names their clients")]
+    inner = [source for source in sources if is_inner(source)]
+    why = "the edge, for networks that need not come by the internet"
+    return [*rules, _from(inner, [80, 443], why)] if inner else rules
 
 
 def _balancer(declaration: Declaration) -> list[Values]:
