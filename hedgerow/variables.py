@@ -28,7 +28,7 @@ Variables = Mapping[tuple[str, str], Values]
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
 START, STAND_INS_START = 1200, 300
-"""Seconds within which all services are well. The first start migrates the databases: "5-10 minutes" (bin/deploy-hobby)."""
+"""Seconds until all services are well. The first start migrates the databases: "5-10 minutes" (bin/deploy-hobby)."""
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
 SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
 RECORDED = {
