@@ -53,9 +53,30 @@ def gcp_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
     if not isinstance(target, dict) or target.get("kind") != "gcp":
         return
     yield from _egress_suffices(value, target)
+    if isinstance(target.get("load_balancer"), dict):
+        yield from _enters_by_the_balancer(target)
+        yield from _tls_ends_before(value)
     if target.get("public") is True and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
         fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
         yield Wrong(("access", "ssh_from"), "a public machine needs networks here: Google knows no `controller`", fix)
+
+
+def _enters_by_the_balancer(target: dict[str, Any]) -> Iterator[Wrong]:
+    """It has the one public address."""
+    if target.get("public") is True:
+        what = "a machine with a public address could be entered beside it"
+        yield Wrong(("target", "public"), what, "Remove public, or remove load_balancer.")
+
+
+def _tls_ends_before(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A balancer that ends TLS shows its own certificate, is shown no client's, and listens on 443 alone."""
+    if at(value, "tls", "certificate") == "acme":
+        what = "an authority asks at port 80, where the load balancer does not listen"
+        fix = "Remove it: the balancer shows its own certificate, and asks the edge by its private one."
+        yield Wrong(("tls", "certificate"), what, fix)
+    if at(value, "access", "interface_certificates"):
+        what = "clients show their certificates to the load balancer, and the edge never sees them"
+        yield Wrong(("access", "interface_certificates"), what, "Remove it, or remove target.load_balancer.")
 
 
 def _egress_suffices(value: dict[str, Any], target: dict[str, Any]) -> Iterator[Wrong]:
