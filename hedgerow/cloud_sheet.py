@@ -74,10 +74,12 @@ class CloudSheet:
 
 @dataclass(frozen=True)
 class AwsSheet(CloudSheet):
-    """And those of AWS: `image_owners`, whose images may be started; `balancer`: a load balancer is in front."""
+    """And those of AWS: `image_owners`, whose images may be started; `balancer`: a load balancer is in front, and it
+    `reads` requests, which AWS WAF judges."""
 
     image_owners: tuple[str, ...] = ()
     balancer: bool = False
+    reads: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
         ingress=((22, ssh), (80, web), (443, web)),
         image_owners=(IMAGE_OWNERS[target.image],),
         balancer=target.load_balancer is not None,
+        reads=target.reads_requests,
     )
     return (sheet,)
 

@@ -69,7 +69,7 @@ def ssh_sources(declaration: Declaration, controller: str) -> tuple[str, ...]:
 def relays(declaration: Declaration) -> tuple[str, ...]:
     """Return the networks of a load balancer that reads requests: from there the edge is told who its client is."""
     target = declaration.target
-    return target.balancer_networks if isinstance(target, Gcp) and target.reads_requests else ()
+    return target.balancer_networks if isinstance(target, Aws | Gcp) and target.reads_requests else ()
 
 
 def at_the_edge(declaration: Declaration, sources: Sequence[str]) -> tuple[str, ...]:
