@@ -215,7 +215,11 @@ class Recorder(Kind):
             self.aws.call("config.start_configuration_recorder", ConfigurationRecorderName=found.id)
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self.aws.call("config.stop_configuration_recorder", ConfigurationRecorderName=found.id)
+        self.aws.ask(
+            "config.stop_configuration_recorder",
+            "NoSuchConfigurationRecorderException",
+            ConfigurationRecorderName=found.id,
+        )
         self.aws.ask("config.delete_delivery_channel", "NoSuchDeliveryChannelException", DeliveryChannelName=found.id)
         self.aws.ask(
             "config.delete_configuration_recorder",
