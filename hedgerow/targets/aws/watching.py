@@ -78,7 +78,7 @@ class FlowLog(Kind):
         raise NotImplementedError("every field of a flow log is fixed")
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self.aws.call("ec2.delete_flow_logs", FlowLogIds=[found.id])
+        self.aws.ask("ec2.delete_flow_logs", "InvalidFlowLogId.NotFound", FlowLogIds=[found.id])
 
 
 class Trail(Kind):
