@@ -56,20 +56,27 @@ def place(declared):
 
 
 @pytest.mark.control("backup.recent")
-def test_one_is_young_and_the_next_will_come(host, finding, place):
-    finding.expect(f"a good backup not older than {OLDEST // 3600} hours, a timer that waits, and no failed run")
+def test_one_is_young_and_the_next_will_come(host, finding, place, sheet):
+    events = "clickhouse" in sheet.declared.services
+    stores = "PostgreSQL and ClickHouse" if events else "PostgreSQL"
+    finding.expect(f"a good backup of {stores} in {OLDEST // 3600} hours, a timer that waits, and no failed run")
     said, now = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
     good = [row["timestamp"]["stop"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
     timer = dict(line.split("=", 1) for line in finding.ask(host, TIMER).stdout.splitlines())
     last = finding.ask(host, LAST).stdout.strip()
+    holds = json.loads(finding.ask(host, LOOK, timeout=60, codes=(0, 1)).stdout).get("holds", [])
     age = int(now) - max(good, default=0)
     waits = timer.get("ActiveState") == "active" and timer.get("NextElapseUSecRealtime", "")
     old = f"the newest is {age // 3600} hours old" if good else "there is none"
-    finding.observe(f"{len(good)} backups, {old}; the timer {'waits' if waits else 'does not wait'}; last run {last}")
+    finding.observe(
+        f"{len(good)} backups, {old}; the timer {'waits' if waits else 'does not wait'}; last run {last};"
+        f" the newest holds {', '.join(holds) or 'nothing'}"
+    )
     assert good, f"there is no backup in {place}"
     assert age <= OLDEST, old
     assert waits, "no timer waits: nobody makes the next one"
     assert last == "success", f"the last run ended with {last}"
+    assert not events or "clickhouse" in holds, "the newest holds nothing of ClickHouse, and so no event"
 
 
 @pytest.mark.control("backup.encrypted")

@@ -26,8 +26,12 @@ from hedgerow.stack import Stack
 from hedgerow.variables import data_host
 
 FIGURES = "/usr/local/lib/hedgerow/figures"
-# Before there is a backup beside it, and before the application comes up with data that are not the restored ones.
-STORES_FIRST = ("--skip-tags", "posthog,sidecars,edge,backup,health,audit")
+# ClickHouse and the application's other containers come up with them, empty; before anybody signs up, and without a
+# backup beside them, which would be of nothing.
+STORES_FIRST = (
+    "--skip-tags",
+    "edge,backup,health,audit,posthog.sign-up-closed,posthog.mail-relay,clickhouse.retention",
+)
 YOUNGEST = "find {place}/postgres/archive -ignore_readdir_race -type f -printf '%T@\\n' | sort -n | tail -1"
 BROUGHT = ("declaration", "secrets and their key", "private CA", "locked images")
 SEED = "the second factor of the owner, from the host"
@@ -110,7 +114,7 @@ def newest(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def restored(trial: Trial, report: flow.Reporter) -> Restored:
-    """Boot the hosts, put PostgreSQL back, and hold it against what was recorded. Raises HedgerowError."""
+    """Boot the hosts, put the stores back, and hold them against what was recorded. Raises HedgerowError."""
     work, site, there, course = trial.work, trial.site, trial.there, trial.course
     name, moment, facts = trial.held["id"], datetime.fromisoformat(course.at), course.facts
     # Before anything takes time: what is archived while the scratch host boots would not have been there.
@@ -128,7 +132,9 @@ def restored(trial: Trial, report: flow.Reporter) -> Restored:
         with report.phase("restore", "read, put back, and compared"):
             if told := restoring.verify(there, far, name, report.say)["problems"]:
                 raise BackupError(f"backup {name} is not as it was made: {'; '.join(told[:5])}")
-            restoring.restore(there, far, restoring.Moment(name), report.say)
+            restoring.stop_writers(there, far, report.say)
+            events = name if "clickhouse" in trial.held["holds"] else ""
+            restoring.restore(there, far, restoring.Moment(name, events=events), report.say)
             _compare(there, far, name, course)
     return Restored(far, credentials, stack)
 

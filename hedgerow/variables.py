@@ -84,7 +84,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         found[f"host_vars/{host.name}", "apparmor"] = {"apparmor_enabled": own_kernel(host)}
         found[f"host_vars/{host.name}", "audit"] = _audit(host)
         if "data" in host.roles:
-            found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
+            found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(declaration, host, credentials, stack)
             found[f"host_vars/{host.name}", "eventlog"] = _eventlog(declaration, host, credentials, stack)
             found[f"host_vars/{host.name}", "objectstore"] = _objectstore(host, credentials, stack)
         if {"app", "data"} & {*host.roles}:
@@ -168,7 +168,7 @@ def _valkey(site: Site, credentials: Credentials, stack: Stack) -> Values:
     }
 
 
-def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
+def _clickhouse(declaration: Declaration, host: Host, credentials: Credentials, stack: Stack) -> Values:
     if not stack.runs(host, "clickhouse"):
         return {"clickhouse_enabled": False}
     return {
@@ -178,7 +178,7 @@ def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
         "clickhouse_certificate": credentials.certificates["clickhouse"],
         "clickhouse_key": "{{ vault.tls.clickhouse }}",
         "clickhouse_cluster_secret": "{{ vault.posthog.clickhouse_cluster_secret }}",
-    }
+    } | backups.asking_clickhouse(declaration, stack.table)
 
 
 def _eventlog(declaration: Declaration, host: Host, credentials: Credentials, stack: Stack) -> Values:

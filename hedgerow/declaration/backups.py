@@ -32,7 +32,7 @@ def folder(text: str) -> str:
 
 
 class Backup(Model):
-    """Backups of PostgreSQL: every day, and its journal in between. Other stores are not in them yet."""
+    """Backups of PostgreSQL and ClickHouse: every day, and PostgreSQL's journal in between."""
 
     to: Annotated[str, AfterValidator(folder)] = Field(
         description="A folder on the data host, best a share of another machine's. What goes there is encrypted.",

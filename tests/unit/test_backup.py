@@ -17,7 +17,7 @@ from hedgerow.declaration import parse
 from hedgerow.deployment import REPOSITORY
 from hedgerow.errors import CallError, DeclarationError
 from hedgerow.images import table_of
-from hedgerow.restoring import LATEST, Moment, chosen
+from hedgerow.restoring import LATEST, Moment, chosen, misses_events
 from tests.unit.told import outcome
 
 LAB = "name: acme\ndomain: analytics.acme.example\ntarget: {kind: lab}\n"
@@ -66,17 +66,24 @@ def test_defaults_and_what_the_roles_are_told() -> None:
     assert values["backup_to"] == "/mnt/backup/acme"
     assert (values["backup_keep_days"], values["backup_time"]) == (35, "02:00")
     assert values["backup_keeps"] == ["/var/lib/hedgerow/posthog/second-factor"]
-    assert {"clickhouse", "seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
+    assert {"seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
+    assert values["backup_clickhouse"]["folder"].endswith("/hedgerow-clickhouse/_data/backups")
+    asking = backups.asking_clickhouse(declaration, table_of(declaration))["clickhouse_backup"]
+    assert asking["name"] == values["backup_clickhouse"]["user"]
+    assert asking["from"].removesuffix(".1/32") == values["backup_clickhouse"]["address"].rpartition(".")[0]
     told = backups.archiving(declaration)
     assert told["postgres_archive_paths"] == ["/mnt/backup"]
     assert [row["path"] for row in told["postgres_archive_folders"]] == ["/mnt/backup/acme/postgres"]
-    assert set(backups.secrets(declaration)) == {"backup.cipher_pass", "backup.manifest_key"}
+    assert set(backups.secrets(declaration)) == {
+        "backup.cipher_pass", "backup.manifest_key", "clickhouse.hedgerow_backup",
+    }  # fmt: skip
 
 
 def test_nothing_declared_means_nothing_done() -> None:
     declaration = parse(LAB)
     assert backups.values(declaration, table_of(declaration)) == {"backup_enabled": False}
     assert backups.archiving(declaration) == {}
+    assert backups.asking_clickhouse(declaration, table_of(declaration)) == {}
     assert backups.secrets(declaration) == {}
 
 
@@ -109,6 +116,46 @@ def test_the_newest_backup_that_fits_is_taken(name: str, at: str, moment: Moment
 def test_a_moment_that_cannot_be_had_is_refused(rows: list[dict[str, str]], name: str, at: str, said: str) -> None:
     with pytest.raises(CallError, match=said):
         chosen(rows, name, at, NOW)
+
+
+def held(taken: str, **rows: int) -> dict[str, object]:
+    return {"clickhouse": {"kind": "full", "base": "", "taken": taken, "rows": rows}}
+
+
+AT = "2026-02-08T12:00:00Z"
+POSTGRES_AT = "2026-02-08 12:00:00.000000+00"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "after", "events", "misses"),
+    [
+        ("", "", {"events": 3}, SECOND, 0),
+        (FIRST, "", {"events": 3}, FIRST, 0),
+        # The first after the moment has all up to it; it is cut there.
+        ("", AT, {"events": 3}, SECOND, 0),
+        # Events were lost or deleted in between: those of before are more.
+        ("", AT, {"events": 1}, FIRST, 36000),
+        # Named, it is what it is.
+        (FIRST, AT, {"events": 3}, FIRST, 36000),
+        ("", LATEST, {"events": 3}, SECOND, 0),
+    ],
+)
+def test_events_of_a_moment_come_from_the_backup_that_has_them(
+    name: str, at: str, after: dict[str, int], events: str, misses: int
+) -> None:
+    rows = [
+        {**ROWS[0], "holds": held("2026-02-09T02:00:00.000000Z", **after)},
+        {**ROWS[1], "holds": held("2026-02-08T02:00:00.000000Z", events=2)},
+    ]
+    moment = chosen(rows, name, at, NOW)
+    assert moment.events == events
+    assert misses_events(rows, moment) == misses
+
+
+def test_a_backup_without_events_leaves_them_as_they_are() -> None:
+    rows = [{**ROWS[0], "holds": held("2026-02-09T02:00:00.000000Z", events=3)}, ROWS[1]]
+    assert chosen(rows, "", AT, NOW) == Moment(FIRST, POSTGRES_AT)
+    assert chosen(rows, FIRST, "", NOW) == Moment(FIRST)
 
 
 @pytest.fixture
@@ -210,6 +257,100 @@ def test_a_wrong_passphrase_and_a_cut_file_open_nothing(program: ModuleType, kep
         program.host_files.opened(kept.file, kept.passphrase)
 
 
+def test_a_folder_is_packed_in_pieces_that_open_to_what_it_was(
+    program: ModuleType, kept: SimpleNamespace, tmp_path: Path
+) -> None:
+    pieces = importlib.import_module("backing.pieces")
+    source, into, back = (tmp_path / name for name in ("source", "into", "back"))
+    for folder in (source / "data", into, back):
+        folder.mkdir(parents=True)
+    (source / ".backup").write_text("files")
+    (source / "data/part").write_bytes(bytes(range(256)) * 9000)
+    made = pieces.packed(source, into, "clickhouse", kept.passphrase, largest=1 << 20)
+    assert [path.name for path in made] == [f"clickhouse.{number:03}.enc" for number in range(3)]
+    assert all(path.read_bytes().startswith(b"Salted__") for path in made)
+    pieces.unpacked(made, back, kept.passphrase)
+    assert (back / "data/part").read_bytes() == (source / "data/part").read_bytes()
+    assert (back / ".backup").read_text() == "files"
+    made[1].write_bytes(made[1].read_bytes()[:-16])
+    with pytest.raises(program.RefusedError):
+        pieces.unpacked(made, back, kept.passphrase)
+    with pytest.raises(program.RefusedError, match="tar could not read"):
+        pieces.packed(tmp_path / "nowhere", into, "clickhouse", kept.passphrase)
+
+
+class Server:
+    """ClickHouse as the program asks it: says what it is told to, and keeps what it was asked."""
+
+    def __init__(self, program: ModuleType, folder: Path, answers: dict[str, str]) -> None:
+        config = {"address": "192.0.2.1", "port": 8443, "name": "c", "user": "u", "database": "posthog"}
+        self.store = program.ClickHouse.__new__(program.ClickHouse)
+        self.store.config, self.store.database, self.store.folder = config, "posthog", folder
+        self.store.ask = self.ask
+        self.answers, self.asked = answers, []
+
+    def ask(self, query: str, _seconds: float = 0) -> str:
+        self.asked.append(query)
+        answer = next(text for key, text in self.answers.items() if key in query)
+        if query.startswith("BACKUP"):
+            name = query.partition("File('")[2].partition("'")[0]
+            (self.store.folder / name / "data").mkdir(parents=True)
+            (self.store.folder / name / ".backup").write_text("files")
+        return answer
+
+
+TABLES = '{"name": "events", "total_rows": "3"}\n{"name": "persons", "total_rows": "2"}'
+DONE = {"BACKUP": "1\tCREATING_BACKUP", "system.backups": '{"status": "BACKUP_CREATED", "error": ""}'}
+
+
+def test_a_backup_of_events_goes_on_from_the_full_one_while_its_list_is_there(
+    program: ModuleType, kept: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[str] = []
+    monkeypatch.setattr("backing.clickhouse.packed", lambda folder, *_: packed.append(folder.name))
+    folder = tmp_path / "backups"
+    server = Server(program, folder, {**DONE, "now64": "2026-02-08T02:00:00.000000Z", "system.tables": TABLES})
+    first = server.store.back_up(FIRST, "", tmp_path)
+    assert (first["kind"], first["base"], first["rows"]) == ("full", "", {"events": 3, "persons": 2})
+    assert [path.name for path in (folder / FIRST).iterdir()] == [".backup"], "no event stays readable there"
+    (folder / "20260101T000000Z/data").mkdir(parents=True)  # what a killed run left
+    second = server.store.back_up(SECOND, FIRST, tmp_path)
+    assert (second["kind"], second["base"]) == ("incr", FIRST)
+    assert f"base_backup = File('{FIRST}')" in next(each for each in server.asked if SECOND in each)
+    assert [path.name for path in folder.iterdir()] == [FIRST]
+    third = server.store.back_up("20260210T020000Z", "20260101T000000Z", tmp_path)
+    assert third["kind"] == "full", "without its list nothing goes on from it"
+    assert packed == [FIRST, SECOND, "20260210T020000Z"]
+
+
+def test_a_backup_of_events_that_fails_says_why(program: ModuleType, tmp_path: Path) -> None:
+    answers = {**DONE, "system.backups": '{"status": "BACKUP_FAILED", "error": "no space left"}', "now64": "now"}
+    with pytest.raises(program.RefusedError, match="no space left"):
+        Server(program, tmp_path / "backups", answers).store.back_up(FIRST, "", tmp_path)
+    with pytest.raises(program.RefusedError, match="was it restarted"):
+        Server(program, tmp_path / "other", {**answers, "system.backups": ""}).store.back_up(FIRST, "", tmp_path)
+
+
+def test_what_came_after_a_moment_is_deleted_where_a_table_knows(program: ModuleType, tmp_path: Path) -> None:
+    columns = (
+        '{"table": "events", "names": ["created_at", "_timestamp"]}\n{"table": "persons", "names": ["created_at"]}'
+        '\n{"table": "a_view", "names": ["_timestamp"]}'
+    )
+    server = Server(
+        program,
+        tmp_path,
+        {"system.columns": columns, "system.tables": TABLES, "count() FROM posthog.`events`": "7", "count()": "0",
+         "ALTER": ""},
+    )  # fmt: skip
+    assert server.store.cut(POSTGRES_AT) == {"events": 7}
+    [change] = [each for each in server.asked if each.startswith("ALTER")]
+    assert change == (
+        "ALTER TABLE posthog.`events` DELETE WHERE coalesce(toDateTime64(_timestamp, 6, 'UTC'),"
+        " toDateTime64(created_at, 6, 'UTC')) > toDateTime64('2026-02-08 12:00:00.000000', 6, 'UTC')"
+        " SETTINGS mutations_sync = 2"
+    )
+
+
 def test_what_a_killed_run_began_goes(place: SimpleNamespace) -> None:
     (place.place.begun(FIRST) / "host.enc").write_bytes(b"Salted__half")
     assert place.place.names() == [SECOND], "what was begun is no backup"
@@ -219,15 +360,23 @@ def test_what_a_killed_run_began_goes(place: SimpleNamespace) -> None:
 
 GOOD = {"status": {"code": 0}, "backup": [{"timestamp": {"stop": 1_000_000}, "error": False}]}
 DECLARED = "/srv/backup/acme"
+EVENTS = SimpleNamespace(declared=SimpleNamespace(services=("web", "clickhouse")))
 
 
-def recent(now: int, timer: str = "active", result: str = "success", **changed: object) -> tuple[str, str]:
+def recent(
+    now: int,
+    timer: str = "active",
+    result: str = "success",
+    holds: tuple[str, ...] = ("clickhouse",),
+    **changed: object,
+) -> tuple[str, str]:
     answers = {
+        "backup look": json.dumps({"holds": holds}),
         "pgbackrest": f"{json.dumps([GOOD | changed])}\n{now}\n",
         "hedgerow-backup.timer": f"ActiveState={timer}\nNextElapseUSecRealtime=Wed 2026-02-11 02:00:00 UTC\n",
         "hedgerow-backup.service": f"{result}\n",
     }
-    return outcome(checks.test_one_is_young_and_the_next_will_come, answers, DECLARED)
+    return outcome(checks.test_one_is_young_and_the_next_will_come, answers, DECLARED, EVENTS)
 
 
 def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
@@ -236,6 +385,7 @@ def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
     assert "no timer waits" in recent(1_000_060, timer="inactive")[1]
     assert "ended with exit-code" in recent(1_000_060, result="exit-code")[1]
     assert "there is no backup" in recent(1_000_060, backup=[])[1]
+    assert "no event" in recent(1_000_060, holds=("postgres",))[1]
 
 
 def archiver(archived: tuple[int, ...] = (5, 6, 7), **changed: object) -> tuple[str, str]:

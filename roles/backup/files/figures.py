@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -I
-"""Counts and sums what PostgreSQL holds, so that a restore elsewhere can be held against it; each answer is JSON.
+"""Counts and sums what PostgreSQL and ClickHouse hold, so that a restore can be held against it; answers are JSON.
 
   figures count         the rows and the sum of each table, now
   figures before        keep that, for a backup that is about to begin
@@ -14,11 +14,16 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+# Told to look nowhere else (-I). What Python would keep compiled is a file that nobody placed.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.dont_write_bytecode = True
+from backing.base import RefusedError, sealed, write  # noqa: E402 - found by the path above
+from backing.clickhouse import ClickHouse  # noqa: E402
 
 CONFIG = Path("/etc/hedgerow/backup/config.json")
 KEY = Path("/etc/hedgerow/backup/manifest.key")
@@ -48,10 +53,6 @@ where c.relkind = 'r' and c.relpersistence = 'p' and n.nspname not in ('pg_catal
 """
 
 
-class RefusedError(Exception):
-    """It cannot be done; the words say why."""
-
-
 def psql(database: str, query: str) -> list[str]:
     """Return the lines of PostgreSQL's answers. Raises RefusedError."""
     options = "PGOPTIONS=" + " ".join(f"-c {setting}" for setting in SETTINGS)
@@ -63,7 +64,10 @@ def psql(database: str, query: str) -> list[str]:
 
 
 def counted() -> dict[str, list]:
-    """Return rows and sum of each table, by "database schema.table", each database as it was at one moment."""
+    """Return rows and sum of each table, by "database schema.table", each database as it was at one moment.
+
+    ClickHouse's tables, each at a moment of its own, by "clickhouse database.table".
+    """
     found = {}
     for database in psql("postgres", DATABASES):
         # In one snapshot the list and what is counted agree: no table of the list can be gone.
@@ -71,7 +75,8 @@ def counted() -> dict[str, list]:
         for line in psql(database, query):
             table, rows, sum_ = json.loads(line)
             found[f"{database} {table}"] = [rows, sum_]
-    return found
+    clickhouse = json.loads(CONFIG.read_text())["clickhouse"]
+    return found | (ClickHouse(clickhouse).counted() if clickhouse else {})
 
 
 def joined(before: dict[str, list], after: dict[str, list]) -> dict[str, dict]:
@@ -83,20 +88,6 @@ def joined(before: dict[str, list], after: dict[str, list]) -> dict[str, dict]:
         if table not in still
     }
     return {"still": still, "moved": moved}
-
-
-def sealed(text: str, key: bytes) -> str:
-    return hmac.new(key, text.encode(), "sha256").hexdigest()
-
-
-def write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w") as stream:
-        os.fchmod(stream.fileno(), 0o600)
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
 
 
 def newest() -> str:
