@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any
 
-from hedgerow import hops
+from hedgerow import hops, repository
 from hedgerow.declaration import Declaration
 from hedgerow.service_rows import Table
 from hedgerow.unit_values import INSIDE
@@ -35,11 +35,6 @@ def secrets(declaration: Declaration) -> dict[str, str]:
     return kinds if declaration.backup else {}
 
 
-def folder(declaration: Declaration) -> str:
-    """Return where this deployment's backups lie on the data host; "" where none are declared."""
-    return f"{declaration.backup.to}/{declaration.name}" if declaration.backup else ""
-
-
 def left_out(table: Table) -> dict[str, str]:
     """Return the stores of a deployment that its backups do not hold, with what is in each."""
     running = {row.name for row in table.services}
@@ -53,7 +48,7 @@ def values(declaration: Declaration, table: Table) -> dict[str, Any]:
         return {"backup_enabled": False}
     return {
         "backup_enabled": True,
-        "backup_to": folder(declaration),
+        **repository.values(declaration),
         "backup_keep_days": declared.keep_days,
         "backup_time": declared.time,
         "backup_deployment": declaration.name,
@@ -95,10 +90,12 @@ def archiving(declaration: Declaration) -> dict[str, Any]:
     """Return what the role `postgres` needs to know of backups."""
     if declaration.backup is None:
         return {}
-    repository = {"path": f"{folder(declaration)}/postgres", "owner": "postgres", "group": "postgres", "mode": "0700"}
+    if not repository.is_folder(declaration.backup):
+        return {"postgres_archive_command": ARCHIVE}
+    path = f"{repository.place(declaration)}/postgres"
     return {
         "postgres_archive_command": ARCHIVE,
         # The declared folder and not ours below it: what is removed and made again under a running server stays open.
         "postgres_archive_paths": [declaration.backup.to],
-        "postgres_archive_folders": [repository],
+        "postgres_archive_folders": [{"path": path, "owner": "postgres", "group": "postgres", "mode": "0700"}],
     }

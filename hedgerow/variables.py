@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings
+from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings, repository
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -116,7 +116,8 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
         "base_own_units": [own.unit for own in declaration.own_units],
-        "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
+        "base_hosts": {peer.name: peer.private_address for peer in site.hosts}
+        | (repository.names(declaration) if "data" in host.roles else {}),
     } | _packages_by(declaration)
 
 

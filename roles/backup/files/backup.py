@@ -6,7 +6,10 @@
   backup run              make one, prove it, and let go of what is older than it is to be kept
   backup list             every backup, the newest first
   backup verify [ID]      read one again, whole (default: the newest); exit 1 where it is not as it was made
-  backup look             the newest at a glance: its manifest, the sizes of its files, when it was last read whole
+  backup look [near]      the newest at a glance: its manifest, the sizes of its files, when it was last read whole;
+                          near: where it does not lie on this host, as the last run saw it
+  backup reach            when the youngest piece of the journal was written there
+  backup give             all that lies there, as an archive on standard output
   backup restore ID [AT [EVENTS]]
                           prove it, then put PostgreSQL and this host's files back as they were when it ended, or
                           PostgreSQL at a moment (UTC), "" for none; ClickHouse from the backup EVENTS, without what
@@ -19,13 +22,16 @@ restore reads, under a MAC whose key is not there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import shutil
 import sys
+import tarfile
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 # Told to look nowhere else (-I). What Python would keep compiled is a file that nobody placed.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -33,7 +39,7 @@ sys.dont_write_bytecode = True
 from backing import host_files, postgres  # noqa: E402 - found by the path above
 from backing.base import STATE, RefusedError, command, digest, moment, read_json, write  # noqa: E402
 from backing.clickhouse import ClickHouse  # noqa: E402
-from backing.places import Place, order  # noqa: E402
+from backing.places import ARCHIVE, Place, order  # noqa: E402
 from backing.postgres import ask, holes, information, pgbackrest  # noqa: E402
 
 CONFIG = Path("/etc/hedgerow/backup/config.json")
@@ -53,16 +59,12 @@ def made(place: Place, config: dict, name: str, row: dict, events: dict) -> dict
         except RefusedError:
             continue  # its own verify says so; nothing is taken from it
 
-    def rows(paths: list[Path]) -> dict[str, list]:
-        found = {}
-        for path in paths:
-            relative = str(path.relative_to(place.to))
-            found[relative] = known.get(relative) or [path.stat().st_size, digest(path)]
-        return found
+    def rows(sizes: dict[str, int]) -> dict[str, list]:
+        return {path: known.get(path) or [size, place.shelf.digest(path)] for path, size in sizes.items()}
 
     segments = place.segments()
     needed = {order(row["archive"][end]) for end in ("start", "stop")}
-    new = [path for path, segment in segments.items() if path not in known or min(needed) <= order(segment)]
+    new = {path for path, segment in segments.items() if path not in known or min(needed) <= order(segment)}
     files = rows(postgres.written(place, [*(row.get("reference") or ()), row["label"]]))
     sealed_up, kept = host_files.packed(config["keeps"])
     if sealed_up:
@@ -91,9 +93,9 @@ def made(place: Place, config: dict, name: str, row: dict, events: dict) -> dict
             **({"host": {"files": kept}} if kept else {}),
         },
         "leaves_out": config["leaves_out"] | ({"second factor": ELSEWHERE} if config["keeps"] and not kept else {}),
-        "same_disk": place.to.stat().st_dev == Path("/var/lib/postgresql").stat().st_dev,
+        "same_disk": bool(place.folder and place.folder.stat().st_dev == Path("/var/lib/postgresql").stat().st_dev),
         "files": files,
-        "journal": rows([place.to / name for name in new]),
+        "journal": rows({path: said[0] for path, said in place.shelf.files(ARCHIVE).items() if path in new}),
     }
 
 
@@ -150,7 +152,7 @@ def verify(place: Place, name: str) -> dict:
 def look(place: Place) -> dict:
     newest = next(iter(place.names()), "")
     if not newest:
-        return {"id": "", "holds": [], "problems": [f"there is no backup in {place.sets}"], "read": None}
+        return {"id": "", "holds": [], "problems": [f"there is no backup in {place.to}"], "read": None}
     try:
         read = read_json(STATE / "verified.json")
     except (OSError, ValueError):
@@ -158,6 +160,15 @@ def look(place: Place) -> dict:
     problems = place.problems(newest, whole=False)[:5]
     holds = [] if problems else sorted(place.manifest(newest)["holds"])
     return {"id": newest, "holds": holds, "problems": problems, "read": read}
+
+
+def remembered() -> dict:
+    """Return what the last run saw, for whoever looks every few minutes and has no way to where backups lie."""
+    try:
+        read = read_json(STATE / "verified.json")
+    except (OSError, ValueError):
+        return {"id": "", "problems": ["no backup was read back here yet"], "read": None}
+    return {"id": read["id"], "problems": read["problems"][:5], "read": read}
 
 
 def listed(place: Place) -> dict:
@@ -170,14 +181,16 @@ def listed(place: Place) -> dict:
             found.append({"id": name, "bytes": size, "problem": "", **told})
         except RefusedError as refused:
             found.append({"id": name, "problem": str(refused)})
-    return {"to": str(place.to), "backups": found}
+    return {"to": place.to, "backups": found}
 
 
 def prepare(place: Place, config: dict) -> dict:
     """Have everything a backup needs. What belongs to another server is left alone, and said."""
     done = []
-    wanted = (place.to, "711", "root"), (place.repository, "700", "postgres"), (place.sets, "700", "root")
-    for path, mode, owner in wanted:
+    to = place.folder
+    for path, mode, owner in (
+        ((to, "711", "root"), (to / "postgres", "700", "postgres"), (to / "sets", "700", "root")) if to else ()
+    ):
         if not path.is_dir():
             command("install", "-d", "-m", mode, "-o", owner, "-g", owner, str(path))
             done.append(f"made {path}")
@@ -212,7 +225,11 @@ def restore(place: Place, config: dict, name: str, at: str, events: str) -> dict
     if events and not (held and config["clickhouse"]):
         raise RefusedError(f"backup {events} holds nothing of ClickHouse, or it does not run here; nothing was touched")
     holds = place.manifest(name)["holds"]
-    files = host_files.opened(place.sets / name / host_files.FILE) if "host" in holds else {}
+    # Fetched before anything is touched, where they are not on this host: what was read may not be there twice.
+    sets = [name] * ("host" in holds) + ([*filter(None, (held["base"], events))] if held else [])
+    parts = [path for path in place.shelf.files("sets") if path.endswith(".enc") and path.split("/")[1] in sets]
+    here = place.shelf.at_hand(parts, STATE / "fetched") / "sets"
+    files = host_files.opened(here / name / host_files.FILE) if "host" in holds else {}
     # A moment is found by the first commit after it: this is one, for a server that had nothing to do since.
     ask("select pg_current_xact_id()")
     write(STATE / "restoring", name + "\n")
@@ -221,11 +238,43 @@ def restore(place: Place, config: dict, name: str, at: str, events: str) -> dict
     answer = {"id": name, "at": at, "databases": postgres.sizes(), "files": sorted(files)}
     if held:
         store = ClickHouse(config["clickhouse"])
-        store.put_back(events, held["base"], place.sets)
+        store.put_back(events, held["base"], here)
         gone = store.cut(at) if at and at != "latest" else {}
         answer["events"] = {"from": events, "rows": store.tables(), "deleted": gone}
     (STATE / "restoring").unlink()
+    shutil.rmtree(STATE / "fetched", ignore_errors=True)
     return answer
+
+
+def give(place: Place, into: BinaryIO) -> dict:
+    """Write all that lies there as an archive of tar, so that it can be laid down as a folder elsewhere."""
+    folders: set[str] = set()
+
+    def owned(row: tarfile.TarInfo, mode: int) -> tarfile.TarInfo:
+        row.uid = row.gid = 0  # whoever lays it down goes by the names
+        row.uname = row.gname = "postgres" if row.name.split("/")[0] == "postgres" else "root"
+        row.mode = mode
+        return row
+
+    with tarfile.open(fileobj=into, mode="w|") as archive:
+        for name in sorted(place.shelf.files()):
+            try:
+                path = place.shelf.at_hand([name], STATE / "given") / name
+                with path.open("rb") as content:
+                    row = owned(archive.gettarinfo(arcname=name, fileobj=content), 0o600)
+                    for above in reversed(Path(name).parents[:-1]):
+                        if str(above) not in folders:
+                            folders.add(str(above))
+                            row_above = tarfile.TarInfo(str(above))
+                            row_above.type = tarfile.DIRTYPE
+                            archive.addfile(owned(row_above, 0o700))
+                    archive.addfile(row, content)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, place.shelf.MISSING):
+                    raise
+                # It went while the others were read; what a restore needs is read whole before it is used.
+    shutil.rmtree(STATE / "given", ignore_errors=True)
+    return {}
 
 
 def told(words: list[str], place: Place, config: dict) -> dict | None:
@@ -240,10 +289,16 @@ def told(words: list[str], place: Place, config: dict) -> dict | None:
             answer = listed(place)
         case ["verify"] if newest:
             answer = verify(place, newest)
-        case ["look"] | ["verify"]:
+        case ["look", "near"] if not place.folder:
+            answer = remembered()
+        case ["look"] | ["look", "near"] | ["verify"]:
             answer = look(place)
         case ["verify", name]:
             answer = verify(place, name)
+        case ["reach"]:
+            answer = {"youngest": place.youngest()}
+        case ["give"]:
+            answer = give(place, sys.stdout.buffer)
         case ["restore", name, *more] if len(more) <= 2:
             at, events = (*more, "", "")[:2]
             answer = restore(place, config, name, at, events)
@@ -254,7 +309,7 @@ def told(words: list[str], place: Place, config: dict) -> dict | None:
 
 def main(words: list[str]) -> int:
     config = read_json(CONFIG)
-    place = Place(Path(config["to"]), KEY.read_bytes().strip())
+    place = Place(config["to"], KEY.read_bytes().strip())
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     with LOCK.open("a") as lock:
         try:
@@ -268,7 +323,8 @@ def main(words: list[str]) -> int:
     if answer is None:
         print(__doc__, file=sys.stderr)
         return 2
-    print(json.dumps(answer))
+    if words != ["give"]:
+        print(json.dumps(answer))
     for problem in answer.get("problems", ()):
         print(f"hedgerow-backup: {problem}", file=sys.stderr)
     return 1 if answer.get("problems") else 0

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 from backing.base import RefusedError, sealed, write  # noqa: E402 - found by the path above
 from backing.clickhouse import ClickHouse  # noqa: E402
+from backing.places import Place  # noqa: E402
 
 CONFIG = Path("/etc/hedgerow/backup/config.json")
 KEY = Path("/etc/hedgerow/backup/manifest.key")
@@ -99,33 +100,33 @@ def newest() -> str:
     return str(found[0]["id"])
 
 
-def after(sets: Path, key: bytes) -> dict:
+def after(place: Place) -> dict:
     """Lay the figures beside the newest backup. Raises RefusedError."""
     before = json.loads(KEPT.read_text())
     name = newest()
     figures = {"backup": name, **joined(before, counted())}
     text = json.dumps(figures, sort_keys=True)
-    write(sets / name / FIGURES, text)
-    write(sets / name / SEAL, sealed(text, key) + "\n")
+    place.shelf.write(f"sets/{name}/{FIGURES}", text.encode())
+    place.shelf.write(f"sets/{name}/{SEAL}", f"{sealed(text, place.key)}\n".encode())
     KEPT.unlink()
     return {"backup": name, "still": len(figures["still"]), "moved": len(figures["moved"])}
 
 
-def recorded(sets: Path, key: bytes, name: str) -> dict:
+def recorded(place: Place, name: str) -> dict:
     """Return the figures that lie beside a backup. Raises RefusedError where they are not what was written."""
     try:
         if not ID.fullmatch(name):
             raise RefusedError(f"{name} names no backup")
-        text, seal = (sets / name / FIGURES).read_text(), (sets / name / SEAL).read_text().strip()
+        text, seal = (place.shelf.read(f"sets/{name}/{each}").decode().strip() for each in (FIGURES, SEAL))
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"backup {name} has no figures to hold a restore against ({error})") from error
-    found = json.loads(text) if hmac.compare_digest(sealed(text, key), seal) else {}
+    found = json.loads(text) if hmac.compare_digest(sealed(text, place.key), seal) else {}
     if found.get("backup") != name:
         raise RefusedError(f"backup {name}: its figures were changed, or are another backup's")
     return found
 
 
-def told(words: list[str], sets: Path, key: bytes) -> dict | None:
+def told(words: list[str], place: Place) -> dict | None:
     """Do what the words say and return the answer; None where they say nothing that is known."""
     match words:
         case ["count"]:
@@ -134,19 +135,19 @@ def told(words: list[str], sets: Path, key: bytes) -> dict | None:
             write(KEPT, json.dumps(counted()))
             answer = {}
         case ["after"]:
-            answer = after(sets, key)
+            answer = after(place)
         case ["recorded", name]:
-            answer = recorded(sets, key, name)
+            answer = recorded(place, name)
         case _:
             answer = None
     return answer
 
 
 def main(words: list[str]) -> int:
-    sets = Path(json.loads(CONFIG.read_text())["to"]) / "sets"
+    place = Place(json.loads(CONFIG.read_text())["to"], KEY.read_bytes().strip())
     KEPT.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        answer = told(words, sets, KEY.read_bytes().strip())
+        answer = told(words, place)
     except (RefusedError, OSError, ValueError) as refused:
         print(json.dumps({"refused": str(refused)}))
         print(f"hedgerow-figures: {refused}", file=sys.stderr)

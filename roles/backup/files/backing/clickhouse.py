@@ -41,7 +41,7 @@ class ClickHouse:
         self.database, self.folder = config["database"], Path(config["folder"])
         self.context = ssl.create_default_context(cafile=AUTHORITY)
 
-    def ask(self, query: str, seconds: float = PATIENCE) -> str:
+    def ask(self, query: str, seconds: float = PATIENCE, settings: dict[str, int] | None = None) -> str:
         """Return the answer. Raises RefusedError with ClickHouse's own words."""
         place, name = (self.config["address"], self.config["port"]), self.config["name"]
         connection = http.client.HTTPSConnection(name, place[1], timeout=seconds)
@@ -50,7 +50,8 @@ class ClickHouse:
             # Its name is known to the services alone; to this host it is at an address, with that name to prove.
             plain = socket.create_connection(place, timeout=seconds)
             connection.sock = self.context.wrap_socket(plain, server_hostname=name)
-            connection.request("POST", f"/?{urllib.parse.urlencode({'wait_end_of_query': 1})}", query.encode(), headers)
+            words = urllib.parse.urlencode({"wait_end_of_query": 1, **(settings or {})})
+            connection.request("POST", f"/?{words}", query.encode(), headers)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
@@ -150,7 +151,7 @@ class ClickHouse:
             later = f"coalesce({columns}) > toDateTime64('{at[:26]}', 6, 'UTC')"
             table = f"{self.database}.`{row['table']}`"
             if count := int(self.ask(f"SELECT count() FROM {table} WHERE {later}", LONG)):  # noqa: S608 - its own names
-                self.ask(f"ALTER TABLE {table} DELETE WHERE {later} SETTINGS mutations_sync = 2", LONG)
+                self.ask(f"ALTER TABLE {table} DELETE WHERE {later}", LONG, {"mutations_sync": 2})
                 gone[row["table"]] = count
         return gone
 
