@@ -87,6 +87,8 @@ READS: Mapping[str, str] = {
     "sns.get_topic_attributes": "sns:GetTopicAttributes",
     "sns.list_subscriptions_by_topic": "sns:ListSubscriptionsByTopic",
     "sts.get_caller_identity": "sts:GetCallerIdentity",
+    "wafv2.get_logging_configuration": "wafv2:GetLoggingConfiguration",
+    "wafv2.get_web_acl_for_resource": "wafv2:GetWebACLForResource",
 }
 """Each question with its permission, as AWS's service authorization reference names it."""
 

@@ -13,7 +13,8 @@ from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_s
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
-from hedgerow.firewall_values import firewall
+from hedgerow.declaration.gcp import CLIENT_HEADER
+from hedgerow.firewall_values import firewall, relays
 from hedgerow.hosts import Host, Site
 from hedgerow.packages import further, own_kernel, packages
 from hedgerow.profiles import PASSWORD_LENGTH, profile
@@ -27,6 +28,8 @@ Variables = Mapping[tuple[str, str], Values]
 
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
+START, STAND_INS_START = 1200, 300
+"""Seconds until all services are well. The first start migrates the databases: "5-10 minutes" (bin/deploy-hobby)."""
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
 SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
 RECORDED = {
@@ -38,6 +41,8 @@ RECORDED = {
     ),
 }
 """Folders of the stack, by tier: who changes something there by hand is recorded."""
+RELAY_HEADERS = {"gcp": CLIENT_HEADER}
+"""In which header a load balancer that reads requests says whose they are, where X-Forwarded-For ends with itself."""
 LOGIN_USERS, ADMINISTRATORS = "hedgerow-ssh", "hedgerow-admins"
 
 
@@ -247,6 +252,8 @@ def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
         "posthog_images": stack.posthog_images(host),
         "posthog_from_images": stack.posthog_from_images(host),
         "posthog_stand_in": site.stand_ins,
+        "posthog_start_seconds": round((STAND_INS_START if site.stand_ins else START) * host.patience),
+        "posthog_patience": host.patience,
         "posthog_bootstrap": first,
         "posthog_settings": posthog_settings.values(declaration) if first else {},
     }
@@ -266,6 +273,8 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_interface_from": [*resolve_sources(declaration.access.interface_from, site.controller), *browsers],
         "edge_browsers": browsers,
         "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
+        "edge_relays": list(relays(declaration)),
+        "edge_relay_header": RELAY_HEADERS.get(declaration.target.kind, "X-Forwarded-For"),
         "edge_services": stack.edge_services(edge_host(site)),
         "edge_client_certificate": credentials.certificates.get(EDGE, ""),
         "edge_client_key": f"{{{{ vault.tls.{EDGE} }}}}" if EDGE in credentials.certificates else "",

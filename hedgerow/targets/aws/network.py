@@ -73,7 +73,7 @@ class Subnet(Kind):
             "InvalidSubnet.Conflict",
             VpcId=wanted["vpc"],
             CidrBlock=wanted["cidr"],
-            AvailabilityZone=min(zone["ZoneName"] for zone in zones),
+            AvailabilityZone=sorted(zone["ZoneName"] for zone in zones)[(resource.given or {}).get("zone", 0)],
             TagSpecifications=self.spec("subnet", resource.name),
         )
         if made is None and self.find(resource) is None:
