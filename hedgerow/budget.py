@@ -54,9 +54,7 @@ FACTS = {
     "eventlog_segment": Fact(32 * MIB, "our choice: the file that a topic writes to, which no limit touches"),
     "objects": Fact(1 * GIB, "our estimate: exports and source maps, and volumes that are written to"),
     "objects_event": Fact(1000, "our estimate: one recording of 200 KB to two hundred events that are kept"),
-    "backup_fulls": Fact(
-        7, "pgBackRest's full backups are a week apart; a kept one's week needs the one before it too"
-    ),
+    "backup_fulls": Fact(7, "roles/backup, FULL_DAYS of its program; the week before the first kept one stays too"),
     "backup_journal_day": Fact(300 * MIB, "our estimate: a piece of PostgreSQL's journal a minute, compressed"),
     "lab": Fact(512 * MIB, "our estimate: in the hours that a lab lives no store grows further; stand-ins are small"),
 }
