@@ -115,7 +115,7 @@ class Vpc(Model):
         description="The private subnet for the machine; packages must be reachable from it.",
         examples=["subnet-0123456789abcdef0"],
     )
-    cidr: Annotated[str, AfterValidator(lambda text: str(networks.network(text)))] = Field(
+    cidr: Annotated[str, AfterValidator(lambda text: networks.beside_containers(networks.network(text)))] = Field(
         description="The VPC's IPv4 network.", examples=["10.20.0.0/16"]
     )
 
@@ -172,7 +172,7 @@ def _sixteen(text: str) -> str:
     found = networks.network(text)
     if found.version != 4 or found.prefixlen != 16 or not found.is_private:
         raise RefusedError(f"{shown(text)} is no private IPv4 network of length 16", "Write for example 10.80.0.0/16.")
-    return str(found)
+    return networks.beside_containers(found)
 
 
 class CloudMachine(Model):

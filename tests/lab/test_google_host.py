@@ -3,12 +3,15 @@
 The host boots once the project has an instance, at the private address that the project gives it, with the instance's
 metadata. Google's guest agent, which reads these in a project, is not in the archives: cloud-init makes the account of
 `ssh-keys` and runs `startup-script` in its place. `gcloud` is a program of the test's that carries a connection as
-Identity-Aware Proxy does: to the named instance alone, and by another address each time.
+Identity-Aware Proxy does: to the named instance alone, and by another address each time. The test also plays the load
+balancer that is declared, from an address of Google's proxies.
 """
 
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -33,11 +36,17 @@ SUBNET = IPv4Network("10.92.0.0/24")
 """Within the subnet that the declaration's default makes."""
 TUNNELS = ("35.235.240.8", "35.235.247.9")
 """Two of the addresses that Identity-Aware Proxy comes from; while the test runs they are this machine's."""
+PROXY = "35.191.0.9"
+"""One that Google's load balancers come from."""
+DOMAIN = "analytics.acme.example"
+PERSON, STRANGER = "198.51.100.5", "203.0.113.5"
 INSTANCE = f"hedgerow-{NAME}-{HOST}"
 DECLARATION = f"""\
 name: {NAME}
-domain: analytics.acme.example
-target: {{kind: gcp, project: {PROJECT}, region: us-central1, lock: true, audit: true, alerts_to: [ops@acme.example]}}
+domain: {DOMAIN}
+target:
+  {{kind: gcp, project: {PROJECT}, region: us-central1, lock: true, audit: true, alerts_to: [ops@acme.example],
+    load_balancer: {{}}}}
 access:
   administrators:
     - name: jane
@@ -73,13 +82,13 @@ while True:
 
 @contextmanager
 def tunnels() -> Iterator[None]:
-    """Have the addresses of the tunnel's other end on this machine."""
+    """Have the addresses that Google comes from on this machine."""
     try:
-        for one in TUNNELS:
+        for one in (*TUNNELS, PROXY):
             subprocess.run(["ip", "address", "replace", f"{one}/32", "dev", "lo"], check=True, timeout=30)
         yield
     finally:
-        for one in TUNNELS:
+        for one in (*TUNNELS, PROXY):
             subprocess.run(["ip", "address", "del", f"{one}/32", "dev", "lo"], check=False, timeout=30)
 
 
@@ -124,7 +133,8 @@ def test_an_instance_is_started_reached_converged_verified_and_ended(metal: Meta
         answer = install.result()
 
     failing = {row["control"]: row["reason"] for row in findings(lab) if row["status"] == "fail"}
-    assert failing == {}, answer.err
+    # Nobody is there who could see that the domain leads to the balancer.
+    assert failing.keys() == {"gcp.balancer-certificate"}, (failing, answer.err)
     # Whoever does not reach the private address cannot look from outside, and says so.
     unasked = {row["control"] for row in findings(lab) if row["status"] == "error"}
     assert {one.partition(".")[0] for one in unasked} <= {"edge", "outside"}, answer.err
@@ -139,6 +149,8 @@ def test_an_instance_is_started_reached_converged_verified_and_ended(metal: Meta
     seen = {lab.run(host, "echo $SSH_CONNECTION").stdout.split()[0] for _ in range(12)}
     assert seen == set(TUNNELS)
 
+    the_edge_believes_the_balancer_and_nobody_else(lab, metal.address)
+
     fake.forget()
     again = lab.installer("install", declared, "--json", "--yes")
     assert again.json["hosts"][HOST]["changed"] == 0, again.err
@@ -147,6 +159,31 @@ def test_an_instance_is_started_reached_converged_verified_and_ended(metal: Meta
     gone = lab.installer("destroy", NAME, "--json", "--yes")
     assert gone.code == 0, gone.err
     assert not [one for one in fake.state()["rows"] if "/instances/" in one or "/disks/" in one]
+
+
+def the_edge_believes_the_balancer_and_nobody_else(lab: Lab, address: str) -> None:
+    """Ask as the balancer does, for somebody who is declared and for somebody who is not; then as somebody else."""
+    # PostHog is not deployed: whoever is let in is told so, by 503.
+    assert asked(address, PROXY, PERSON, "/login/as-a-person") == 503
+    assert asked(address, PROXY, STRANGER, "/login/as-a-stranger") == 403
+    said = lab.run(lab.host, "journalctl --sync; journalctl -q -o cat -t hedgerow_edge -g /login/as-a-").stdout
+    clients = {row["path"]: row["client"] for row in map(json.loads, said.splitlines())}
+    assert clients == {"/login/as-a-person": PERSON, "/login/as-a-stranger": STRANGER}
+    with pytest.raises(OSError, match="timed out"):
+        asked(address, TUNNELS[0], PERSON, "/login")
+
+
+def asked(address: str, source: str, client: str, path: str) -> int:
+    """Return the status of an answer to whoever comes from an address and names a client."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    headers = f"Host: {DOMAIN}\r\nX-Forwarded-For: 192.0.2.66\r\nX-Hedgerow-Client: {client}\r\n"
+    with (
+        socket.create_connection((address, 443), timeout=5, source_address=(source, 0)) as plain,
+        context.wrap_socket(plain, server_hostname=DOMAIN) as there,
+    ):
+        there.sendall(f"GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n".encode())
+        return int(there.recv(4096).split()[1])
 
 
 def started(install: Future[Answer], fake: Fake) -> dict[str, Any]:

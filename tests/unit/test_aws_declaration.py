@@ -38,6 +38,8 @@ def test_the_example_holds() -> None:
         ("region: us-east-1", "region: us-east-1\n  egress: endpoints", "the machine would reach no package"),
         ("region: us-east-1", f"region: us-east-1\n  public: true\n  {VPC}", "a private one"),
         ("region: us-east-1", "region: us-east-1\n  cidr: 10.80.0.0/20", "of length 16"),
+        ("region: us-east-1", "region: us-east-1\n  cidr: 10.90.0.0/16", "where the containers live"),
+        ("region: us-east-1", f"region: us-east-1\n  {VPC.replace('10.20.', '10.90.')}", "where the containers live"),
         (
             "region: us-east-1",
             "region: us-east-1\n  public: true\n  load_balancer: {}",
