@@ -27,6 +27,8 @@ Variables = Mapping[tuple[str, str], Values]
 
 LEAST_CONNECTIONS, SPARE_CONNECTIONS = 200, 20
 """Sessions of PostgreSQL: the roles' limits together with room for people and backups; as many as ever at least."""
+START, STAND_INS_START = 1200, 300
+"""Seconds until all services are well. The first start migrates the databases: "5-10 minutes" (bin/deploy-hobby)."""
 CLOSED_PATHS = ("/signup", "/api/signup", "/organization/billing", "/admin", "/metrics", "/_metrics")
 SHARING_PATHS = ("/shared", "/shared_dashboard", "/embedded", "/exporter", "/render_query", "/external_surveys")
 RECORDED = {
@@ -246,6 +248,8 @@ def _posthog(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
         "posthog_images": stack.posthog_images(host),
         "posthog_from_images": stack.posthog_from_images(host),
         "posthog_stand_in": site.stand_ins,
+        "posthog_start_seconds": round((STAND_INS_START if site.stand_ins else START) * host.patience),
+        "posthog_patience": host.patience,
         "posthog_bootstrap": first,
         "posthog_settings": posthog_settings.values(declaration) if first else {},
     }
