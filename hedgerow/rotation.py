@@ -43,7 +43,7 @@ def chosen(tree: Tree, asked: Sequence[str]) -> tuple[str, ...]:
         if not here:
             raise CallError(
                 f"there is no secret {word}",
-                f"These are there: {', '.join(known) or 'none yet'}. One that a killed run had forgotten, `install` makes.",
+                f"These are there: {', '.join(known) or 'none yet'}. What a killed run had forgotten, `install` makes.",
             )
         if kept := [name for name in here if name == word and why_kept(name)]:
             raise CallError(f"{kept[0]} is not rotated: {why_kept(kept[0])}", "")
