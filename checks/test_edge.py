@@ -241,7 +241,9 @@ def test_the_application_learns_the_true_address(finding, host, sheet, outside):
     if not within(outside.controller, declared.interface_from):
         raise NotExercised(f"this controller ({outside.controller}) is not in interface_from")
     claimed, word = "203.0.113.99", f"hedgerow-{secrets.token_hex(8)}"
-    claims = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP"), claimed)
+    claims = dict.fromkeys(
+        ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "X-Hedgerow-Client"), claimed
+    )
     headers = {**claims, "Forwarded": f"for={claimed}", "User-Agent": word}
     visits = Visits(Door.of(sheet, replace(outside, address=declared.edge_address)), outside.controller)
     question = program("overhear", APPLICATION, word)

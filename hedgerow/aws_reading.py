@@ -87,8 +87,13 @@ READS: Mapping[str, str] = {
     "sns.get_topic_attributes": "sns:GetTopicAttributes",
     "sns.list_subscriptions_by_topic": "sns:ListSubscriptionsByTopic",
     "sts.get_caller_identity": "sts:GetCallerIdentity",
+    "wafv2.get_logging_configuration": "wafv2:GetLoggingConfiguration",
+    "wafv2.get_web_acl_for_resource": "wafv2:GetWebACLForResource",
 }
 """Each question with its permission, as AWS's service authorization reference names it."""
+
+ALONG = ("elasticloadbalancing:GetLoadBalancerWebACL", "wafv2:GetWebACL")
+"""What AWS asks for beside that of wafv2.get_web_acl_for_resource."""
 
 
 def policy() -> dict[str, Any]:
@@ -96,7 +101,7 @@ def policy() -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Sid": "HedgerowVerify", "Effect": "Allow", "Action": sorted(set(READS.values())), "Resource": "*"}
+            {"Sid": "HedgerowVerify", "Effect": "Allow", "Action": sorted({*READS.values(), *ALONG}), "Resource": "*"}
         ],
     }
 

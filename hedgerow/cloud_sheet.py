@@ -10,6 +10,7 @@ from typing import Any
 
 from hedgerow import outward
 from hedgerow.declaration import Declaration, resolve_sources
+from hedgerow.declaration.networks import is_inner
 from hedgerow.targets.cloud import first_boot
 
 CLOUDS = ("aws", "gcp")
@@ -63,28 +64,37 @@ class CloudSheet:
         known: dict[str, Any] = {**fields, "ingress": ingress}
         if "egress" in fields:
             known["egress"] = tuple((protocol, port, tuple(places)) for protocol, port, places in fields["egress"])
-        known |= {name: tuple(fields[name]) for name in ("image_owners", "image_projects", "scripts") if name in fields}
+        known |= {
+            name: tuple(fields[name])
+            for name in ("image_owners", "image_projects", "scripts", "clients")
+            if name in fields
+        }
         return SHEETS[fields["kind"]](**known)
 
 
 @dataclass(frozen=True)
 class AwsSheet(CloudSheet):
-    """And those of AWS: `image_owners`, whose images may be started; `balancer`: a load balancer is in front."""
+    """And those of AWS: `image_owners`, whose images may be started; `balancer`: a load balancer is in front, and it
+    `reads` requests, which AWS WAF judges."""
 
     image_owners: tuple[str, ...] = ()
     balancer: bool = False
+    reads: bool = False
 
 
 @dataclass(frozen=True)
 class GcpSheet(CloudSheet):
     """And those of Google Cloud: the project, the projects whose images may be started, what may be reached outside
-    (protocol, port, networks), whether a NAT leads there, and the SHA-256 of each script that metadata may run."""
+    (protocol, port, networks), whether a NAT leads there, the SHA-256 of each script that metadata may run, whether a
+    load balancer is in front, and the networks that clients may come to it from."""
 
     project: str = ""
     image_projects: tuple[str, ...] = ()
     egress: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
     nat: bool = True
     scripts: tuple[str, ...] = ()
+    balancer: bool = False
+    clients: tuple[str, ...] = ()
 
 
 SHEETS: dict[str, type[CloudSheet]] = {"aws": AwsSheet, "gcp": GcpSheet}
@@ -110,6 +120,7 @@ def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet,
         ingress=((22, ssh), (80, web), (443, web)),
         image_owners=(IMAGE_OWNERS[target.image],),
         balancer=target.load_balancer is not None,
+        reads=target.reads_requests,
     )
     return (sheet,)
 
@@ -125,7 +136,8 @@ def gcp_sheet(
     """Return the sheet of a project. A machine that is not public is reached by Identity-Aware Proxy alone; it reaches
     what is `reached` outside."""
     web, declared = tuple(web), tuple(("tcp", port, (place,)) for port, place in reached)
-    closed = target.egress == "none"
+    closed, relays = target.egress == "none", target.balancer_networks
+    direct = tuple(one for one in web if is_inner(one)) if relays else web
     needed = any(not ip_network(place).is_private for _, _, (place,) in declared)
     return GcpSheet(
         kind="gcp",
@@ -133,7 +145,9 @@ def gcp_sheet(
         region=target.region,
         domain=domain,
         public=target.public,
-        ingress=((22, tuple(ssh) if target.public else (IAP,)), (80, web), (443, web)),
+        ingress=((22, tuple(ssh) if target.public else (IAP,)), (80, direct), (443, (*direct, *relays))),
+        balancer=bool(relays),
+        clients=web,
         project=target.project,
         image_projects=(IMAGE_PROJECTS[target.image],),
         egress=((("tcp", 443, (RESTRICTED,)),) if closed else OPEN) + declared,

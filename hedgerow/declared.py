@@ -9,6 +9,7 @@ from pathlib import Path
 from hedgerow import backups, callers, health, scratch
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment
+from hedgerow.firewall_values import at_the_edge, ssh_sources
 from hedgerow.hops import hops
 from hedgerow.hosts import Host, Site
 from hedgerow.image_lock import ImageLock
@@ -43,9 +44,9 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         sealed=tuple((person.name, int(person.sealed.timestamp())) for person in people if person.sealed),
         installer_account=host.user,
         ssh_port=host.port,
-        ssh_from=resolve_sources(access.ssh_from, site.controller),
-        interface_from=resolve_sources(access.interface_from, site.controller),
-        ingest_from=resolve_sources(access.ingest_from, site.controller),
+        ssh_from=ssh_sources(declaration, site.controller),
+        interface_from=at_the_edge(declaration, resolve_sources(access.interface_from, site.controller)),
+        ingest_from=at_the_edge(declaration, resolve_sources(access.ingest_from, site.controller)),
         hosts=tuple(Peer(host.name, host.private_address, host.roles) for host in site.hosts),
         app_subnets=tuple(load_table(declaration.release).subnets("app")),
         services=tuple(row.name for row in running),

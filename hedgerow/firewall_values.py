@@ -10,7 +10,9 @@ from typing import Any
 
 from hedgerow import acme, forwarding, health, mail, outward
 from hedgerow.declaration import ANY, Declaration, resolve_sources
+from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.machines import Aws
+from hedgerow.declaration.networks import is_inner, lies_in
 from hedgerow.hosts import Host, Site
 from hedgerow.stack import Stack
 
@@ -45,13 +47,42 @@ def firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
 
 def _inbound(declaration: Declaration, site: Site, host: Host) -> list[Values]:
     access = declaration.access
-    rules = [_from(resolve_sources(access.ssh_from, site.controller), [host.port], "administrators and the installer")]
+    rules = [_from(ssh_sources(declaration, site.controller), [host.port], "administrators and the installer")]
     if "edge" in host.roles:
         sources = (*access.interface_from, *access.ingest_from)
         open_to = ("any",) if ANY in sources else resolve_sources(dict.fromkeys(sources), site.controller)
+        if relays(declaration):
+            return [*rules, *_behind_a_relay(declaration, resolve_sources(sources, site.controller))]
         rules.append(_from(open_to, [80, 443], "the edge; nginx tells the interface from ingestion"))
         rules += _balancer(declaration) if open_to != ("any",) else []
     return rules
+
+
+def ssh_sources(declaration: Declaration, controller: str) -> tuple[str, ...]:
+    """Return where SSH comes from: what is declared, and where a tunnel ends that carries it."""
+    tunnels = declaration.target.tunnel_networks if isinstance(declaration.target, Gcp) else ()
+    sources = resolve_sources(declaration.access.ssh_from, controller)
+    # This controller itself is seen to come from where the tunnel ends: one network must not be in a set twice.
+    return (*tunnels, *(one for one in sources if not any(lies_in(one, tunnel) for tunnel in tunnels)))
+
+
+def relays(declaration: Declaration) -> tuple[str, ...]:
+    """Return the networks of a load balancer that reads requests: from there the edge is told who its client is."""
+    target = declaration.target
+    return target.balancer_networks if isinstance(target, Aws | Gcp) and target.reads_requests else ()
+
+
+def at_the_edge(declaration: Declaration, sources: Sequence[str]) -> tuple[str, ...]:
+    """Return whoever of these reaches the edge itself: where a load balancer reads requests, inner networks alone."""
+    return tuple(one for one in sources if is_inner(one)) if relays(declaration) else tuple(sources)
+
+
+def _behind_a_relay(declaration: Declaration, sources: Sequence[str]) -> list[Values]:
+    """Whom the internet brings comes from the balancer's networks; inner ones that are declared may come themselves."""
+    rules = [_from(relays(declaration), [443], "the load balancer, which reads requests and names their clients")]
+    inner = at_the_edge(declaration, sources)
+    why = "the edge, for networks that need not come by the internet"
+    return [*rules, _from(inner, [80, 443], why)] if inner else rules
 
 
 def _balancer(declaration: Declaration) -> list[Values]:

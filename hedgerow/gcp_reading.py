@@ -64,8 +64,14 @@ READS: Mapping[str, Question] = {
     "cloudkms.keyRings.list": Question(
         f"{KMS}/projects/{{project}}/locations/{{region}}/keyRings", "cloudkms.keyRings.list", "keyRings"
     ),
+    "compute.backendServices.list": Question(
+        f"{COMPUTE}/global/backendServices", "compute.backendServices.list", "items"
+    ),
     "compute.disks.list": Question(f"{COMPUTE}/aggregated/disks", "compute.disks.list", "disks", aggregated=True),
     "compute.firewalls.list": Question(f"{COMPUTE}/global/firewalls", "compute.firewalls.list", "items"),
+    "compute.globalForwardingRules.list": Question(
+        f"{COMPUTE}/global/forwardingRules", "compute.globalForwardingRules.list", "items"
+    ),
     "compute.instances.list": Question(
         f"{COMPUTE}/aggregated/instances", "compute.instances.list", "instances", aggregated=True
     ),
@@ -75,13 +81,27 @@ READS: Mapping[str, Question] = {
         f"{COMPUTE}/regions/{{region}}/resourcePolicies", "compute.resourcePolicies.list", "items"
     ),
     "compute.routers.list": Question(f"{COMPUTE}/regions/{{region}}/routers", "compute.routers.list", "items"),
+    "compute.securityPolicies.list": Question(
+        f"{COMPUTE}/global/securityPolicies", "compute.securityPolicies.list", "items"
+    ),
     "compute.snapshots.getIamPolicy": Question(
         f"{COMPUTE}/global/snapshots/{{name}}/getIamPolicy", "compute.snapshots.getIamPolicy"
     ),
     "compute.snapshots.list": Question(f"{COMPUTE}/global/snapshots", "compute.snapshots.list", "items"),
+    "compute.sslCertificates.list": Question(
+        f"{COMPUTE}/global/sslCertificates", "compute.sslCertificates.list", "items"
+    ),
+    "compute.sslPolicies.list": Question(f"{COMPUTE}/global/sslPolicies", "compute.sslPolicies.list", "items"),
     "compute.subnetworks.list": Question(
         f"{COMPUTE}/aggregated/subnetworks", "compute.subnetworks.list", "subnetworks", aggregated=True
     ),
+    "compute.targetHttpProxies.list": Question(
+        f"{COMPUTE}/global/targetHttpProxies", "compute.targetHttpProxies.list", "items"
+    ),
+    "compute.targetHttpsProxies.list": Question(
+        f"{COMPUTE}/global/targetHttpsProxies", "compute.targetHttpsProxies.list", "items"
+    ),
+    "compute.urlMaps.list": Question(f"{COMPUTE}/global/urlMaps", "compute.urlMaps.list", "items"),
     "dns.managedZones.list": Question(
         "https://dns.googleapis.com/dns/v1/projects/{project}/managedZones", "dns.managedZones.list", "managedZones"
     ),

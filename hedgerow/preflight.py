@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hedgerow import budget, ssh
-from hedgerow.declaration import Capacity, Declaration, covers, resolve_sources
+from hedgerow.declaration import Capacity, Declaration, covers
 from hedgerow.errors import HedgerowError, UnreachableError
+from hedgerow.firewall_values import ssh_sources
 from hedgerow.hosts import Host, Site
 from hedgerow.service_rows import Table
 
@@ -184,7 +185,7 @@ def _ask_patiently(host: Host, known_hosts: Path, say: Callable[[str], None], pa
 
 def locked_out(declaration: Declaration, site: Site) -> list[str]:
     """Return the line that says that the declared firewall would keep this very controller out, if it would."""
-    sources = resolve_sources(declaration.access.ssh_from, site.controller)
+    sources = ssh_sources(declaration, site.controller)
     if covers(sources, site.controller):
         return []
     return [

@@ -48,6 +48,7 @@ class Collector:
 class Declared:
     """The facts of the declaration that checks may know. Nothing here was computed by a role.
 
+    `interface_from` and `ingest_from` are those that reach the edge itself, beside what a load balancer lets in.
     `ca_file` is the private CA's certificate on the controller, `caller_file` where it keeps the client certificate
     that the interface asks for, or "". `tls` says whose certificate the edge shows (private, provided, acme), `edge_ca`
     is the file of CAs of an ACME server of the operator's own, or "". `posthog` is false when PostHog itself is not

@@ -13,7 +13,8 @@ from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_s
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
-from hedgerow.firewall_values import firewall
+from hedgerow.declaration.gcp import CLIENT_HEADER
+from hedgerow.firewall_values import firewall, relays
 from hedgerow.hosts import Host, Site
 from hedgerow.packages import further, own_kernel, packages
 from hedgerow.profiles import PASSWORD_LENGTH, profile
@@ -40,6 +41,8 @@ RECORDED = {
     ),
 }
 """Folders of the stack, by tier: who changes something there by hand is recorded."""
+RELAY_HEADERS = {"gcp": CLIENT_HEADER}
+"""In which header a load balancer that reads requests says whose they are, where X-Forwarded-For ends with itself."""
 LOGIN_USERS, ADMINISTRATORS = "hedgerow-ssh", "hedgerow-admins"
 
 
@@ -269,6 +272,8 @@ def _edge(declaration: Declaration, site: Site, credentials: Credentials, stack:
         "edge_interface_from": [*resolve_sources(declaration.access.interface_from, site.controller), *browsers],
         "edge_browsers": browsers,
         "edge_ingest_from": list(resolve_sources(declaration.access.ingest_from, site.controller)),
+        "edge_relays": list(relays(declaration)),
+        "edge_relay_header": RELAY_HEADERS.get(declaration.target.kind, "X-Forwarded-For"),
         "edge_services": stack.edge_services(edge_host(site)),
         "edge_client_certificate": credentials.certificates.get(EDGE, ""),
         "edge_client_key": f"{{{{ vault.tls.{EDGE} }}}}" if EDGE in credentials.certificates else "",

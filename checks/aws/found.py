@@ -162,12 +162,20 @@ def log_groups(aws: Asker) -> list[Row]:
     used = {row["LogGroupName"] for row in flow_logs(aws) if row.get("LogGroupName")}
     used |= {group_of(row["CloudWatchLogsLogGroupArn"]) for row in trails(aws) if row.get("CloudWatchLogsLogGroupArn")}
     rows = aws.every("logs.describe_log_groups", "logGroups")
+    used.add(f"aws-waf-logs-hedgerow-{aws.sheet.deployment}")  # AWS WAF takes no name that begins otherwise
     named = ("hedgerow", aws.sheet.deployment)
     return [
         row
         for row in rows
         if row["logGroupName"] in used or tuple(row["logGroupName"].strip("/").split("/")[:2]) == named
     ]
+
+
+def balancers(aws: Asker) -> dict[str, Row]:
+    """Return each load balancer in the deployment's networks, by its name."""
+    own = networks(aws)
+    rows = aws.every("elbv2.describe_load_balancers", "LoadBalancers")
+    return {row["LoadBalancerName"]: row for row in rows if row.get("VpcId") in own}
 
 
 def plans(aws: Asker) -> list[tuple[Row, list[Row]]]:

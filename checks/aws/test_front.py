@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checks.aws.found import judge, networks
+from checks.aws.found import balancers, judge
 from checks.judging import is_true
 from hedgerow.checking import NotExercised
 
@@ -17,6 +17,7 @@ policies)."""
 PROTECTED = "deletion_protection.enabled"
 PRESERVED = "preserve_client_ip.enabled"
 BY_HEADER = "X-Forwarded-For"
+HEADER, ADDED = "routing.http.xff_header_processing.mode", "append"
 
 
 def _balancers(aws, finding) -> dict[str, str]:
@@ -24,9 +25,7 @@ def _balancers(aws, finding) -> dict[str, str]:
     if not aws.sheet.balancer:
         finding.asked("the declaration")
         raise NotExercised("the declaration has no load balancer: TLS ends on the edge host")
-    own = networks(aws)
-    rows = aws.every("elbv2.describe_load_balancers", "LoadBalancers")
-    return {row["LoadBalancerArn"]: row["LoadBalancerName"] for row in rows if row.get("VpcId") in own}
+    return {row["LoadBalancerArn"]: name for name, row in balancers(aws).items()}
 
 
 def _listeners(aws, finding) -> dict[str, dict[str, Any]]:
@@ -68,16 +67,19 @@ def test_the_balancer_is_not_ended_by_one_mistaken_call(aws, finding):
 @pytest.mark.control("aws.balancer-shows-clients")
 def test_the_machine_learns_who_its_clients_are(aws, finding):
     """HTTP has a header for it, which such a balancer writes itself; below that the packet's own address is all."""
-    finding.expect(f"{PRESERVED} is true, or the client's address is in a header (HTTP)")
+    finding.expect(f"{PRESERVED} is true; with HTTP the balancer adds the client's address to {BY_HEADER} ({ADDED})")
     own = _balancers(aws, finding)
-    seen = {
-        row["TargetGroupName"]: BY_HEADER
-        if row["Protocol"] in ("HTTP", "HTTPS")
-        else _said(aws.ask("elbv2.describe_target_group_attributes", TargetGroupArn=row["TargetGroupArn"]), PRESERVED)
-        for row in aws.every("elbv2.describe_target_groups", "TargetGroups")
-        if set(row["LoadBalancerArns"]) & set(own)
-    }
-    judge(finding, seen, lambda said: said in ("true", BY_HEADER), "target group")
+    seen = {}
+    for row in aws.every("elbv2.describe_target_groups", "TargetGroups"):
+        for arn in set(row["LoadBalancerArns"]) & set(own):
+            name = row["TargetGroupName"]
+            if row["Protocol"] in ("HTTP", "HTTPS"):
+                said = aws.ask("elbv2.describe_load_balancer_attributes", LoadBalancerArn=arn)
+                seen[name] = _said(said, HEADER)
+            else:
+                said = aws.ask("elbv2.describe_target_group_attributes", TargetGroupArn=row["TargetGroupArn"])
+                seen[name] = _said(said, PRESERVED)
+    judge(finding, seen, lambda said: said in ("true", ADDED), "target group")
 
 
 def _said(answer: dict[str, Any], key: str) -> str | None:

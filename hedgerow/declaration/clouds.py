@@ -53,9 +53,30 @@ def gcp_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
     if not isinstance(target, dict) or target.get("kind") != "gcp":
         return
     yield from _egress_suffices(value, target)
+    if isinstance(target.get("load_balancer"), dict):
+        yield from _enters_by_the_balancer(target)
+        yield from _tls_ends_before(value)
     if target.get("public") is True and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
         fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
         yield Wrong(("access", "ssh_from"), "a public machine needs networks here: Google knows no `controller`", fix)
+
+
+def _enters_by_the_balancer(target: dict[str, Any]) -> Iterator[Wrong]:
+    """It has the one public address."""
+    if target.get("public") is True:
+        what = "a machine with a public address could be entered beside it"
+        yield Wrong(("target", "public"), what, "Remove public, or remove load_balancer.")
+
+
+def _tls_ends_before(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A balancer that ends TLS shows its own certificate, is shown no client's, and listens on 443 alone."""
+    if at(value, "tls", "certificate") == "acme":
+        what = "an authority asks at port 80, where the load balancer does not listen"
+        fix = "Remove it: the balancer shows its own certificate, and asks the edge by its private one."
+        yield Wrong(("tls", "certificate"), what, fix)
+    if at(value, "access", "interface_certificates"):
+        what = "clients show their certificates to the load balancer, and the edge never sees them"
+        yield Wrong(("access", "interface_certificates"), what, "Remove it, or remove target.load_balancer.")
 
 
 def _egress_suffices(value: dict[str, Any], target: dict[str, Any]) -> Iterator[Wrong]:
@@ -96,16 +117,49 @@ def aws_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
         fix = "Packages and images come from outside: remove egress, or name a vpc that has a way to them."
         yield Wrong(("target", "egress"), "in a network of its own the machine would reach no package", fix)
     if isinstance(target.get("load_balancer"), dict):
-        yield from _load_balancer_stands(target["load_balancer"], existing=existing, public=public)
+        balancer = target["load_balancer"]
+        yield from _load_balancer_stands(balancer, existing=existing, public=public)
+        if balancer.get("kind") == "application":
+            yield from _tls_ends_in_aws(value, target, balancer)
+
+
+READING = ("certificate", "waf", "second_subnet", "second_cidr")
+"""What is said of a balancer that reads requests, and of no other."""
+
+
+def _tls_ends_in_aws(value: dict[str, Any], target: dict[str, Any], balancer: dict[str, Any]) -> Iterator[Wrong]:
+    """Clients see a certificate of ACM's, and the balancer asks the edge by its address, as nobody else does."""
+    certificate = balancer.get("certificate")
+    if certificate is None and target.get("zone") is None:
+        fix = "Name the zone of Route 53 that holds the domain, or a certificate of ACM by its ARN."
+        yield Wrong(("target", "load_balancer"), "without a zone no certificate can be asked for", fix)
+    region = target.get("region")
+    if isinstance(certificate, str) and certificate.startswith("arn:") and f":acm:{region}:" not in certificate:
+        what = f"the balancer is in {region} and takes no certificate of another region"
+        yield Wrong(("target", "load_balancer", "certificate"), what, "Name one that ACM has in the same region.")
+    if at(value, "tls", "certificate") not in (None, "private"):
+        what = "clients see the balancer's certificate, and it asks the edge by its address: that is the private one's"
+        yield Wrong(("tls", "certificate"), what, "Remove it, or write kind: network.")
+    if at(value, "access", "interface_certificates"):
+        what = "TLS ends in the balancer, which hands no client certificate on"
+        yield Wrong(("access", "interface_certificates"), what, "Remove it, or write kind: network.")
 
 
 def _load_balancer_stands(balancer: dict[str, Any], *, existing: bool, public: bool) -> Iterator[Wrong]:
-    """It has the one public address, and where the VPC is yours, you say where in it that may be."""
+    """It has the public addresses, and where the VPC is yours, you say where in it these may be."""
     key = ("target", "load_balancer")
+    reading = balancer.get("kind") == "application"
+    if not reading:
+        for name in (name for name in READING if balancer.get(name) is not None):
+            what = "a network load balancer reads nothing, and lies in one subnet"
+            yield Wrong((*key, name), what, f"Remove {name}, or write kind: application.")
     if public:
         what = "a machine with a public address could be entered beside it"
         yield Wrong(("target", "public"), what, "Remove public, or remove load_balancer.")
-    for name, example in (("subnet", "subnet-0fedcba9876543210"), ("cidr", "10.20.16.0/24")):
+    examples = {"subnet": "subnet-0fedcba9876543210", "cidr": "10.20.16.0/24"}
+    if reading:
+        examples |= {"second_subnet": "subnet-0fedcba9876543211", "second_cidr": "10.20.32.0/24"}
+    for name, example in examples.items():
         given = balancer.get(name) is not None
         if existing and not given:
             what = f"in a VPC of yours the balancer needs the {name} of a public subnet of it"

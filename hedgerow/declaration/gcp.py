@@ -8,11 +8,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from hedgerow.declaration import networks
-from hedgerow.declaration.kinds import Email, Yes
+from hedgerow.declaration.kinds import Email, Model, Yes
 from hedgerow.declaration.machines import KIND, CloudMachine
 from hedgerow.declaration.words import RefusedError, shown
 
 SMALLEST, LARGEST = 28, 16
+CLIENT_HEADER = "X-Hedgerow-Client"
+"""Says to the edge whose request it is. The last of X-Forwarded-For would be the balancer's own address
+(https://cloud.google.com/load-balancing/docs/https#x-forwarded-for_header)."""
+TUNNEL = "35.235.240.0/20"
+"""Where Identity-Aware Proxy connects from, by another address each time
+(https://cloud.google.com/iap/docs/using-tcp-forwarding)."""
+PROXIES = ("130.211.0.0/22", "35.191.0.0/16")
+"""Where Google's global balancers and their probers connect from, to machines in the balancer's own project alone
+(https://cloud.google.com/load-balancing/docs/firewall-rules)."""
 
 
 def _project(text: str) -> str:
@@ -44,9 +53,9 @@ def _cidr(text: str) -> str:
     if found.version != 4 or not LARGEST <= found.prefixlen <= SMALLEST or not found.is_private:
         raise RefusedError(
             f"{shown(text)} is no private IPv4 network of a length between {LARGEST} and {SMALLEST}",
-            "Write for example 10.90.0.0/20.",
+            "Write for example 10.92.0.0/20.",
         )
-    return str(found)
+    return networks.beside_containers(found)
 
 
 def _proxy(text: str) -> str:
@@ -55,6 +64,36 @@ def _proxy(text: str) -> str:
     if not 1 <= place["port"] <= 65535:
         raise RefusedError(f"{place['port']} is no port", "Write for example 10.20.0.5:3128.")
     return f"{address}:{place['port']}"
+
+
+def _certificate(text: str) -> str:
+    if not re.fullmatch(
+        r"projects/[a-z][a-z0-9-]{4,28}[a-z0-9]/global/sslCertificates/[a-z]([-a-z0-9]{0,61}[a-z0-9])?", text
+    ):
+        raise RefusedError(
+            f"{shown(text)} is no certificate of Compute Engine",
+            "Write its name as the API has it: projects/acme-analytics/global/sslCertificates/analytics.",
+        )
+    return text
+
+
+class GoogleBalancer(Model):
+    """A global external application load balancer in front: it ends TLS, and Cloud Armor refuses attacks."""
+
+    kind: Literal["application"] = Field(
+        default="application", description="application: TLS ends in Google Cloud, and the edge is asked over TLS."
+    )
+    waf: Literal["block", "count"] = Field(
+        default="block",
+        description="block: Cloud Armor refuses what its rules match. count: it lets that through and writes it down,"
+        " to see first whom the rules would hit.",
+    )
+    certificate: Annotated[str, AfterValidator(_certificate)] | None = Field(
+        default=None,
+        description="A certificate of yours in Compute Engine that the balancer shows. Default: Google makes one for"
+        " the domain and renews it, once the domain leads to the balancer.",
+        examples=["projects/acme-analytics/global/sslCertificates/analytics"],
+    )
 
 
 class Gcp(CloudMachine):
@@ -69,11 +108,16 @@ class Gcp(CloudMachine):
         default=None, description="The letter of the zone in it. Default: the region's first."
     )
     cidr: Annotated[str, AfterValidator(_cidr)] = Field(
-        default="10.90.0.0/20", description="The network of the subnet that is made: private, IPv4."
+        default="10.92.0.0/20", description="The network of the subnet that is made: private, IPv4."
     )
     public: Yes = Field(
         default=False,
         description="Whether the machine has a public address. Default: no; SSH comes through Identity-Aware Proxy.",
+    )
+    load_balancer: GoogleBalancer | None = Field(
+        default=None,
+        description="An application load balancer with Cloud Armor and the one public address, before a machine without"
+        " any. Write {} for a certificate that Google makes. Default: none.",
     )
     egress: Literal["nat", "none"] = Field(
         default="nat",
@@ -105,3 +149,18 @@ class Gcp(CloudMachine):
         description="The managed zone of Cloud DNS, in this project, that holds the domain. Default: you set its A"
         " record.",
     )
+
+    @property
+    def tunnel_networks(self) -> tuple[str, ...]:
+        """The IPv4 networks that SSH comes from besides: a machine without a public address is reached by a tunnel."""
+        return () if self.public else (TUNNEL,)
+
+    @property
+    def reads_requests(self) -> bool:
+        """Whether a balancer in front reads requests: then it alone knows its clients, and says so in a header."""
+        return self.load_balancer is not None
+
+    @property
+    def balancer_networks(self) -> tuple[str, ...]:
+        """The IPv4 networks that a load balancer of this declaration connects from."""
+        return PROXIES if self.load_balancer else ()

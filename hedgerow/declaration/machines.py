@@ -115,14 +115,26 @@ class Vpc(Model):
         description="The private subnet for the machine; packages must be reachable from it.",
         examples=["subnet-0123456789abcdef0"],
     )
-    cidr: Annotated[str, AfterValidator(lambda text: str(networks.network(text)))] = Field(
+    cidr: Annotated[str, AfterValidator(lambda text: networks.beside_containers(networks.network(text)))] = Field(
         description="The VPC's IPv4 network.", examples=["10.20.0.0/16"]
     )
 
 
-class LoadBalancer(Model):
-    """A network load balancer in front: it passes TCP on, and TLS ends at the machine's own edge."""
+def _certificate_arn(text: str) -> str:
+    if not re.fullmatch(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]{36}", text):
+        what = f"{shown(text)} is no ARN of a certificate in ACM"
+        raise RefusedError(what, "Certificate Manager shows it: arn:aws:acm:REGION:ACCOUNT:certificate/ID.")
+    return text
 
+
+class LoadBalancer(Model):
+    """A load balancer in front: one that passes TCP on, or one that reads requests and has AWS WAF judge them."""
+
+    kind: Literal["network", "application"] = Field(
+        default="network",
+        description="network: TCP is passed on, and TLS ends at the machine's own edge. application: TLS ends in AWS,"
+        " AWS WAF judges each request, and the edge is asked over TLS.",
+    )
     subnet: Annotated[str, AfterValidator(_subnet_id)] | None = Field(
         default=None,
         description="With `vpc` alone: the public subnet of it that the balancer lies in.",
@@ -133,13 +145,34 @@ class LoadBalancer(Model):
         description="With `vpc` alone: that subnet's IPv4 network, from which the balancer asks after the machine.",
         examples=["10.20.16.0/24"],
     )
+    second_subnet: Annotated[str, AfterValidator(_subnet_id)] | None = Field(
+        default=None,
+        description="With `vpc` and kind application alone: another public subnet of it, in another zone.",
+        examples=["subnet-0fedcba9876543211"],
+    )
+    second_cidr: Annotated[str, AfterValidator(_ipv4_network)] | None = Field(
+        default=None,
+        description="With `vpc` and kind application alone: the IPv4 network of that other subnet.",
+        examples=["10.20.32.0/24"],
+    )
+    certificate: Annotated[str, AfterValidator(_certificate_arn)] | None = Field(
+        default=None,
+        description="With kind application alone: the certificate of ACM that clients see, by its ARN. Default: one is"
+        " asked for, proven and renewed by a record in `zone`.",
+        examples=["arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"],
+    )
+    waf: Literal["block", "count"] = Field(
+        default="block",
+        description="With kind application alone: block: AWS WAF refuses what its rules match. count: it lets that"
+        " through and writes it down, to see first whom the rules would hit.",
+    )
 
 
 def _sixteen(text: str) -> str:
     found = networks.network(text)
     if found.version != 4 or found.prefixlen != 16 or not found.is_private:
         raise RefusedError(f"{shown(text)} is no private IPv4 network of length 16", "Write for example 10.80.0.0/16.")
-    return str(found)
+    return networks.beside_containers(found)
 
 
 class CloudMachine(Model):
@@ -176,8 +209,8 @@ class Aws(CloudMachine):
     )
     load_balancer: LoadBalancer | None = Field(
         default=None,
-        description="A network load balancer with the one public address, before a machine without any. Write {} where"
-        " the VPC is made. Default: none.",
+        description="A load balancer in front of a machine without any public address. Write {} for a network load"
+        " balancer where the VPC is made. Default: none.",
     )
     lock: Literal["GOVERNANCE", "COMPLIANCE"] = Field(
         default="GOVERNANCE",
@@ -204,3 +237,21 @@ class Aws(CloudMachine):
         """The IPv4 network of the public subnet: ours, or the one that a load balancer of this declaration lies in."""
         declared = self.load_balancer.cidr if self.load_balancer else None
         return declared or f"{self.cidr.rsplit('.', 2)[0]}.16.0/20"
+
+    @property
+    def second_network(self) -> str:
+        """The IPv4 network of the other public subnet, which an application load balancer needs in another zone."""
+        declared = self.load_balancer.second_cidr if self.load_balancer else None
+        return declared or f"{self.cidr.rsplit('.', 2)[0]}.32.0/20"
+
+    @property
+    def reads_requests(self) -> bool:
+        """Whether a balancer in front reads requests: then it alone knows its clients, and says so in a header."""
+        return self.load_balancer is not None and self.load_balancer.kind == "application"
+
+    @property
+    def balancer_networks(self) -> tuple[str, ...]:
+        """The IPv4 networks that a load balancer of this declaration has its own addresses in."""
+        if self.load_balancer is None:
+            return ()
+        return (self.public_network, self.second_network) if self.reads_requests else (self.public_network,)

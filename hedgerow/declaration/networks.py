@@ -149,6 +149,33 @@ def resolve_sources(sources: Iterable[str], controller: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def beside_containers(found: Network) -> str:
+    """Return a network in one spelling. Raises RefusedError where hosts in it could not be told from containers."""
+    if found.overlaps(ipaddress.ip_network(CONTAINER_NETWORKS)):  # type: ignore[arg-type]
+        raise RefusedError(
+            f"{found} overlaps {CONTAINER_NETWORKS}, where the containers live", "Write another network."
+        )
+    return str(found)
+
+
+INNER = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+"""What the internet carries to nobody: RFC 1918, RFC 6598, RFC 4193."""
+
+
+def lies_in(source: str, other: str) -> bool:
+    """Tell whether all of a network or address is in another network."""
+    found, whole = ipaddress.ip_network(source), ipaddress.ip_network(other)
+    return found.version == whole.version and found.subnet_of(whole)  # type: ignore[arg-type]
+
+
+def is_inner(source: str) -> bool:
+    """Tell whether all of a network or address is such that the internet carries it to nobody."""
+    if source in (ANY, CONTROLLER):
+        return False
+    found = ipaddress.ip_network(source)
+    return any(found.version == one.version and found.subnet_of(one) for one in INNER)  # type: ignore[arg-type]
+
+
 def covers(sources: Iterable[str], address: str) -> bool:
     """Tell whether an address is let in by resolved sources, as preflight asks for the controller's own."""
     asked = _plain(ipaddress.ip_address(address))

@@ -98,6 +98,8 @@ def census() -> dict[str, int]:
         "recorders": len(client("config").describe_configuration_recorders()["ConfigurationRecorders"]),
         "balancers": len(client("elbv2").describe_load_balancers()["LoadBalancers"]),
         "target groups": len(client("elbv2").describe_target_groups()["TargetGroups"]),
+        "certificates": len(client("acm").list_certificates()["CertificateSummaryList"]),
+        "web acls": len(client("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"]),
         "plans": len(client("backup").list_backup_plans()["BackupPlansList"]),
     }
 

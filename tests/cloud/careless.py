@@ -84,9 +84,10 @@ def break_the_front() -> None:
     groups = {one["Port"]: one["TargetGroupArn"] for one in elb.describe_target_groups()["TargetGroups"]}
     hidden = [{"Key": "preserve_client_ip.enabled", "Value": "false"}]
     elb.modify_target_group_attributes(TargetGroupArn=groups[443], Attributes=hidden)
+    forward = [{"Type": "forward", "TargetGroupArn": groups[80]}]
+    elb.create_listener(LoadBalancerArn=arn, Protocol="TCP", Port=8443, DefaultActions=forward)
     for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
         if listener["Port"] == 443:
-            forward = [{"Type": "forward", "TargetGroupArn": groups[80]}]
             elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=forward)
     image = ec2.describe_images(Owners=["099720109477"])["Images"][0]["ImageId"]
     other = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]
@@ -96,6 +97,50 @@ def break_the_front() -> None:
         for one in elb.describe_target_health(TargetGroupArn=groups[443])["TargetHealthDescriptions"]
     ]
     elb.deregister_targets(TargetGroupArn=groups[443], Targets=[{"Id": there}])
+
+
+def break_what_reads() -> None:
+    """Do to a load balancer that reads requests, and to what it stands on, what a careless administrator does."""
+
+    def client(name: str) -> Any:
+        return boto3.client(name, region_name="us-east-1")
+
+    elb, waf, route53 = client("elbv2"), client("wafv2"), boto3.client("route53")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    arn = balancer["LoadBalancerArn"]
+    off = [{"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "false"}]
+    elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=off)
+    (listener,) = elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    elb.modify_listener(
+        ListenerArn=listener["ListenerArn"],
+        SslPolicy="ELBSecurityPolicy-2016-08",
+        Certificates=[{"CertificateArn": listener["Certificates"][0]["CertificateArn"]}],
+        DefaultActions=listener["DefaultActions"],
+    )
+    (group,) = elb.describe_target_groups()["TargetGroups"]
+    elb.modify_target_group(
+        TargetGroupArn=group["TargetGroupArn"], HealthCheckPath="/login", Matcher={"HttpCode": "200"}
+    )
+    waf.disassociate_web_acl(ResourceArn=arn)
+    (row,) = waf.list_web_acls(Scope="REGIONAL")["WebACLs"]
+    there = waf.get_web_acl(Name=row["Name"], Scope="REGIONAL", Id=row["Id"])
+    acl = there["WebACL"]
+    waf.update_web_acl(
+        Name=row["Name"],
+        Scope="REGIONAL",
+        Id=row["Id"],
+        DefaultAction={"Allow": {}},
+        VisibilityConfig=acl["VisibilityConfig"],
+        Rules=[{**rule, "OverrideAction": {"Count": {}}} for rule in acl["Rules"][:1]],
+        LockToken=there["LockToken"],
+    )
+    log = waf.get_logging_configuration(ResourceArn=acl["ARN"])["LoggingConfiguration"]
+    kept = {key: log[key] for key in ("ResourceArn", "LogDestinationConfigs")}
+    waf.put_logging_configuration(LoggingConfiguration=kept)
+    (domain,) = route53.list_hosted_zones()["HostedZones"]
+    rows = route53.list_resource_record_sets(HostedZoneId=domain["Id"])["ResourceRecordSets"]
+    gone = [{"Action": "DELETE", "ResourceRecordSet": one} for one in rows if one["Type"] == "CNAME"]
+    route53.change_resource_record_sets(HostedZoneId=domain["Id"], ChangeBatch={"Changes": gone})
 
 
 def put_away_what_is_beside() -> None:

@@ -25,7 +25,7 @@ from moto.iam.models import AccountSummary
 from moto.logs.responses import LogsResponse
 from moto.moto_proxy.proxy3 import ProxyRequestHandler as Handler
 
-from tests.cloud import balancing_gaps
+from tests.cloud import balancing_gaps, reading_gaps
 
 
 class RefusedError(EC2ClientError):
@@ -40,6 +40,7 @@ def close_gaps() -> None:
     a_replaced_profile_shows()
     groups_and_subnets_in_use_stay()
     balancing_gaps.close()
+    reading_gaps.close()
     snapshots_can_be_blocked()
     backup_selections()
     deleted_plans_are_gone()

@@ -13,7 +13,14 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from hedgerow.targets.aws.target import AwsTarget
 from tests.cloud.account import census, quiet, target
-from tests.cloud.careless import an_old_key_bears_the_name, break_the_front, break_things, take_the_profile_away, zone
+from tests.cloud.careless import (
+    an_old_key_bears_the_name,
+    break_the_front,
+    break_things,
+    break_what_reads,
+    take_the_profile_away,
+    zone,
+)
 
 NAMING = ("TagSpecifications", "Tags", "TagsList", "tags", "BackupVaultTags", "BackupPlanTags")
 """How a call says whose a thing is."""
@@ -185,6 +192,23 @@ def _front_broken() -> str:
     return FRONT
 
 
+def reading() -> str:
+    """Declare a balancer that reads requests, with a name in a zone that is there."""
+    return f"load_balancer: {{kind: application}}, zone: {zone()}"
+
+
+def _reading_installed() -> str:
+    declared = reading()
+    target(declared).provision(quiet)
+    return declared
+
+
+def _reading_broken() -> str:
+    declared = _reading_installed()
+    break_what_reads()
+    return declared
+
+
 def _old_key() -> str:
     an_old_key_bears_the_name()
     return ""
@@ -198,9 +222,12 @@ MAKING = {
     "install after a key's end": Scenario("provision", _old_key),
     "install behind a balancer": Scenario("provision", _behind),
     "repair of a balancer": Scenario("provision", _front_broken),
+    "install behind a balancer that reads": Scenario("provision", reading),
+    "repair of a balancer that reads": Scenario("provision", _reading_broken),
 }
 REMOVING = {
     "destroy": Scenario("destroy", _installed),
     "destroy of what was broken": Scenario("destroy", _broken),
     "destroy of a balancer": Scenario("destroy", _behind_installed),
+    "destroy of a balancer that reads": Scenario("destroy", _reading_installed),
 }

@@ -11,6 +11,7 @@ from tests.cloud.careless import (
     an_old_key_bears_the_name,
     break_the_front,
     break_things,
+    break_what_reads,
     take_the_profile_away,
     zone,
 )
@@ -25,7 +26,8 @@ BROKEN = {
 
 def test_what_somebody_has_changed_by_hand_is_put_back_by_calls_that_the_policy_is_made_of(aws: str) -> None:
     """No more than those either: the policy gives nothing that a cycle does not use."""
-    public = f"public: true, zone: {zone()}"
+    named = f"zone: {zone()}"
+    public = f"public: true, {named}"
     DOORS.clear()  # a cycle begins with who asks, which a door that another test has used knows already
     with recorded() as made:
         target(public).provision(quiet)
@@ -48,6 +50,15 @@ def test_what_somebody_has_changed_by_hand_is_put_back_by_calls_that_the_policy_
     with recorded() as calls:
         target("load_balancer: {}").provision(quiet)
         target("load_balancer: {}").destroy(quiet)
+    made += calls
+    reading = f"load_balancer: {{kind: application}}, {named}"
+    with recorded() as calls:
+        target(reading).provision(quiet)
+    made += calls
+    break_what_reads()
+    with recorded() as calls:
+        target(reading).provision(quiet)
+        target(reading).destroy(quiet)
     made += calls
     assert set(made) - in_the_source() == set(), "what is called is not in the policy"
     assert in_the_source() - set(made) == set(), "the policy gives what no cycle calls"

@@ -28,6 +28,13 @@ NOTHING_TO_SEE = {
     "aws.balancer-not-in-clear": WITHOUT_BALANCER,
     "aws.balancer-protected": WITHOUT_BALANCER,
     "aws.balancer-shows-clients": WITHOUT_BALANCER,
+    **dict.fromkeys(
+        (
+            *("aws.balancer-strict", "aws.balancer-logged", "aws.firewall-before-the-balancer"),
+            *("aws.firewall-refuses", "aws.firewall-log-redacted"),
+        ),
+        "the declaration has no load balancer that reads requests",
+    ),
 }
 """What an account that has just been made cannot show, with what is said of it."""
 

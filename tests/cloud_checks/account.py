@@ -406,6 +406,60 @@ def _front_that_passes_on(account: Account) -> None:
     elb.create_listener(LoadBalancerArn=passing, Protocol="TCP", Port=443, DefaultActions=forward)
     for arn in (account["balancer"], passing):
         protect(account, arn, "true")
+    _judged(account)
+
+
+def _judged(account: Account) -> None:
+    """Have AWS WAF judge what the balancer reads, which writes it down and takes no doubtful request."""
+    strict = {
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+        "routing.http.desync_mitigation_mode": "strictest",
+        "routing.http.xff_header_processing.mode": "append",
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.bucket": ACCESS,
+    }
+    account.aws("elbv2").modify_load_balancer_attributes(
+        LoadBalancerArn=account["balancer"], Attributes=[{"Key": key, "Value": value} for key, value in strict.items()]
+    )
+    waf, logs = account.aws("wafv2"), account.aws("logs")
+    made = waf.create_web_acl(Name="hedgerow-acme", Scope="REGIONAL", Tags=TAGS, **acl_settings(rules()))
+    account.ids["acl"] = made["Summary"]["ARN"]
+    waf.associate_web_acl(WebACLArn=account["acl"], ResourceArn=account["balancer"])
+    name = f"aws-waf-logs-hedgerow-{NAME}"
+    logs.create_log_group(logGroupName=name, kmsKeyId=account["records-key"])
+    logs.put_retention_policy(logGroupName=name, retentionInDays=2192)
+    write_down(account, "QueryString", "SingleHeader authorization", "SingleHeader cookie")
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return rules that refuse: a group of AWS's, and a limit."""
+    group = {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}
+    limit = {"Limit": 2000, "AggregateKeyType": "IP"}
+    return [
+        _rule(0, "common", {"ManagedRuleGroupStatement": group}, OverrideAction={"None": {}}),
+        _rule(1, "rate", {"RateBasedStatement": limit}, Action={"Block": {}}),
+    ]
+
+
+def _rule(place: int, name: str, statement: dict[str, Any], **action: Any) -> dict[str, Any]:
+    return {"Name": name, "Priority": place, "Statement": statement, "VisibilityConfig": _shown(name), **action}
+
+
+def _shown(name: str) -> dict[str, Any]:
+    return {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": True, "MetricName": name}
+
+
+def acl_settings(rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a web ACL of these rules is."""
+    return {"DefaultAction": {"Allow": {}}, "Rules": rules, "VisibilityConfig": _shown("hedgerow")}
+
+
+def write_down(account: Account, *hidden: str) -> None:
+    """Have AWS WAF write down what it refuses, without what is hidden."""
+    fields = [{kind: {"Name": name} if name else {}} for kind, _, name in (one.partition(" ") for one in hidden)]
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:aws-waf-logs-hedgerow-{NAME}"
+    asked = {"ResourceArn": account["acl"], "LogDestinationConfigs": [group], "RedactedFields": fields}
+    account.aws("wafv2").put_logging_configuration(LoggingConfiguration=asked)
 
 
 def protect(account: Account, balancer: str, value: str) -> None:

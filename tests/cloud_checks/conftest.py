@@ -28,6 +28,7 @@ SHEET = AwsSheet(
     image_owners=(world.DEBIAN,),
     lock_days=35,
     balancer=True,
+    reads=True,
 )
 Findings = dict[str, dict[str, Any]]
 

@@ -103,6 +103,22 @@ def _clear_listener(a: Account) -> None:
     )
 
 
+def _attribute(key: str, value: str) -> Callable[[Account], object]:
+    return lambda a: a.aws("elbv2").modify_load_balancer_attributes(
+        LoadBalancerArn=a["balancer"], Attributes=[{"Key": key, "Value": value}]
+    )
+
+
+def _counting(a: Account) -> None:
+    """As somebody does for an afternoon, to see whom a rule hits."""
+    waf = a.aws("wafv2")
+    (row,) = waf.list_web_acls(Scope="REGIONAL")["WebACLs"]
+    rules = world.rules()
+    rules[0]["OverrideAction"] = {"Count": {}}
+    known = {key: row[key] for key in ("Name", "Id", "LockToken")}
+    waf.update_web_acl(**known, Scope="REGIONAL", **world.acl_settings(rules))
+
+
 BREAK: dict[str, Callable[[Account], object]] = {
     "aws.flow-logs-on": lambda a: a.aws("ec2").delete_flow_logs(FlowLogIds=[a["flow-log"]]),
     "aws.flow-logs-delivered": _flow_logs_to_nowhere,
@@ -230,6 +246,11 @@ BREAK: dict[str, Callable[[Account], object]] = {
     "aws.balancer-shows-clients": lambda a: a.aws("elbv2").modify_target_group_attributes(
         TargetGroupArn=a["targets-tcp"], Attributes=[{"Key": "preserve_client_ip.enabled", "Value": "false"}]
     ),
+    "aws.balancer-strict": _attribute("routing.http.desync_mitigation_mode", "monitor"),
+    "aws.balancer-logged": _attribute("access_logs.s3.enabled", "false"),
+    "aws.firewall-before-the-balancer": lambda a: a.aws("wafv2").disassociate_web_acl(ResourceArn=a["balancer"]),
+    "aws.firewall-refuses": _counting,
+    "aws.firewall-log-redacted": lambda a: world.write_down(a, "QueryString", "SingleHeader cookie"),
 }
 
 ALSO: dict[str, set[str]] = {
@@ -243,6 +264,8 @@ ALSO: dict[str, set[str]] = {
     "aws.buckets-locked": {"aws.buckets-locked-for-long"},
     # Without a profile there is no role to judge.
     "aws.machines-play-a-role": {"aws.role-without-wildcards", "aws.role-no-administrator"},
+    # Without rules there are none that refuse, nor a log of theirs.
+    "aws.firewall-before-the-balancer": {"aws.firewall-refuses", "aws.firewall-log-redacted"},
     # A channel goes only once its recorder has stopped.
     "aws.config-delivered": {"aws.config-recording"},
 }

@@ -20,7 +20,7 @@ KINDS = {
     *("account-s3-block", "account-ebs-encryption", "account-snapshot-block", "key", "bucket", "role"),
     *("instance-profile", "vpc", "subnet", "route-table", "network-acl", "security-group", "vpc-endpoint"),
     *("log-group", "flow-log", "trail", "metric-filter", "alarm", "topic", "detector", "recorder", "instance"),
-    *("vault", "backup-plan", "record", "load-balancer", "target-group", "operator"),
+    *("vault", "backup-plan", "record", "load-balancer", "target-group", "web-acl", "operator"),
 }
 """What may make a control true: the target's kinds of resources, and a person."""
 GOOD = """

@@ -117,3 +117,51 @@ def ways_out(*, closed: bool) -> None:
         call("PATCH", f"{DNS}/managedZones/hedgerow-acme-apis", {"privateVisibilityConfig": {"networks": []}})
     else:
         set_(f"{REGIONAL}/routers/hedgerow-acme-main", nats=[])
+
+
+def front() -> None:
+    """Change every part of the load balancer that can be changed."""
+    name = "hedgerow-acme-balancer"
+    ours = {
+        one: f"{COMPUTE}/global/{one}/{name}" for one in ("sslPolicies", "healthChecks", "backendServices", "urlMaps")
+    }
+    set_(ours["sslPolicies"], profile="COMPATIBLE", minTlsVersion="TLS_1_0")
+    set_(ours["healthChecks"], type="TCP", logConfig={"enable": False})
+    call("POST", f"{ours['backendServices']}/setSecurityPolicy", {})
+    set_(ours["backendServices"], logConfig={"enable": True, "sampleRate": 0.1}, enableCDN=True)
+    set_(ours["urlMaps"], headerAction=None)
+    policy = f"{COMPUTE}/global/securityPolicies/{name}"
+    set_(policy, advancedOptionsConfig={"logLevel": "VERBOSE"})
+    call("POST", f"{policy}/patchRule?priority=2147483647", {"action": "allow"})
+    call("POST", f"{policy}/removeRule?priority=1000")
+    excepted = {"exclusions": [{"targetRuleSet": "xss-v33-stable"}]}
+    call("POST", f"{policy}/patchRule?priority=1010", {"preconfiguredWafConfig": excepted})
+    everybody = {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": ["*"]}}
+    call("POST", f"{policy}/addRule", {"priority": 10, "action": "allow", "match": everybody})
+    group = f"{ZONAL}/networkEndpointGroups/{name}"
+    listed = call("POST", f"{group}/listNetworkEndpoints", {})["items"]
+    there = [one["networkEndpoint"] for one in listed]
+    elsewhere = [{"instance": "hedgerow-acme-analytics-1", "port": 5432}]
+    call("POST", f"{group}/attachNetworkEndpoints", {"networkEndpoints": elsewhere})
+    call("POST", f"{group}/detachNetworkEndpoints", {"networkEndpoints": there})
+    set_(f"{COMPUTE}/global/targetHttpsProxies/{name}", sslPolicy=None)
+    call("POST", f"{COMPUTE}/global/forwardingRules/{name}/setTarget", {"target": elsewhere_()})
+
+
+def elsewhere_() -> str:
+    """Make a proxy of somebody else's that leads to nothing of ours, and return its link."""
+    link, name = f"projects/{PROJECT}/global", {"name": "somebody-elses"}
+    check = {"type": "TCP", "tcpHealthCheck": {"port": 443}}
+    service = {"protocol": "HTTPS", "loadBalancingScheme": "EXTERNAL_MANAGED"}
+    for collection, body in {
+        "healthChecks": check,
+        "sslCertificates": {"certificate": "PEM", "privateKey": "PEM"},
+        "backendServices": service | {"healthChecks": [f"{link}/healthChecks/somebody-elses"]},
+        "urlMaps": {"defaultService": f"{link}/backendServices/somebody-elses"},
+        "targetHttpsProxies": {
+            "urlMap": f"{link}/urlMaps/somebody-elses",
+            "sslCertificates": [f"{link}/sslCertificates/somebody-elses"],
+        },
+    }.items():
+        call("POST", f"{COMPUTE}/global/{collection}", name | body)
+    return f"{link}/targetHttpsProxies/somebody-elses"

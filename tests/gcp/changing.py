@@ -1,6 +1,7 @@
 """Every call of the target that changes something, by what it is made for: `test_target_faults` holds the lists whole.
 
-PRIVATE are those of a machine without an address of the internet, ZONES those of one without a way there.
+PRIVATE are those of a machine without an address of the internet, ZONES those of one without a way there, FRONT
+those of a load balancer.
 """
 
 from __future__ import annotations
@@ -89,3 +90,33 @@ MENDED_PRIVATE = {"compute.routers.patch"}
 MENDED_ZONES = {"dns.managedZones.patch"}
 REVIVED = {f"{KEYS}.cryptoKeys.cryptoKeyVersions.create", f"{KEYS}.cryptoKeys.updatePrimaryVersion"}
 """What gives a key whose versions have ended a new one."""
+FRONT = {
+    "compute.backendServices.insert",
+    "compute.backendServices.setSecurityPolicy",
+    "compute.globalAddresses.insert",
+    "compute.globalForwardingRules.insert",
+    "compute.healthChecks.insert",
+    "compute.networkEndpointGroups.attachNetworkEndpoints",
+    "compute.networkEndpointGroups.insert",
+    "compute.securityPolicies.insert",
+    "compute.sslCertificates.insert",
+    "compute.sslPolicies.insert",
+    "compute.targetHttpsProxies.insert",
+    "compute.urlMaps.insert",
+}
+ENDED_FRONT = {f"{name.rpartition('.')[0]}.delete" for name in FRONT}
+MENDED_FRONT = {
+    "compute.backendServices.patch",
+    "compute.backendServices.setSecurityPolicy",
+    "compute.globalForwardingRules.setTarget",
+    "compute.healthChecks.patch",
+    "compute.networkEndpointGroups.attachNetworkEndpoints",
+    "compute.networkEndpointGroups.detachNetworkEndpoints",
+    "compute.securityPolicies.addRule",
+    "compute.securityPolicies.patch",
+    "compute.securityPolicies.patchRule",
+    "compute.securityPolicies.removeRule",
+    "compute.sslPolicies.patch",
+    "compute.targetHttpsProxies.patch",
+    "compute.urlMaps.patch",
+}

@@ -114,7 +114,7 @@ REFUSED = {
         400,
         "invalid",
     ),
-    "what the fake does not model": ("global/healthChecks", {"name": "h", "type": "TCP"}, 501, "notImplemented"),
+    "what the fake does not model": ("global/httpHealthChecks", {"name": "h"}, 501, "notImplemented"),
 }
 
 

@@ -27,7 +27,7 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(gcp: Fake) -
     assert gcp.changing() == [] and census(gcp) == empty
     assert planned.pop("services/project") == planned.pop("log-bucket/_Default") == "change"
     assert set(planned.values()) == {"create"}
-    assert "USD a month" in target().cost() and "from memory" in target().cost()
+    assert "USD a month" in target().cost() and "prices of 2026-10-01" in target().cost()
 
     gcp.forget()
     target().provision(quiet)

@@ -16,11 +16,14 @@ from hedgerow.targets.gcp.api import methods
 from tests.gcp import breaking
 from tests.gcp.changing import (
     ENDED,
+    ENDED_FRONT,
     ENDED_PRIVATE,
     ENDED_ZONES,
+    FRONT,
     KEYS,
     MADE,
     MENDED,
+    MENDED_FRONT,
     MENDED_PRIVATE,
     MENDED_ZONES,
     PRIVATE,
@@ -38,6 +41,7 @@ HEALED = ("unavailable", "lost", "faster")
 LATE = ("quota-late", "fails-late")
 PUBLIC = f"public: true, lock: true, audit: true, {WATCHED}"
 """A declaration with everything that any can have but what is a private machine's."""
+BALANCED = "load_balancer: {}"
 OPERATED = ("compute.", "serviceusage.")
 """Compute and Service Usage refuse a quota with 403; the others ask to come back (429), which is done."""
 NAMELESS = f"{KEYS}.cryptoKeys.cryptoKeyVersions.create"
@@ -55,9 +59,9 @@ def cases(names: set[str], kinds: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 COMMON = (*HEALED, "quota", "denied", "cut", *LATE)
-MAKING = cases(MADE | PRIVATE | ZONES, (*COMMON, "exists"))
-MENDING = cases(MENDED | MENDED_PRIVATE | MENDED_ZONES | REVIVED, COMMON)
-ENDING = cases(ENDED | ENDED_PRIVATE | ENDED_ZONES, COMMON)
+MAKING = cases(MADE | PRIVATE | ZONES | FRONT, (*COMMON, "exists"))
+MENDING = cases(MENDED | MENDED_PRIVATE | MENDED_ZONES | MENDED_FRONT | REVIVED, COMMON)
+ENDING = cases(ENDED | ENDED_PRIVATE | ENDED_ZONES | ENDED_FRONT, COMMON)
 ALL = os.environ.get("HEDGEROW_FAULTS") == "all"
 SAMPLE = [("compute.instances.insert", kind) for kind in ("cut", "exists", "fails-late")]
 MENDING_SAMPLE = [("compute.subnetworks.patch", "faster"), ("compute.instances.stop", "cut")]
@@ -70,6 +74,8 @@ def more_of(name: str) -> str:
     """Return the declaration in which a call happens: a NAT is a private machine's, an address a public one's."""
     if ".managedZones." in name:
         return CLOSED
+    if name in FRONT | MENDED_FRONT | ENDED_FRONT:
+        return BALANCED
     return "" if ".routers." in name else PUBLIC
 
 
@@ -97,6 +103,8 @@ def change(more: str = PUBLIC) -> None:
     breaking.records()
     if more == PUBLIC:
         breaking.watched()
+    elif more == BALANCED:
+        breaking.front()
     else:
         breaking.ways_out(closed=more == CLOSED)
 
@@ -215,6 +223,7 @@ def test_every_call_that_changes_something_is_among_these(gcp: Fake) -> None:
         PUBLIC: (MADE, MENDED, ENDED),
         "": (PRIVATE, MENDED_PRIVATE, ENDED_PRIVATE),
         CLOSED: (ZONES, MENDED_ZONES, ENDED_ZONES),
+        BALANCED: (FRONT, MENDED_FRONT, ENDED_FRONT),
     }
     every = [set[str]().union(*each) for each in zip(*by_declaration.values(), strict=True)]
     for more, wanted in by_declaration.items():

@@ -26,12 +26,15 @@ from tests.gcp_checks import project
 CATALOG = catalog_of("gcp")
 CONTROLS = [control.id for control in CATALOG.controls if control.role == "gcp"]
 WEB = ("0.0.0.0/0", "::/0")
+PROXIES = ("130.211.0.0/22", "35.191.0.0/16")
 SHEET = GcpSheet(
     kind="gcp",
     deployment=project.NAME,
     region=project.REGION,
     domain="analytics.acme.example",
-    ingress=((22, ("35.235.240.0/20",)), (80, WEB), (443, WEB)),
+    ingress=((22, ("35.235.240.0/20",)), (80, ()), (443, PROXIES)),
+    balancer=True,
+    clients=WEB,
     project=PROJECT,
     image_projects=("debian-cloud",),
     egress=OPEN,
@@ -86,6 +89,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def hardened(served: Cloud) -> Cloud:
     """The project with everything in it."""
     project.build()
+    # The fake knows nobody who could come to see whether the domain leads to the balancer.
+    served.row(f"compute:{project.everywhere('sslCertificates')}")["managed"]["status"] = "ACTIVE"
     return served
 
 

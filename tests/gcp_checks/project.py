@@ -60,7 +60,7 @@ def call_once(url: str) -> Any:
 
 def build() -> None:
     """Build the whole project."""
-    for part in (_keys, _network, _machine, _buckets, _records, _alerts, _names):
+    for part in (_keys, _network, _machine, _front, _buckets, _records, _alerts, _names):
         part()
 
 
@@ -116,7 +116,7 @@ def _network() -> None:
     router = {"name": f"{PREFIX}-main", "network": NETWORK, "nats": [nat]}
     call("POST", f"{COMPUTE}/regions/{REGION}/routers", router)
     rule("in-ssh", allowed=tcp("22"), sourceRanges=["35.235.240.0/20"])
-    rule("in-web", allowed=tcp("80", "443"), sourceRanges=["0.0.0.0/0"])
+    rule("in-web", allowed=tcp("443"), sourceRanges=["130.211.0.0/22", "35.191.0.0/16"])
     everything = [{"IPProtocol": "all"}]
     rule("in-deny", denied=everything, sourceRanges=["0.0.0.0/0"], priority=65534)
     rule("out-web", direction="EGRESS", allowed=tcp("80", "443"), destinationRanges=["0.0.0.0/0"])
@@ -174,6 +174,70 @@ def _machine() -> None:
     machine(f"{PREFIX}-1", disk(f"{PREFIX}-root", sourceImage=DEBIAN, **hardened()))
     snapshot = {"name": f"{PREFIX}-root-1", "labels": LABELS, "snapshotEncryptionKey": {"kmsKeyName": KEY}}
     call("POST", f"{COMPUTE}/zones/{ZONE}/disks/{PREFIX}-root/createSnapshot", snapshot)
+
+
+def everywhere(collection: str, name: str = f"{PREFIX}-front") -> str:
+    """Return the link of a part of the load balancer."""
+    return f"projects/{PROJECT}/global/{collection}/{name}"
+
+
+def armed(priority: int, action: str, **match: Any) -> dict[str, Any]:
+    """Return a rule of Cloud Armor."""
+    return {"priority": priority, "action": action, "match": match}
+
+
+ANYBODY = {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": ["*"]}}
+RATE = {"rateLimitThreshold": {"count": 600, "intervalSec": 60}, "enforceOnKey": "IP"}
+RATE |= {"conformAction": "allow", "exceedAction": "deny(429)"}
+
+
+def _front() -> None:
+    made = f"{COMPUTE}/global"
+    name = {"name": f"{PREFIX}-front"}
+    call("POST", f"{made}/addresses", name)
+    call("POST", f"{made}/sslPolicies", name | {"profile": "RESTRICTED", "minTlsVersion": "TLS_1_2"})
+    domains = {"domains": ["analytics.acme.example"]}
+    call("POST", f"{made}/sslCertificates", name | {"type": "MANAGED", "managed": domains})
+    attacks = ("sqli", "xss", "lfi", "rfi", "rce", "protocolattack", "scannerdetection", "sessionfixation")
+    rules = [
+        armed(1000 + place, "deny(403)", expr={"expression": f"evaluatePreconfiguredWaf('{one}-v33-stable')"})
+        for place, one in enumerate(attacks)
+    ]
+    rules += [
+        armed(2000, "throttle", **ANYBODY) | {"rateLimitOptions": RATE},
+        armed(2147483647, "deny(403)", **ANYBODY),
+    ]
+    call("POST", f"{made}/securityPolicies", name | {"rules": rules})
+    check = {"type": "TCP", "tcpHealthCheck": {"portSpecification": "USE_SERVING_PORT"}}
+    call("POST", f"{made}/healthChecks", name | check)
+    subnet = f"projects/{PROJECT}/regions/{REGION}/subnetworks/{PREFIX}-main"
+    group = {"networkEndpointType": "GCE_VM_IP_PORT", "network": NETWORK, "subnetwork": subnet, "defaultPort": 443}
+    call("POST", f"{COMPUTE}/zones/{ZONE}/networkEndpointGroups", name | group)
+    backend = {"group": f"projects/{PROJECT}/zones/{ZONE}/networkEndpointGroups/{PREFIX}-front"}
+    service = {
+        "protocol": "HTTPS",
+        "loadBalancingScheme": "EXTERNAL_MANAGED",
+        "healthChecks": [everywhere("healthChecks")],
+        "backends": [backend | {"balancingMode": "RATE", "maxRatePerEndpoint": 100}],
+        "tlsSettings": {"sni": "analytics.acme.example"},
+        "logConfig": {"enable": True},
+    }
+    call("POST", f"{made}/backendServices", name | service)
+    guard = {"securityPolicy": everywhere("securityPolicies")}
+    call("POST", f"{made}/backendServices/{PREFIX}-front/setSecurityPolicy", guard)
+    header = {"headerName": "X-Hedgerow-Client", "headerValue": "{client_ip_address}", "replace": True}
+    said = {"defaultService": everywhere("backendServices"), "headerAction": {"requestHeadersToAdd": [header]}}
+    call("POST", f"{made}/urlMaps", name | said)
+    proxy = {"urlMap": everywhere("urlMaps"), "sslCertificates": [everywhere("sslCertificates")]}
+    call("POST", f"{made}/targetHttpsProxies", name | proxy | {"sslPolicy": everywhere("sslPolicies")})
+    listen("front", "443", everywhere("targetHttpsProxies"))
+
+
+def listen(name: str, port: str, target: str) -> None:
+    """Lead the balancer's address at a port to a proxy."""
+    address = call("GET", f"{COMPUTE}/global/addresses/{PREFIX}-front")["address"]
+    body = {"name": f"{PREFIX}-{name}", "IPAddress": address, "portRange": port, "target": target}
+    call("POST", f"{COMPUTE}/global/forwardingRules", body | {"loadBalancingScheme": "EXTERNAL_MANAGED"})
 
 
 def bucket(name: str, days: int, **more: Any) -> dict[str, Any]:

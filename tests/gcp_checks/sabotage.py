@@ -147,7 +147,52 @@ def _other_schedule(cloud: Cloud) -> None:
     cloud.row(DISK)["resourcePolicies"] = [link]
 
 
+GLOBAL = f"{p.COMPUTE}/global"
+FRONT = f"{p.PREFIX}-front"
+
+
+def _front(collection: str, **fields: Any) -> Break:
+    """Change a part of the load balancer, by its fingerprint."""
+
+    def break_it(_: Cloud) -> None:
+        url = f"{GLOBAL}/{collection}/{FRONT}"
+        seen = p.call("GET", url)
+        print_ = {"fingerprint": seen["fingerprint"]} if "fingerprint" in seen else {}
+        p.call("PATCH", url, {"name": FRONT, **print_, **fields})
+
+    return break_it
+
+
+def _in_clear(_: Cloud) -> None:
+    p.call("POST", f"{GLOBAL}/targetHttpProxies", {"name": "clear", "urlMap": p.everywhere("urlMaps")})
+    p.listen("clear", "80", p.everywhere("targetHttpProxies", "clear"))
+
+
+def _rule_of_armor(priority: int, **fields: Any) -> Break:
+    url = f"{GLOBAL}/securityPolicies/{FRONT}/patchRule?priority={priority}"
+    return lambda _: p.call("POST", url, fields)
+
+
+def _friend(_: Cloud) -> None:
+    match = {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": ["203.0.113.9/32"]}}
+    p.call("POST", f"{GLOBAL}/securityPolicies/{FRONT}/addRule", p.armed(10, "allow", **match))
+
+
 BREAK: dict[str, Break] = {
+    "gcp.balancer-not-in-clear": _in_clear,
+    "gcp.balancer-tls": _front("sslPolicies", profile="COMPATIBLE"),
+    "gcp.balancer-certificate": _set(
+        f"{COMPUTE}/global/sslCertificates/{FRONT}", managed={"domains": ["acme.example"], "status": "ACTIVE"}
+    ),
+    "gcp.balancer-asks-by-tls": _front("backendServices", protocol="HTTP", tlsSettings=None),
+    "gcp.balancer-shows-clients": _front("urlMaps", headerAction=None),
+    "gcp.balancer-keeps-nothing": _front("backendServices", enableCDN=True),
+    "gcp.balancer-logged": _front("backendServices", logConfig={"enable": True, "sampleRate": 0.1}),
+    "gcp.armor-in-front": lambda _: p.call("POST", f"{GLOBAL}/backendServices/{FRONT}/setSecurityPolicy", {}),
+    "gcp.armor-refuses": _rule_of_armor(1000, preview=True),
+    "gcp.armor-clients-as-declared": _rule_of_armor(2147483647, action="allow"),
+    "gcp.armor-limits": _friend,
+    "gcp.armor-logs-no-content": _front("securityPolicies", advancedOptionsConfig={"logLevel": "VERBOSE"}),
     "gcp.no-default-network": lambda _: p.call(
         "POST", f"{p.COMPUTE}/global/networks", {"name": "default", "autoCreateSubnetworks": False}
     ),
@@ -240,6 +285,8 @@ BREAK: dict[str, Break] = {
 }
 
 ALSO: dict[str, set[str]] = {
+    # Whoever is let in by default is let in without a limit.
+    "gcp.armor-clients-as-declared": {"gcp.armor-limits"},
     # What is open to the world without being declared is also somebody who is not.
     "gcp.closed-to-the-world": {"gcp.ingress-as-declared"},
     # Who comes in by SSH without the proxy is not declared either.

@@ -16,6 +16,7 @@ from tests.gcp_checks.conftest import CATALOG, CONTROLS
 VERBS = set(next(action for action in parser()._actions if action.choices).choices)
 KINDS = {
     *("network", "subnet", "firewall", "router", "instance", "disk", "key", "key-users"),
+    *("forwarding-rule", "ssl-policy", "certificate", "backend-service", "url-map", "security-policy"),
     *("snapshot-schedule", "bucket", "bucket-users", "audit", "log-bucket", "sink", "dns-policy", "alert", "operator"),
 }
 """What may make a control true: the target's kinds of resources, and a person."""

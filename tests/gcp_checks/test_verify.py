@@ -50,13 +50,19 @@ def test_the_role_for_verify_is_printed(capsys):
 
 def test_a_sheet_comes_from_the_target_and_survives_json():
     said = {"region": "us-central1", "project": "acme-analytics", "public": False, "image": "ubuntu-24.04"}
-    target = SimpleNamespace(**said, egress="nat")
+    target = SimpleNamespace(**said, egress="nat", balancer_networks=())
     made = gcp_sheet(target, "acme", "analytics.acme.example", ["198.51.100.7/32"], ["0.0.0.0/0", "::/0"])
     web = ("0.0.0.0/0", "::/0")
     assert made.ingress == ((22, ("35.235.240.0/20",)), (80, web), (443, web))
     assert made.image_projects == ("ubuntu-os-cloud",)
     target.public = True
     assert gcp_sheet(target, "acme", "", ["198.51.100.7/32"], []).ingress[0] == (22, ("198.51.100.7/32",))
+    target.public, target.balancer_networks = False, ("35.191.0.0/16",)
+    made = gcp_sheet(target, "acme", "", [], ["10.0.0.0/8", "0.0.0.0/0"])
+    assert made.ingress[1:] == ((80, ("10.0.0.0/8",)), (443, ("10.0.0.0/8", "35.191.0.0/16")))
+    assert made.balancer and made.clients == ("10.0.0.0/8", "0.0.0.0/0")
+    assert CloudSheet.from_plain(json.loads(json.dumps(asdict(made)))) == made
+    target.balancer_networks = ()
     target.egress, target.public = "none", False
     made = gcp_sheet(target, "acme", "", [], [], [(3128, "8.8.8.8/32")])
     assert made.egress[-1] == ("tcp", 3128, ("8.8.8.8/32",)) and made.nat

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hedgerow.declaration import DeclarationError, parse
-from hedgerow.firewall_values import firewall
+from hedgerow.firewall_values import firewall, relays
 from hedgerow.hosts import Host, Site
 from hedgerow.services import NO_SERVICES
 from hedgerow.stack import Stack
@@ -17,6 +17,9 @@ from hedgerow.targets.aws.user_data import user_data
 
 TEXT = (Path(__file__).parents[2] / "inventories" / "aws" / "deploy.yml").read_text()
 VPC = "vpc: {id: vpc-0123456789abcdef0, subnet: subnet-0123456789abcdef0, cidr: 10.20.0.0/16}"
+READS = (Path(__file__).parents[2] / "inventories" / "aws-firewall" / "deploy.yml").read_text()
+READING = "load_balancer: {kind: application"
+ARN = "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"
 THERE = "subnet: subnet-0fedcba9876543210"
 
 
@@ -35,6 +38,8 @@ def test_the_example_holds() -> None:
         ("region: us-east-1", "region: us-east-1\n  egress: endpoints", "the machine would reach no package"),
         ("region: us-east-1", f"region: us-east-1\n  public: true\n  {VPC}", "a private one"),
         ("region: us-east-1", "region: us-east-1\n  cidr: 10.80.0.0/20", "of length 16"),
+        ("region: us-east-1", "region: us-east-1\n  cidr: 10.90.0.0/16", "where the containers live"),
+        ("region: us-east-1", f"region: us-east-1\n  {VPC.replace('10.20.', '10.90.')}", "where the containers live"),
         (
             "region: us-east-1",
             "region: us-east-1\n  public: true\n  load_balancer: {}",
@@ -56,7 +61,34 @@ def test_the_example_holds() -> None:
             f"region: us-east-1\n  {VPC}\n  load_balancer: {{{THERE}, cidr: 2001:db8::/64}}",
             "is no IPv4 network",
         ),
-        ("region: us-east-1", "region: us-east-1\n  load_balancer: {waf: true}", "is not a key"),
+        ("region: us-east-1", "region: us-east-1\n  load_balancer: {shield: true}", "is not a key"),
+        (
+            "region: us-east-1",
+            "region: us-east-1\n  load_balancer: {waf: count}",
+            "a network load balancer reads nothing",
+        ),
+        ("region: us-east-1", f"region: us-east-1\n  {READING}}}", "without a zone no certificate can be asked for"),
+        ("region: us-east-1", f"region: us-east-1\n  {READING}, certificate: x}}", "is no ARN of a certificate in ACM"),
+        (
+            "region: us-east-1",
+            f"region: us-east-1\n  {READING}, certificate: {ARN.replace('us-east-1', 'eu-west-1')}}}",
+            "takes no certificate of another region",
+        ),
+        (
+            "region: us-east-1",
+            f"region: us-east-1\n  {VPC}\n  {READING}, certificate: {ARN}, {THERE}, cidr: 10.20.16.0/24}}",
+            "needs the second_subnet of a public",
+        ),
+        (
+            "  interface_from:",
+            "  interface_certificates: {ca: staff.pem}\n  interface_from:",
+            "hands no client certificate on",
+        ),
+        (
+            "access:\n",
+            "tls: {certificate: acme, contact: security@acme.example}\naccess:\n",
+            "it asks the edge by its address",
+        ),
         ("region: us-east-1", "region: us-east-1\n  zone: example.com", "no id of a hosted zone"),
         ("region: us-east-1", f"region: us-east-1\n  {VPC.replace('vpc-0', 'net-0')}", "is no id of a VPC"),
         ("size: medium", "size: huge", "is not one of small, medium, large"),
@@ -64,9 +96,10 @@ def test_the_example_holds() -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_fix(was: str, now: str, said: str) -> None:
-    assert was in TEXT
+    text = READS if was in ("  interface_from:", "access:\n") else TEXT
+    assert was in text
     with pytest.raises(DeclarationError) as refused:
-        parse(TEXT.replace(was, now))
+        parse(text.replace(was, now))
     assert said in refused.value.message and refused.value.exit_code == 2
 
 
@@ -94,6 +127,21 @@ def test_the_balancer_may_ask_whether_the_edge_is_there(more: str, access: str, 
     extra = [rule for rule in rules if "load balancer" in rule["why"]]
     assert [source for rule in extra for source in rule["from"]] == wanted
     assert all(rule["ports"] == [80, 443] for rule in extra)
+
+
+@pytest.mark.parametrize(
+    ("interface", "direct"), [("[198.51.100.0/24]", []), ("[198.51.100.0/24, 10.9.0.0/16]", ["10.9.0.0/16"])]
+)
+def test_behind_one_that_reads_the_internet_comes_by_it_alone(interface: str, direct: list[str]) -> None:
+    """Events are open to all here, who have the balancer's addresses; a VPN's network may come itself."""
+    declaration = parse(READS.replace("interface_from: [198.51.100.0/24]", f"interface_from: {interface}"))
+    host = Host("analytics-1", "10.80.0.7", "10.80.0.7", user="admin")
+    site = Site(hosts=(host,), controller="192.0.2.1")
+    stack = Stack(NO_SERVICES, declaration.domain, site.hosts, {}, stand_in=False)
+    rules = firewall(declaration, site, host, stack)["firewall_inbound"]
+    seen = {port: [each for rule in rules if port in rule["ports"] for each in rule["from"]] for port in (443, 80)}
+    assert seen == {443: ["10.80.16.0/20", "10.80.32.0/20", *direct], 80: direct}
+    assert relays(declaration) == ("10.80.16.0/20", "10.80.32.0/20") and relays(parse(TEXT)) == ()
 
 
 @pytest.mark.parametrize("name", ["a", "analytics-of-a-long-name", "ten-lette-s", "a--b"])

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
+from hedgerow.cloud_sheet import GcpSheet, cloud_sheets
 from hedgerow.declaration import DeclarationError, parse
+from hedgerow.declaration.gcp import PROXIES
+from hedgerow.declared import declared_facts
+from hedgerow.firewall_values import firewall
+from hedgerow.firewall_values import relays as relays_of
+from hedgerow.hosts import Host, Site
+from hedgerow.services import NO_SERVICES
+from hedgerow.stack import Stack
 from hedgerow.targets.cloud.sources import networks
 from hedgerow.targets.gcp import facts
 from hedgerow.targets.gcp.permissions import permissions, services
@@ -16,6 +24,7 @@ from hedgerow.targets.gcp.shape import shaped
 
 TEXT = (Path(__file__).parents[2] / "inventories" / "gcp" / "deploy.yml").read_text()
 REGION = "region: us-central1"
+BALANCED = "  load_balancer: {}\n"
 KEY = "projects/p/locations/r/keyRings/k/cryptoKeys/data"
 LINK = "projects/p/global/networks/n"
 
@@ -23,7 +32,7 @@ LINK = "projects/p/global/networks/n"
 def test_the_example_holds() -> None:
     target = parse(TEXT).target
     assert target.kind == "gcp"
-    assert (target.size, target.public, target.zone, target.cidr) == ("medium", False, None, "10.90.0.0/20")
+    assert (target.size, target.public, target.zone, target.cidr) == ("medium", False, None, "10.92.0.0/20")
 
 
 @pytest.mark.parametrize(
@@ -33,11 +42,16 @@ def test_the_example_holds() -> None:
         (REGION, "region: iowa", "is no region of Google Cloud"),
         (REGION, f"{REGION}\n  zone: us-central1-b", "is no letter of a zone"),
         (REGION, f"{REGION}\n  public: true", "Google knows no `controller`"),
-        (REGION, f"{REGION}\n  cidr: 10.90.0.0/30", "between 16 and 28"),
+        (REGION, f"{REGION}\n  cidr: 10.92.0.0/30", "between 16 and 28"),
+        (REGION, f"{REGION}\n  cidr: 10.90.16.0/20", "where the containers live"),
         (REGION, f"{REGION}\n  cidr: 8.8.0.0/20", "no private IPv4 network"),
         ("project: acme-analytics", "project: Acme", "is no id of a project"),
         ("size: medium", "size: huge", "is not one of small, medium, large"),
         ("  size: medium", "  vpc: x", "is not a key"),
+        (REGION, f"{REGION}\n  load_balancer: {{certificate: analytics}}", "is no certificate of Compute Engine"),
+        (REGION, f"{REGION}\n  load_balancer: {{}}\n  public: true", "could be entered beside it"),
+        (REGION, f"{REGION}\n  load_balancer: {{kind: network}}", "application"),
+        ("access:", BALANCED + "tls: {certificate: acme}\naccess:", "where the load balancer does not listen"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_fix(was: str, now: str, said: str) -> None:
@@ -106,3 +120,34 @@ def test_the_role_has_no_star_and_no_owner() -> None:
     found = permissions()
     assert len(found) == len(set(found)) and not [one for one in found if "*" in one]
     assert "resourcemanager.projects.setIamPolicy" not in found and "iam.roles.update" not in found
+
+
+@pytest.mark.parametrize(
+    ("more", "web", "relays"),
+    [
+        ("", ["10.0.0.0/8", "198.51.100.0/24"], []),
+        ("\n  load_balancer: {}", ["10.0.0.0/8"], list(PROXIES)),
+    ],
+    ids=["none", "in front"],
+)
+def test_behind_a_balancer_the_edge_believes_google_s_proxies_and_lets_nobody_else_in(
+    more: str, web: list[str], relays: list[str]
+) -> None:
+    text = TEXT.replace("ingest_from: [10.0.0.0/8]", "ingest_from: [198.51.100.0/24]")
+    declaration = parse(text.replace(REGION, f"{REGION}{more}"))
+    host = Host("analytics-1", "10.92.0.7", "10.92.0.7", user="hedgerow")
+    site = Site(hosts=(host,), controller="192.0.2.1")
+    stack = Stack(NO_SERVICES, declaration.domain, site.hosts, {}, stand_in=False)
+    rules = [rule for rule in firewall(declaration, site, host, stack)["firewall_inbound"] if 443 in rule["ports"]]
+    found = {tuple(rule["from"]): rule["ports"] for rule in rules}
+    assert found == {tuple(web): [80, 443]} | ({tuple(relays): [443]} if relays else {})
+    assert relays_of(declaration) == tuple(relays)
+    ssh, *_ = firewall(declaration, site, host, stack)["firewall_inbound"]
+    assert ssh["from"] == ["35.235.240.0/20", "192.0.2.1/32"], "a tunnel ends at another address each time"
+    facts_ = declared_facts(declaration, site, host)
+    both = ("10.0.0.0/8",) if relays else ("198.51.100.0/24",)
+    assert (facts_.interface_from, facts_.ingest_from) == (("10.0.0.0/8",), () if relays else both)
+    (sheet,) = cloud_sheets(declaration, "192.0.2.1")
+    assert isinstance(sheet, GcpSheet)
+    assert (sheet.balancer, set(sheet.clients)) == (bool(relays), {"10.0.0.0/8", "198.51.100.0/24"})
+    assert dict(sheet.ingress)[443] == (*web, *relays)

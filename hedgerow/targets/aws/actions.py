@@ -64,6 +64,14 @@ ALONG: dict[str, tuple[str, ...]] = {
     "backup.create_backup_selection": (PASS_ROLE,),
     "elbv2.create_load_balancer": ("elasticloadbalancing:AddTags", "iam:CreateServiceLinkedRole"),
     "elbv2.create_target_group": ("elasticloadbalancing:AddTags",),
+    "acm.request_certificate": ("acm:AddTagsToCertificate",),
+    "wafv2.create_web_acl": ("wafv2:TagResource",),
+    "wafv2.associate_web_acl": ("elasticloadbalancing:CreateWebACLAssociation", "elasticloadbalancing:SetWebAcl"),
+    "wafv2.get_web_acl_for_resource": ("elasticloadbalancing:GetLoadBalancerWebACL",),
+    "wafv2.put_logging_configuration": (
+        "iam:CreateServiceLinkedRole", "logs:CreateLogDelivery", "logs:DeleteLogDelivery",
+        "logs:DescribeResourcePolicies", "logs:PutResourcePolicy",
+    ),
 }  # fmt: skip
 """What AWS asks for beside the operation's own action (service authorization reference, dependent actions; KMS)."""
 

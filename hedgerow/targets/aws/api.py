@@ -37,6 +37,9 @@ PASSING = frozenset(
         "OperationAborted",
         "ConcurrentModificationException",
         "LimitExceededException",
+        "WAFInternalErrorException",
+        # What was made a moment ago, and AWS WAF cannot use yet.
+        "WAFUnavailableEntityException",
     }
 )
 """AWS's words for "not now"."""

@@ -1,11 +1,13 @@
-"""A network load balancer, and the groups of machines that it passes connections to."""
+"""Load balancers, and the groups of machines that they pass connections or requests to."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from hedgerow.targets.aws.keeping import alias_of
 from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.graph import Found, Resource
 
@@ -38,6 +40,8 @@ class TargetGroup(Kind):
                 "port": row["Port"],
                 "type": row["TargetType"],
                 "health": row["HealthCheckProtocol"],
+                "path": row.get("HealthCheckPath"),
+                "answer": row.get("Matcher", {}).get("HttpCode"),
                 "attributes": _chosen(attributes, resource.wanted["attributes"]),
                 # One that is let go takes no new connection.
                 "targets": sorted(one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] != "draining"),
@@ -57,10 +61,13 @@ class TargetGroup(Kind):
             TargetType=wanted["type"],
             HealthCheckProtocol=wanted["health"],
             Tags=self.aws.tags(resource.name),
+            **_asked(wanted),
         )
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
         wanted = resource.wanted
+        if fields & {"path", "answer"}:
+            self.aws.call("elbv2.modify_target_group", TargetGroupArn=found.id, **_asked(wanted))
         if "attributes" in fields:
             attributes = _pairs(wanted["attributes"])
             self.aws.call("elbv2.modify_target_group_attributes", TargetGroupArn=found.id, Attributes=attributes)
@@ -78,7 +85,10 @@ class TargetGroup(Kind):
 
 
 class LoadBalancer(Kind):
-    """A network load balancer with one address of ours. What it listens to, and whither that goes, is part of it."""
+    """A load balancer: one with an address of ours that passes TCP on, or one that reads requests and has them judged.
+
+    What it listens to, and whither that goes, is part of it.
+    """
 
     def find(self, resource: Resource) -> Found | None:
         row = self._row(resource)
@@ -92,29 +102,37 @@ class LoadBalancer(Kind):
         zones = row["AvailabilityZones"]
         addresses = [one for zone in zones for one in zone.get("LoadBalancerAddresses", [])]
         fields = {
+            "type": row["Type"],
             "scheme": row["Scheme"],
             "subnets": sorted(zone["SubnetId"] for zone in zones),
             "addresses": sorted(one["AllocationId"] for one in addresses if "AllocationId" in one),
             "groups": sorted(row.get("SecurityGroups", [])),
             "attributes": _chosen(attributes, resource.wanted["attributes"]),
-            "listeners": {_named(one): _whither(one) for one in listeners},
+            "listeners": {_named(one): _heard(one) for one in listeners},
         }
-        return Found(arn, fields, {"listeners": {_named(one): one["ListenerArn"] for one in listeners}})
+        if "firewall" in resource.wanted:
+            judged = self.aws.call("wafv2.get_web_acl_for_resource", ResourceArn=arn).get("WebACL") or {}
+            fields["firewall"] = judged.get("ARN")
+        arns = {_named(one): one["ListenerArn"] for one in listeners}
+        return Found(arn, fields, {"listeners": arns, "name": alias_of(row["CanonicalHostedZoneId"], row["DNSName"])})
 
     def make(self, resource: Resource) -> None:
         wanted = resource.wanted
-        (subnet,), (address,) = wanted["subnets"], wanted["addresses"]
+        where: dict[str, Any] = {"Subnets": wanted["subnets"]}
+        if wanted["type"] == "network":
+            (subnet,), (address,) = wanted["subnets"], wanted["addresses"]
+            where = {"SubnetMappings": [{"SubnetId": subnet, "AllocationId": address}]}
         self.aws.ask(
             "elbv2.create_load_balancer",
             "DuplicateLoadBalancerName",
             Name=self._name(resource),
-            Type="network",
+            Type=wanted["type"],
             Scheme=wanted["scheme"],
             IpAddressType="ipv4",
-            SubnetMappings=[{"SubnetId": subnet, "AllocationId": address}],
             # One that is made without a group can never be given any.
             SecurityGroups=wanted["groups"],
             Tags=self.aws.tags(resource.name),
+            **where,
         )
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
@@ -123,28 +141,31 @@ class LoadBalancer(Kind):
             self._attributes(found.id, wanted["attributes"])
         if "groups" in fields:
             self.aws.call("elbv2.set_security_groups", LoadBalancerArn=found.id, SecurityGroups=wanted["groups"])
-        there = found.fields["listeners"]
-        for name, whither in there.items():
-            if wanted["listeners"].get(name) != whither:
-                listener = found.facts["listeners"][name]
-                self.aws.ask("elbv2.delete_listener", NO_LISTENER, ListenerArn=listener)
-        for name, whither in wanted["listeners"].items():
-            if there.get(name) != whither:
-                protocol, port = name.split()
+        if "firewall" in fields:
+            self.aws.call("wafv2.associate_web_acl", WebACLArn=wanted["firewall"], ResourceArn=found.id)
+        there, arns = found.fields["listeners"], found.facts["listeners"]
+        for name in there.keys() - wanted["listeners"].keys():
+            self.aws.ask("elbv2.delete_listener", NO_LISTENER, ListenerArn=arns[name])
+        for name, heard in wanted["listeners"].items():
+            protocol, port = name.split()
+            if name not in there:
                 self.aws.ask(
                     "elbv2.create_listener",
                     "DuplicateListener",
                     LoadBalancerArn=found.id,
                     Protocol=protocol,
                     Port=int(port),
-                    DefaultActions=[{"Type": "forward", "TargetGroupArn": whither}],
+                    **_listening(heard),
                 )
+            elif there[name] != heard:
+                self.aws.call("elbv2.modify_listener", ListenerArn=arns[name], **_listening(heard))
 
     def remove(self, resource: Resource, found: Found) -> None:
         self._attributes(found.id, {"deletion_protection.enabled": "false"})
         self.aws.ask("elbv2.delete_load_balancer", NO_BALANCER, LoadBalancerArn=found.id)
+        kind = "net" if resource.wanted["type"] == "network" else "app"
         # Until its interfaces are gone they hold the address, the subnet and the security group.
-        interfaces = [{"Name": "description", "Values": [f"ELB net/{self._name(resource)}/*"]}]
+        interfaces = [{"Name": "description", "Values": [f"ELB {kind}/{self._name(resource)}/*"]}]
         self.aws.wait(
             lambda: not self.aws.call("ec2.describe_network_interfaces", Filters=interfaces)["NetworkInterfaces"],
             "the load balancer to be gone",
@@ -174,10 +195,30 @@ def _named(listener: dict[str, Any]) -> str:
     return f"{listener['Protocol']} {listener['Port']}"
 
 
-def _whither(listener: dict[str, Any]) -> str:
-    """Return the one target group that a listener forwards to, "elsewhere" where it does anything more or else."""
+def _heard(listener: dict[str, Any]) -> str | dict[str, str]:
+    """Return the one target group that a listener forwards to, "elsewhere" where it does anything more or else; of one
+    that ends TLS also by which policy and which certificate."""
     (first, *more) = listener["DefaultActions"]
-    return str(first.get("TargetGroupArn", "elsewhere")) if not more else "elsewhere"
+    whither = str(first.get("TargetGroupArn", "elsewhere")) if not more else "elsewhere"
+    if listener["Protocol"] not in ("HTTPS", "TLS"):
+        return whither
+    certificates = [one["CertificateArn"] for one in listener.get("Certificates", [])]
+    return {"to": whither, "tls": listener["SslPolicy"], "certificate": ", ".join(certificates)}
+
+
+def _listening(heard: str | dict[str, str]) -> dict[str, Any]:
+    """Return the same as AWS takes it."""
+    if isinstance(heard, str):
+        return {"DefaultActions": [{"Type": "forward", "TargetGroupArn": heard}]}
+    certificates = [{"CertificateArn": heard["certificate"]}]
+    return {**_listening(heard["to"]), "SslPolicy": heard["tls"], "Certificates": certificates}
+
+
+def _asked(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a health check asks, and what it wants to hear; one by TCP asks nothing."""
+    if "path" not in wanted:
+        return {}
+    return {"HealthCheckPath": wanted["path"], "Matcher": {"HttpCode": wanted["answer"]}}
 
 
 def _targets(ids: set[str]) -> list[dict[str, str]]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow.targets.aws import design_front, design_network, design_watching, documents, facts
+from hedgerow.targets.aws import (
+    design_front,
+    design_network,
+    design_reading,
+    design_watching,
+    documents,
+    facts,
+)
 from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.user_data import user_data
 from hedgerow.targets.aws.wanted import RECORD, RETENTION_DAYS, Wanted, bucket_name, log_group
@@ -24,6 +31,7 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *design_network.network(wanted, place),
         *design_network.groups(wanted),
         *design_front.front(wanted),
+        *design_reading.front(wanted, place),
         *design_watching.logs(wanted, place),
         *design_watching.alarms(wanted, place),
         *_machine(wanted),
@@ -103,7 +111,8 @@ def _buckets(wanted: Wanted, place: Place) -> list[Resource]:
             kept=RECORD,
         )
 
-    access = documents.bucket(place, names["access"], config=True, access=True)
+    balancer = wanted.target.reads_requests
+    access = documents.bucket(place, names["access"], config=True, access=True, balancer=balancer)
     return [
         bucket("access", RETENTION_DAYS, access),
         bucket("backup", wanted.keep_days, documents.bucket(place, names["backup"])),
@@ -150,6 +159,11 @@ def _machine(wanted: Wanted) -> list[Resource]:
     ways_out += [f"vpc-endpoint/{name}" for name in design_network.ENDPOINTS if target.egress == "endpoints"]
     entrance = "address/balancer" if target.load_balancer else "address/host" if target.public else ""
     public = [Ref(entrance, "address")] if entrance else []
+    name: dict[str, Any] = {"addresses": public or [Ref(f"instance/{target.name}", "private")], "alias": None}
+    if target.reads_requests:
+        # Its addresses are AWS's and change.
+        entrance = "load-balancer/http"
+        name = {"addresses": [], "alias": Ref(entrance, "name")}
     return [
         Resource(
             "instance",
@@ -186,7 +200,7 @@ def _machine(wanted: Wanted) -> list[Resource]:
                 Resource(
                     "record",
                     wanted.domain,
-                    {"addresses": public or [Ref(f"instance/{target.name}", "private")]},
+                    name,
                     needs=(entrance or f"instance/{target.name}",),
                     given={"zone": target.zone},
                 )

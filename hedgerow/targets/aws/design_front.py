@@ -1,4 +1,4 @@
-"""A load balancer in front, as it is wanted. Pure.
+"""A network load balancer in front, as it is wanted. Pure.
 
 It passes TCP on as it is, and the machine goes on seeing its clients' own addresses: TLS ends at the edge alone, and
 the edge's allow-lists, limits and log say of everybody what they say without a balancer.
@@ -15,7 +15,8 @@ PORTS = (443, 80)
 def front(wanted: Wanted) -> list[Resource]:
     """Return the balancer and what it stands on."""
     target = wanted.target
-    absent = target.load_balancer is None
+    absent = target.load_balancer is None or target.reads_requests
+    ports = (443,) if target.reads_requests else PORTS
     ways = () if target.vpc else ("internet-gateway/main", "route-table/public", "network-acl/main")
     groups = {port: f"target-group/{port}" for port in PORTS}
     return [
@@ -24,12 +25,12 @@ def front(wanted: Wanted) -> list[Resource]:
             "balancer",
             {
                 "vpc": Ref("vpc/main"),
-                "in": sorted({f"tcp {port} {cidr}" for cidr in wanted.web_from for port in PORTS}),
-                "out": sorted(f"tcp {port} {target.network}" for port in PORTS),
+                "in": sorted({f"tcp {port} {cidr}" for cidr in wanted.web_from for port in ports}),
+                "out": sorted(f"tcp {port} {target.network}" for port in ports),
             },
             needs=("vpc/main",),
             fixed=frozenset({"vpc"}),
-            absent=absent,
+            absent=target.load_balancer is None,
         ),
         Resource("address", "balancer", {}, absent=absent),
         *(_targets(port, f"instance/{target.name}", absent=absent) for port in PORTS),
@@ -37,6 +38,7 @@ def front(wanted: Wanted) -> list[Resource]:
             "load-balancer",
             "main",
             {
+                "type": "network",
                 "scheme": "internet-facing",
                 "subnets": [Ref("subnet/public")],
                 "addresses": [Ref("address/balancer")],
@@ -46,7 +48,7 @@ def front(wanted: Wanted) -> list[Resource]:
                 "listeners": {f"TCP {port}": Ref(group) for port, group in groups.items()},
             },
             needs=("subnet/public", "address/balancer", "security-group/balancer", *groups.values(), *ways),
-            fixed=frozenset({"scheme", "subnets", "addresses"}),
+            fixed=frozenset({"type", "scheme", "subnets", "addresses"}),
             absent=absent,
         ),
     ]

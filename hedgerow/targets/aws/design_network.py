@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hedgerow.declaration.networks import is_inner
 from hedgerow.targets.aws import documents
 from hedgerow.targets.aws.documents import Place
 from hedgerow.targets.aws.wanted import Wanted
@@ -24,11 +25,14 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
     there = {"existing": target.vpc.subnet} if target.vpc else None
     front = target.load_balancer
     entrance = {"existing": front.subnet} if front and front.subnet else None
+    second = {"existing": front.second_subnet} if front and front.second_subnet else {"zone": 1}
+    two = target.reads_requests
     main = {} if adopted else {"cidr": target.cidr, "dns_support": True, "dns_hostnames": True}
     subnet = {} if adopted else {"vpc": vpc, "public_addresses": False}
     private = {**subnet, "cidr": target.private_network} if own else {}
     private_routes = {"0.0.0.0/0": Ref("nat-gateway/main")} if nat else {}
-    subnets = ["subnet/private", *(["subnet/public"] if outward else [])]
+    public_subnets = [*(["subnet/public"] if outward else []), *(["subnet/second"] if own and two else [])]
+    subnets = ["subnet/private", *public_subnets]
     fixed = frozenset({"vpc", "cidr"})
     found = [
         Resource("vpc", "main", main, given=adopted, fixed=frozenset({"cidr"}), holds_data=True),
@@ -43,6 +47,15 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
             absent=not outward and entrance is None,
             holds_data=True,
         ),
+        Resource(
+            "subnet",
+            "second",
+            {**subnet, "cidr": target.second_network} if own else {},
+            needs=("vpc/main",),
+            given=second,
+            fixed=fixed,
+            absent=not two,
+        ),
         Resource("internet-gateway", "main", {"vpc": vpc}, needs=("vpc/main",), absent=not outward),
         Resource("address", "nat", {}, absent=not nat),
         Resource(
@@ -56,8 +69,12 @@ def network(wanted: Wanted, place: Place) -> list[Resource]:
         Resource(
             "route-table",
             "public",
-            {"vpc": vpc, "routes": {"0.0.0.0/0": Ref("internet-gateway/main")}, "subnets": [Ref("subnet/public")]},
-            needs=("vpc/main", "internet-gateway/main", "subnet/public"),
+            {
+                "vpc": vpc,
+                "routes": {"0.0.0.0/0": Ref("internet-gateway/main")},
+                "subnets": [Ref(key) for key in public_subnets],
+            },
+            needs=("vpc/main", "internet-gateway/main", "subnet/public", "subnet/second"),
             fixed=frozenset({"vpc"}),
             absent=not outward,
         ),
@@ -150,9 +167,12 @@ def _acl(wanted: Wanted) -> list[str]:
 def groups(wanted: Wanted) -> list[Resource]:
     """The declaration's allow-lists once more, in front of the host's own firewall."""
     target, vpc = wanted.target, Ref("vpc/main")
-    # A balancer lets its clients keep their addresses, and asks after our health from an address of its own.
-    sources = [*wanted.web_from, *([target.public_network] if target.load_balancer else [])]
+    # A balancer that passes TCP on lets its clients keep their addresses, and asks after our health from an address of
+    # its own. Behind one that reads, everybody from the internet has its addresses, and plain HTTP ends before it.
+    clients = [cidr for cidr in wanted.web_from if not target.reads_requests or is_inner(cidr)]
+    sources = [*clients, *(target.balancer_networks if not target.reads_requests else ())]
     inward = [f"tcp {port} {cidr}" for cidr in sources for port in (443, 80)]
+    inward += [f"tcp 443 {cidr}" for cidr in target.balancer_networks]
     if target.public:
         inward += [f"tcp 22 {cidr}" for cidr in wanted.ssh_from]
     # Packages, images and AWS's own services by TLS; names; time. The host's firewall says by whom and where to.

@@ -52,7 +52,8 @@ def records_key(place: Place) -> Document:
     here = {"StringEquals": {"aws:SourceAccount": place.account}}
     write = ["kms:GenerateDataKey*", "kms:Decrypt", "kms:DescribeKey"]
     logs = f"logs.{place.region}.amazonaws.com"
-    groups = place.arn("logs", f"log-group:/hedgerow/{place.deployment}/*")
+    names = (f"/hedgerow/{place.deployment}/*", f"aws-waf-logs-hedgerow-{place.deployment}")
+    groups = [place.arn("logs", f"log-group:{name}") for name in names]
     return document(
         _owner(place),
         allow(
@@ -77,7 +78,15 @@ def _owner(place: Place) -> Document:
     return allow("Account", "kms:*", "*", Principal={"AWS": place.arn("iam", "root", region=False)})
 
 
-def bucket(place: Place, name: str, *, trail: bool = False, config: bool = False, access: bool = False) -> Document:
+def bucket(
+    place: Place,
+    name: str,
+    *,
+    trail: bool = False,
+    config: bool = False,
+    access: bool = False,
+    balancer: bool = False,
+) -> Document:
     """TLS only; beside that, each service that writes there, under its own prefix and for this account alone."""
     arn = f"arn:{place.partition}:s3:::{name}"
     here = {"StringEquals": {"aws:SourceAccount": place.account}}
@@ -104,6 +113,10 @@ def bucket(place: Place, name: str, *, trail: bool = False, config: bool = False
     if access:
         principal = {"Service": "logging.s3.amazonaws.com"}
         statements.append(allow("AccessLogs", "s3:PutObject", f"{arn}/s3/*", Principal=principal, Condition=here))
+    if balancer:
+        # The path names the account: only its own balancers' logs are delivered there.
+        principal, path = {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}, f"AWSLogs/{place.account}/*"
+        statements.append(allow("BalancerLogs", "s3:PutObject", f"{arn}/balancer/{path}", Principal=principal))
     return document(*statements)
 
 

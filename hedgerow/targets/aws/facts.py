@@ -46,6 +46,10 @@ def billed(resource: Resource) -> Mapping[str, float]:
     """Return what AWS counts: an instance by its type, its disks by their size, the rest by kind."""
     if resource.wanted.get("route_tables"):  # a gateway endpoint costs nothing
         return {}
+    if resource.kind == "web-acl":
+        return {"web-acl": 1.0, "web-acl rule": float(len(resource.wanted["rules"]))}
+    if resource.wanted.get("type") == "application":  # with an address of AWS's in each of its subnets
+        return {resource.kind: 1.0, "address": float(len(resource.wanted["subnets"]))}
     counted = {f"instance {resource.wanted['type']}" if resource.kind == "instance" else resource.kind: 1.0}
     for disk in resource.wanted.get("disks", ()):
         counted[disk["type"]] = counted.get(disk["type"], 0) + disk["gib"]

@@ -7,6 +7,8 @@ from typing import Any
 from hedgerow.targets.aws.kind import Kind, not_ours, pairs
 from hedgerow.targets.cloud.graph import Found, Resource
 
+GONE = "ResourceNotFoundException"
+
 
 class Vault(Kind):
     """Where snapshots of the instance's volumes lie, encrypted with the records' key and locked.
@@ -115,11 +117,11 @@ class Plan(Kind):
 
     def remove(self, resource: Resource, found: Found) -> None:
         self._drop(found)
-        self.aws.call("backup.delete_backup_plan", BackupPlanId=found.id)
+        self.aws.ask("backup.delete_backup_plan", GONE, BackupPlanId=found.id)
 
     def _drop(self, found: Found) -> None:
         for selection in found.facts["selections"]:
-            self.aws.call("backup.delete_backup_selection", BackupPlanId=found.id, SelectionId=selection)
+            self.aws.ask("backup.delete_backup_selection", GONE, BackupPlanId=found.id, SelectionId=selection)
 
     def _plan(self, resource: Resource) -> dict[str, Any]:
         wanted = resource.wanted
@@ -148,29 +150,41 @@ class Record(Kind):
         )
         for row in said["ResourceRecordSets"]:
             if row["Name"] == name and row["Type"] == "A":
-                fields = {"addresses": sorted(one["Value"] for one in row.get("ResourceRecords", []))}
-                return Found(name, fields, {"ttl": row.get("TTL")})
+                alias = row.get("AliasTarget")
+                fields = {
+                    "addresses": sorted(one["Value"] for one in row.get("ResourceRecords", [])),
+                    "alias": alias_of(alias["HostedZoneId"], alias["DNSName"]) if alias else None,
+                }
+                return Found(name, fields, {"record": row})
         return None
 
     def make(self, resource: Resource) -> None:
-        self._send("UPSERT", resource, resource.wanted["addresses"])
+        self._send("UPSERT", resource, _record(resource))
 
     def change(self, resource: Resource, found: Found, fields: frozenset[str]) -> None:
-        self._send("UPSERT", resource, resource.wanted["addresses"])
+        self._send("UPSERT", resource, _record(resource))
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self._send("DELETE", resource, found.fields["addresses"], found.facts["ttl"])
+        self._send("DELETE", resource, found.facts["record"])
 
-    def _send(self, action: str, resource: Resource, addresses: list[str], ttl: int = 300) -> None:
-        records = {
-            "Name": f"{resource.name}.",
-            "Type": "A",
-            "TTL": ttl,
-            "ResourceRecords": [{"Value": address} for address in addresses],
-        }
-        batch = {"Changes": [{"Action": action, "ResourceRecordSet": records}]}
+    def _send(self, action: str, resource: Resource, record: dict[str, Any]) -> None:
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
         self.aws.call(
             "route53.change_resource_record_sets",
             HostedZoneId=(resource.given or {})["zone"],
             ChangeBatch=batch,
         )
+
+
+def alias_of(zone: str, name: str) -> str:
+    """Return what an alias leads to, as one text: the zone that AWS keeps such names in, and the name."""
+    return f"{zone} {name.lower().rstrip('.').removeprefix('dualstack.')}"
+
+
+def _record(resource: Resource) -> dict[str, Any]:
+    record: dict[str, Any] = {"Name": f"{resource.name}.", "Type": "A"}
+    if alias := resource.wanted["alias"]:
+        zone, name = alias.split()
+        return record | {"AliasTarget": {"HostedZoneId": zone, "DNSName": name, "EvaluateTargetHealth": False}}
+    addresses = [{"Value": address} for address in resource.wanted["addresses"]]
+    return record | {"TTL": 300, "ResourceRecords": addresses}

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hedgerow.targets.aws import alarming, balancing, compute, filters, keeping, network, storage, watching
+from hedgerow.targets.aws import (
+    alarming,
+    balancing,
+    certifying,
+    compute,
+    filters,
+    judging,
+    keeping,
+    network,
+    storage,
+    watching,
+)
 from hedgerow.targets.aws.api import Aws
 from hedgerow.targets.aws.kind import Kind
 from hedgerow.targets.cloud.doing import Driver, Drivers
@@ -38,6 +49,8 @@ KINDS: dict[str, type[Kind]] = {
     "record": keeping.Record,
     "target-group": balancing.TargetGroup,
     "load-balancer": balancing.LoadBalancer,
+    "certificate": certifying.Certificate,
+    "web-acl": judging.WebAcl,
 }
 
 

@@ -16,12 +16,13 @@ from hedgerow.targets.aws.balancing import prefix
 from hedgerow.targets.aws.documents import Place, allow, document
 
 DOORS = ("call", "ask", "pages", "attempt")
+MANAGED = 6_144
 SESSION = ("ssm:StartSession", "ssm:TerminateSession")
 """What the AWS CLI calls, which carries SSH."""
 OWN_TAG = re.compile(r"ec2:(Delete(?!Route$|NetworkAclEntry|Tags).*|TerminateInstances|ReleaseAddress)")
 """What ends something of EC2 that bears our tag: nothing else may be ended."""
 
-LINKING = ("elasticloadbalancing.amazonaws.com", "guardduty.amazonaws.com")
+LINKING = ("elasticloadbalancing.amazonaws.com", "guardduty.amazonaws.com", "wafv2.amazonaws.com")
 """Services that make a role of their own in an account that has none yet."""
 OF_A_THING = r"ec2:((Describe(Instance|Vpc)Attribute)|(?!Describe|Get|Enable).*)"
 """What EC2 judges by the things of an account that it is about; the rest it judges by no thing at all."""
@@ -56,7 +57,7 @@ def actions() -> frozenset[str]:
     return frozenset(action for call in calls() for action in actions_of(call)) | frozenset(SESSION)
 
 
-def policy(place: Place) -> dict[str, Any]:
+def policy(place: Place) -> dict[str, Any]:  # noqa: PLR0915 (a table, one row a statement)
     """Return the policy: each action on what bears the deployment's name where AWS can tell, else in its region."""
     name = place.deployment
     left = set(actions())
@@ -96,7 +97,10 @@ def policy(place: Place) -> dict[str, Any]:
     take("FindKeys", {"kms:DescribeKey", "kms:ListResourceTags", "kms:TagResource"}, keys)
     take("Keys", of(r"kms:.*"), keys, **ours)
     take("ListLogs", {"logs:DescribeLogGroups"}, "*")
-    take("Logs", of(r"logs:.*"), [groups, f"{groups}:*"])
+    # AWS WAF writes to a log group by a policy that it sets with these credentials.
+    take("Delivery", of(r"logs:(.*LogDelivery|.*ResourcePolic.*)"), "*", **region)
+    firewall = place.arn("logs", f"log-group:aws-waf-logs-hedgerow-{name}")
+    take("Logs", of(r"logs:.*"), [groups, f"{groups}:*", firewall, f"{firewall}:*"])
     take("Topics", of(r"sns:.*"), place.arn("sns", f"hedgerow-{name}-*"))
     take("Alarms", of(r"cloudwatch:(Put|Delete|Tag|List).*"), place.arn("cloudwatch", f"alarm:hedgerow-{name}-*"))
     take(
@@ -118,7 +122,10 @@ def policy(place: Place) -> dict[str, Any]:
         of(r"config:(Delete|Start|Stop)ConfigurationRecorder"),
         place.arn("config", f"configuration-recorder/hedgerow-{name}/*"),
     )
-    take("Balancer", of(r"elasticloadbalancing:(?!Describe).*"), _balancer(place))
+    take("Balancer", of(r"elasticloadbalancing:(?!Describe|SetWebAcl).*"), _balancer(place))
+    take("Firewall", of(r"wafv2:(?!ListWebACLs).*"), _firewall(place))
+    take("Certificates", {"acm:DeleteCertificate"}, place.arn("acm", "certificate/*"), **ours)
+    take("LookAtCertificates", of(r"acm:(?!ListCertificates|Request).*"), place.arn("acm", "certificate/*"))
     # Somebody else's trail is looked at as well, also one of the organization's.
     take("LookAtTrails", of(r"cloudtrail:Get.*"), f"arn:{place.partition}:cloudtrail:*:*:trail/*")
     take("LookAtAlarms", {"cloudwatch:DescribeAlarms"}, place.arn("cloudwatch", "alarm:*"))
@@ -140,14 +147,37 @@ def policy(place: Place) -> dict[str, Any]:
 
 def _balancer(place: Place) -> list[str]:
     """A balancer, its listeners and its target groups bear their name in their ARN."""
-    kinds = ("loadbalancer/net", "listener/net", "targetgroup")
+    kinds = ("loadbalancer/net", "loadbalancer/app", "listener/net", "listener/app", "targetgroup")
     return [place.arn("elasticloadbalancing", f"{kind}/{prefix(place.deployment)}-*") for kind in kinds]
+
+
+def _firewall(place: Place) -> list[str]:
+    """Our rules by their name, AWS's groups of them, which are in no account of ours, and what is judged."""
+    theirs = f"arn:{place.partition}:wafv2:{place.region}:*:regional/managedruleset/*/*"
+    own = place.arn("wafv2", f"regional/webacl/hedgerow-{place.deployment}/*")
+    return [own, theirs, place.arn("elasticloadbalancing", f"loadbalancer/app/{prefix(place.deployment)}-*")]
 
 
 def _services_with_roles() -> list[str]:
     return [f"{service}.amazonaws.com" for service in ("backup", "cloudtrail", "config", "ec2", "vpc-flow-logs")]
 
 
+def policies(place: Place) -> list[dict[str, Any]]:
+    """Return the policy in parts, each of which is a managed policy: all of a role's inline ones together may have
+    10,240 letters beside white space, which is less than this needs, and each managed one 6,144 (IAM quotas)."""
+    parts: list[list[Any]] = [[]]
+    for statement in policy(place)["Statement"]:
+        if size(document(*parts[-1], statement)) > MANAGED:
+            parts.append([])
+        parts[-1].append(statement)
+    return [document(*part) for part in parts]
+
+
+def size(one: dict[str, Any]) -> int:
+    """Return the letters of a policy as IAM counts them."""
+    return len(json.dumps(one, separators=(",", ":")))
+
+
 def text(place: Place) -> str:
-    """Return the policy for a person and for AWS."""
-    return json.dumps(policy(place), indent=2) + "\n"
+    """Return the policies for a person and for AWS: a list."""
+    return json.dumps(policies(place), indent=2) + "\n"

@@ -11,6 +11,7 @@ from hedgerow.declaration.machines import Aws as AwsModel
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError
 from hedgerow.hosts import Change, Host
+from hedgerow.images import table_of
 from hedgerow.targets.aws import design, facts, permissions
 from hedgerow.targets.aws.api import Aws
 from hedgerow.targets.aws.documents import Place
@@ -53,6 +54,9 @@ class AwsTarget(CloudTarget):
             outbound=tuple(f"{port} {place}" for port, place in outward.places(self.declaration)),
             keep_days=BACKUP_DAYS,
             ssh_key=self.public_line(),
+            event_paths=tuple(
+                path for route in table_of(self.declaration).routes if route.access == "ingest" for path in route.paths
+            ),
         )
         place = Place(self.aws.partition, self.spec.region, self.aws.account, self.declaration.name)
         return design.resources(wanted, place)

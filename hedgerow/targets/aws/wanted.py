@@ -26,6 +26,8 @@ class Wanted:
     outbound: tuple[str, ...]
     keep_days: int
     ssh_key: str
+    event_paths: tuple[str, ...] = ()
+    """Prefixes of whole segments by which events come: what AWS WAF must not take for an attack."""
 
 
 def bucket_name(place: Place, name: str) -> str:
@@ -37,6 +39,11 @@ def bucket_name(place: Place, name: str) -> str:
 def log_group(place: Place, name: str) -> str:
     """Return the name of one of our log groups."""
     return f"/hedgerow/{place.deployment}/{name}"
+
+
+def firewall_log(place: Place) -> str:
+    """Return the name of the log group of AWS WAF, which takes none that begins otherwise."""
+    return f"aws-waf-logs-hedgerow-{place.deployment}"
 
 
 def role_arn(place: Place, name: str) -> str:

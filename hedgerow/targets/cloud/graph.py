@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,7 +104,8 @@ UNKNOWN = Unknown()
 
 
 def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    # ARNs name the account, which a plan that is passed on need not.
+    text = "none" if value is None else re.sub(r"(?<=:)\d{12}(?=:)", "ACCOUNT", str(value))
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
@@ -131,7 +133,9 @@ def step(resource: Resource, found: Mapping[str, Found]) -> Step | None:
     """Return what is to be done with one resource; None where it is not there and not wanted."""
     there = found.get(resource.key)
     if resource.absent:
-        return None if there is None or there.adopted else Step("delete", resource, there)
+        if there is None or there.adopted:
+            return None
+        return Step("keep" if resource.kept else "delete", resource, there)
     if there is None:
         return Step("create", resource)
     if there.adopted:

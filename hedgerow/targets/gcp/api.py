@@ -48,6 +48,10 @@ class Method:
     address: str
     needs: tuple[str, ...]
     when: str = ""
+    operates: bool = True
+    """Whether a call that is not a GET begins an operation of Compute."""
+    numbered: bool = True
+    """Whether that takes a number (requestId) by which it is done once."""
 
 
 class RefusedError(UnreachableError):
@@ -87,6 +91,8 @@ def methods() -> Mapping[str, Method]:
             services[name.partition(".")[0]] + row["at"],
             tuple(row["needs"]),
             row.get("when", ""),
+            row.get("operates", True),
+            row.get("numbered", True),
         )
         for name, row in said["methods"].items()
     }
@@ -112,8 +118,8 @@ class Google:
         """Make one call, patiently, and see its operation through. Raises UnreachableError: RefusedError by Google."""
         method = methods()[name]
         asked = dict(query or {})
-        compute = name.startswith("compute.") and not name.endswith(".wait") and method.verb != "GET"
-        if compute:
+        compute = name.startswith("compute.") and method.verb != "GET" and method.operates
+        if compute and method.numbered:
             # The same number for each try: what was done and not heard of is not done twice.
             asked["requestId"] = str(uuid.uuid4())
         address = method.address.format(**self.place, **(path or {}))

@@ -6,7 +6,7 @@ Names tell where everything is, so that little has to be looked up: `Ref`s stand
 from __future__ import annotations
 
 from hedgerow.targets.cloud.graph import Ref, Resource
-from hedgerow.targets.gcp import design_machine, design_network, design_records, design_watching
+from hedgerow.targets.gcp import design_front, design_machine, design_network, design_records, design_watching
 from hedgerow.targets.gcp.place import Place, Wanted
 
 SERVICES = "services/project"
@@ -34,6 +34,7 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *design_records.records(wanted, place),
         *design_network.network(wanted, place),
         *design_machine.machine(wanted, place),
+        *design_front.front(wanted, place),
         *design_watching.names(wanted, place),
         *design_watching.alerts(wanted),
     )

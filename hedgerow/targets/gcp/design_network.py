@@ -5,11 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
+from hedgerow.declaration.networks import is_inner
 from hedgerow.targets.cloud.graph import Resource
 from hedgerow.targets.gcp.place import Place, Wanted
 
-IAP = "35.235.240.0/20"
-"""Where Identity-Aware Proxy connects from (https://cloud.google.com/iap/docs/using-tcp-forwarding)."""
 GOOGLE = "199.36.153.4/30"
 """Where Google's APIs are reached without the internet: restricted.googleapis.com, which serves those alone that VPC
 Service Controls knows (https://cloud.google.com/vpc-service-controls/docs/set-up-private-connectivity)."""
@@ -128,8 +127,11 @@ def _rules(wanted: Wanted, network_: str, place: Place) -> list[Resource]:
         )
 
     anywhere = ("0.0.0.0/0",)
-    rule("in-ssh", wanted.ssh_from if wanted.target.public else (IAP,), _tcp(22), inward=True)
-    rule("in-web", wanted.web_from, _tcp(80, 443), inward=True)
+    rule("in-ssh", wanted.ssh_from if wanted.target.public else wanted.target.tunnel_networks, _tcp(22), inward=True)
+    # Beside a balancer nobody needs to come by the internet; a network that it does not carry may reach the machine.
+    inner = tuple(one for one in wanted.web_from if is_inner(one))
+    rule("in-web", inner if wanted.target.load_balancer else wanted.web_from, _tcp(80, 443), inward=True)
+    rule("in-balancer", wanted.target.balancer_networks, _tcp(443), inward=True)
     rule("in-deny", anywhere, inward=True)
     open_, google = ((), (GOOGLE,)) if wanted.closed else (anywhere, ())
     rule("out-web", open_, _tcp(80, 443), inward=False)

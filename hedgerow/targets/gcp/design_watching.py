@@ -28,6 +28,7 @@ def names(wanted: Wanted, place: Place) -> list[Resource]:
     """Return the log of queries, and the domain's record where a zone is declared."""
     target = wanted.target
     machine = f"instance/{target.name}"
+    entrance = "global-address/balancer" if target.load_balancer else "address/host" if target.public else machine
     found = [
         Resource(
             "dns-policy",
@@ -41,13 +42,13 @@ def names(wanted: Wanted, place: Place) -> list[Resource]:
         )
     ]
     if target.dns_zone:
-        address = Ref("address/host", "address") if target.public else Ref(machine, "private")
+        address = Ref(entrance, "private" if entrance == machine else "address")
         found.append(
             Resource(
                 "record",
                 wanted.domain,
                 {"addresses": [address]},
-                needs=("address/host" if target.public else machine, "services/project"),
+                needs=(entrance, "services/project"),
                 given={"zone": target.dns_zone},
             )
         )

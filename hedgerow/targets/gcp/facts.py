@@ -37,9 +37,11 @@ def zone(region: str, letter: str | None) -> str:
 
 
 def billed(resource: Resource) -> Mapping[str, float]:
-    """Return what Google counts: a machine by its type, a disk by its size, the rest by kind."""
+    """Return what Google counts: a machine by type, a disk by size, a policy with its rules, the rest by kind."""
     if resource.kind == "instance":
         return {str(resource.wanted["machineType"]).rpartition("/")[2]: 1}
+    if resource.kind == "security-policy":
+        return {resource.kind: 1, "security-policy-rule": len(resource.wanted["rules"])}
     if resource.kind == "disk":
         return {str(resource.wanted["type"]).rpartition("/")[2]: float(resource.wanted["sizeGb"])}
     return {resource.kind: 1}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from hedgerow.targets.cloud.doing import Driver, Drivers
-from hedgerow.targets.gcp import alerts, compute, dns, keys, records, storage, zones
+from hedgerow.targets.gcp import alerts, balancing, compute, dns, keys, records, storage, zones
 from hedgerow.targets.gcp.api import Google
 from hedgerow.targets.gcp.kind import Rest
 
 
 def drivers(google: Google, deployment: str) -> Drivers:
     """Return the drivers, all with the same door to Google."""
-    plain: dict[str, Driver] = {name: Rest(kind, google, deployment) for name, kind in compute.KINDS.items()}
+    plain: dict[str, Driver] = {
+        name: Rest(kind, google, deployment) for name, kind in {**compute.KINDS, **balancing.KINDS}.items()
+    }
     return plain | {
         "firewall-strangers": compute.Strangers(google, deployment),
+        "endpoint-group": balancing.Group(balancing.GROUP, google, deployment),
+        "security-policy": balancing.Policy(balancing.POLICY, google, deployment),
         "services": keys.Services(google, deployment),
         "key-ring": keys.Ring(google, deployment),
         "key": keys.Key(google, deployment),

@@ -1,4 +1,4 @@
-"""`python -m tests.gcp.fake [PORT] [FOLDER]`: print the environment that leads here, and serve until stopped."""
+"""`python -m tests.gcp.fake [PORT] [FOLDER] [ADDRESS]`: print the environment that leads here; serve until stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     folder = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="gcp-"))
     discovery.warm()
-    world = World()
+    world = World(waiting=sys.argv[3] if len(sys.argv) > 3 else "")
     answering.begin(world)
     identity = Identity(folder)
     server = Server(world, identity, port)

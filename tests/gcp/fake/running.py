@@ -74,11 +74,11 @@ class Fake:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Fake]:
-    """Run the fake, with its keys and certificates in a folder."""
+def running(folder: Path, *words: str) -> Iterator[Fake]:
+    """Run the fake, with its keys and certificates in a folder; a further word is World's `waiting`."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.gcp.fake", "0", str(folder)],
+            [sys.executable, "-m", "tests.gcp.fake", "0", str(folder), *words],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -76,6 +76,8 @@ class World:
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     polls: int = 1
+    waiting: str = ""
+    """The address where a real machine waits that plays the first instance."""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
     lock: Any = field(default_factory=threading.RLock)
 

@@ -179,4 +179,6 @@ def free_address(asked: Asked, subnet: str) -> str:
     row = asked.world.rows[links.key(links.path_of(subnet, asked.path["project"]))]
     taken = str([one for one in asked.world.rows.values() if one is not row])
     found = ipaddress.IPv4Network(row["ipCidrRange"]).hosts()
+    if asked.world.waiting and f"'{asked.world.waiting}'" not in taken:
+        return asked.world.waiting
     return next(str(one) for place, one in enumerate(found) if place > 0 and f"'{one}'" not in taken)

@@ -18,6 +18,9 @@ FIXED = {  # what the reference of each calls immutable, or leaves out of what p
     "firewalls": ("network", "direction"),
     "routers": ("network",),
     "addresses": ("address", "addressType"),
+    "backendServices": ("loadBalancingScheme",),
+    "securityPolicies": ("type",),
+    "forwardingRules": ("IPAddress", "IPProtocol", "portRange", "loadBalancingScheme"),
 }
 
 

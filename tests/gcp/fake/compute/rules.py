@@ -7,7 +7,7 @@ from typing import Any
 
 from ..asked import Asked
 from ..world import World
-from . import disks, instances, links, networking
+from . import armor, balancing, disks, fronts, instances, links, networking
 from .effect import Effect
 
 
@@ -30,6 +30,11 @@ RULES: dict[str, Callable[[Asked, dict[str, Any], str], Effect]] = {
     "snapshots": disks.snapshot,
     "resourcePolicies": disks.schedule,
     "instances": instances.instance,
+    "sslPolicies": fronts.ssl_policy,
+    "sslCertificates": fronts.certificate,
+    "healthChecks": fronts.health_check,
+    "securityPolicies": armor.policy,
+    **balancing.RULES,
 }
 BEFORE_DELETE: dict[str, Callable[[Asked, dict[str, Any], str], None]] = {"instances": instances.protected}
 

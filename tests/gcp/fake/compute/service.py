@@ -8,7 +8,7 @@ from typing import Any
 from ..asked import Asked
 from ..errors import RefusedError, missing, not_modelled
 from ..world import EMAIL, NUMBER, PROJECT, etag
-from . import catalogue, disks, generic, instances, links, operations, rows
+from . import armor, balancing, catalogue, disks, generic, instances, links, operations, rows
 
 COLLECTIONS = {
     "networks",
@@ -27,6 +27,16 @@ COLLECTIONS = {
     "zones",
     "machineTypes",
     "diskTypes",
+    "sslPolicies",
+    "sslCertificates",
+    "healthChecks",
+    "securityPolicies",
+    "networkEndpointGroups",
+    "backendServices",
+    "urlMaps",
+    "targetHttpProxies",
+    "targetHttpsProxies",
+    "globalForwardingRules",
 }
 
 
@@ -102,6 +112,8 @@ def private_access(asked: Asked) -> dict[str, Any]:
 
 SPECIAL: dict[str, Callable[[Asked], dict[str, Any]]] = {
     **{f"instances.{name}": one for name, one in instances.SPECIAL.items()},
+    **armor.SPECIAL,
+    **balancing.SPECIAL,
     "images.getFromFamily": family,
     "disks.resize": disks.resize,
     "disks.addResourcePolicies": disks.policies_of,
