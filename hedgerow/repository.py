@@ -39,6 +39,11 @@ def place(declaration: Declaration) -> str:
     return f"{declaration.backup.to.rstrip('/')}/{declaration.name}" if declaration.backup else ""
 
 
+def folder(declaration: Declaration) -> str:
+    """Return the folder on the data host that they lie in; "" where none are declared, and where they leave it."""
+    return place(declaration) if declaration.backup and is_folder(declaration.backup) else ""
+
+
 def options(declaration: Declaration) -> dict[str, str]:
     """Return pgBackRest's options of the repository, without the secret ones; pgbackrest.org/configuration.html."""
     declared = declaration.backup
