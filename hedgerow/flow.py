@@ -24,6 +24,7 @@ from hedgerow import (
     prerequisites,
     releases,
     render,
+    repository,
 )
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
@@ -242,7 +243,7 @@ def brought(declaration: Declaration) -> dict[str, Path]:
     if declaration.alerts.webhook_file:
         files[health.WEBHOOK] = declaration.alerts.webhook_file
     storage = declaration.object_storage
-    return files | ({SECRET: storage.secret_key_file} if storage else {})
+    return files | repository.brought(declaration) | ({SECRET: storage.secret_key_file} if storage else {})
 
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:
