@@ -92,13 +92,16 @@ READS: Mapping[str, str] = {
 }
 """Each question with its permission, as AWS's service authorization reference names it."""
 
+ALONG = ("elasticloadbalancing:GetLoadBalancerWebACL", "wafv2:GetWebACL")
+"""What AWS asks for beside that of wafv2.get_web_acl_for_resource."""
+
 
 def policy() -> dict[str, Any]:
     """Return the IAM policy of credentials that can answer every check and do nothing else."""
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Sid": "HedgerowVerify", "Effect": "Allow", "Action": sorted(set(READS.values())), "Resource": "*"}
+            {"Sid": "HedgerowVerify", "Effect": "Allow", "Action": sorted({*READS.values(), *ALONG}), "Resource": "*"}
         ],
     }
 

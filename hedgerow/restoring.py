@@ -17,6 +17,8 @@ from hedgerow.images import table_of
 from hedgerow.variables import data_host
 
 PROGRAM = "/usr/local/lib/hedgerow/backup"
+HELP = 2
+"""How the program ends that was told what it does not know."""
 DAY = 24 * 3600.0
 LATEST = "latest"
 STOPS = 6
@@ -63,6 +65,11 @@ def ask(work: Work, host: Host, *words: str, seconds: float = 120) -> tuple[int,
         why = answer.stderr.strip()[-600:] or "it said nothing"
         if "command not found" in why:
             raise CallError(f"{host.name} has no backups yet", "Run install first.") from None
+        if answer.returncode == HELP:
+            raise CallError(
+                f"{host.name}: its program for backups is of an older Hedgerow, which cannot {words[0]} so",
+                "Run install first, with the release and the images that run there.",
+            ) from None
         raise BackupError(f"{host.name}: {words[0]} gave no answer: {why}") from None
     if "refused" in said:
         raise BackupError(f"{host.name}: {said['refused']}")

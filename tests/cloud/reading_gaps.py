@@ -39,7 +39,7 @@ def certificates_are_issued_to_whoever_has_the_zone() -> None:
 
 
 def certificates_in_use_stay() -> None:
-    """By itself: one that a listener shows is deleted under it, InUseBy forgets nobody, and a token never what is gone."""
+    """By itself: one that a listener shows is deleted under it, and InUseBy and tokens never forget one."""
     real = AWSCertificateManagerBackend.describe_certificate
 
     def describe(self: Any, arn: str) -> Any:

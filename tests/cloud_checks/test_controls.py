@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from hedgerow.aws_reading import READS, Reader, masked, policy
+from hedgerow.aws_reading import ALONG, READS, Reader, masked, policy
 from tests.cloud_checks.conftest import CONTROLS, SHEET, apart, asked
 from tests.cloud_checks.sabotage import ALSO, BREAK
 
@@ -77,7 +77,7 @@ def test_the_read_only_policy_is_what_the_checks_ask_and_nothing_else(account):
 
     assert apart(ask_and_tell) == sorted(READS)
     (statement,) = policy()["Statement"]
-    assert set(statement["Action"]) == set(READS.values())
+    assert set(statement["Action"]) == {*READS.values(), *ALONG}
     verbs = {action.partition(":")[2] for action in statement["Action"]}
     assert all(verb.startswith(("Describe", "Get", "List")) for verb in verbs)
 

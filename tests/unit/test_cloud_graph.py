@@ -36,6 +36,8 @@ THERE = {
         (HOST, {"host/h": THERE["host/h"]}, "change", ("net",)),
         (replace(HOST, absent=True), THERE, "delete", ()),
         (replace(HOST, absent=True), {}, None, ()),
+        (replace(HOST, absent=True, kept="it holds records"), THERE, "keep", ()),
+        (replace(HOST, absent=True, kept="it holds records"), {}, None, ()),
         (replace(NET, wanted={"cidr": "x"}), {"net/a": Found("net-9", {}, {}, adopted=True)}, "keep", ()),
         (replace(NET, absent=True), {"net/a": Found("net-9", {}, {}, adopted=True)}, None, ()),
     ],
@@ -52,6 +54,12 @@ def test_a_difference_says_what_is_there_and_what_is_wanted() -> None:
     seen = step(HOST, wrong)
     assert seen is not None
     assert seen.change == Change("change", "host", "h", "ports: [] -> ['80', '443']", ("ports",))
+
+
+def test_a_difference_names_no_account() -> None:
+    wrong = {**THERE, "host/h": Found("host-1", {"net": "arn:aws:ec2:us-east-1:123456789012:net/1", "ports": []}, {})}
+    seen = step(HOST, wrong)
+    assert seen is not None and "net: arn:aws:ec2:us-east-1:ACCOUNT:net/1 -> net-1" in seen.change.detail
 
 
 def test_each_comes_after_what_it_needs_and_deletions_come_last_and_backwards() -> None:

@@ -66,7 +66,8 @@ ALONG: dict[str, tuple[str, ...]] = {
     "elbv2.create_target_group": ("elasticloadbalancing:AddTags",),
     "acm.request_certificate": ("acm:AddTagsToCertificate",),
     "wafv2.create_web_acl": ("wafv2:TagResource",),
-    "wafv2.associate_web_acl": ("elasticloadbalancing:SetWebAcl",),
+    "wafv2.associate_web_acl": ("elasticloadbalancing:CreateWebACLAssociation", "elasticloadbalancing:SetWebAcl"),
+    "wafv2.get_web_acl_for_resource": ("elasticloadbalancing:GetLoadBalancerWebACL",),
     "wafv2.put_logging_configuration": (
         "iam:CreateServiceLinkedRole", "logs:CreateLogDelivery", "logs:DeleteLogDelivery",
         "logs:DescribeResourcePolicies", "logs:PutResourcePolicy",

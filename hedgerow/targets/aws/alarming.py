@@ -68,7 +68,7 @@ class Alarm(Kind):
         self._put(resource)
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self.aws.call("cloudwatch.delete_alarms", AlarmNames=[found.id])
+        self.aws.ask("cloudwatch.delete_alarms", "ResourceNotFound", AlarmNames=[found.id])
 
     def _put(self, resource: Resource) -> None:
         self.aws.call(

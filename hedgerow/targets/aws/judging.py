@@ -106,7 +106,7 @@ class WebAcl(Kind):
 def _without_none(value: Any) -> Any:
     """Return what was said without what says nothing."""
     if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
+        return {key: _without_none(item) for key, item in value.items() if item is not None and item != []}
     return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from hedgerow.targets.aws.kind import Kind, not_ours, pairs
 from hedgerow.targets.cloud.graph import Found, Resource
 
+GONE = "ResourceNotFoundException"
+
 
 class Vault(Kind):
     """Where snapshots of the instance's volumes lie, encrypted with the records' key and locked.
@@ -115,11 +117,11 @@ class Plan(Kind):
 
     def remove(self, resource: Resource, found: Found) -> None:
         self._drop(found)
-        self.aws.call("backup.delete_backup_plan", BackupPlanId=found.id)
+        self.aws.ask("backup.delete_backup_plan", GONE, BackupPlanId=found.id)
 
     def _drop(self, found: Found) -> None:
         for selection in found.facts["selections"]:
-            self.aws.call("backup.delete_backup_selection", BackupPlanId=found.id, SelectionId=selection)
+            self.aws.ask("backup.delete_backup_selection", GONE, BackupPlanId=found.id, SelectionId=selection)
 
     def _plan(self, resource: Resource) -> dict[str, Any]:
         wanted = resource.wanted

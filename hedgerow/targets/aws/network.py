@@ -295,5 +295,5 @@ class Endpoint(Kind):
         self.aws.call("ec2.modify_vpc_endpoint", VpcEndpointId=found.id, **turns)
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self.aws.call("ec2.delete_vpc_endpoints", VpcEndpointIds=[found.id])
+        self.aws.ask("ec2.delete_vpc_endpoints", "InvalidVpcEndpointId.NotFound", VpcEndpointIds=[found.id])
         self.aws.wait(lambda: self.find(resource) is None, "a VPC endpoint to be gone")

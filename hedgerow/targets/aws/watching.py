@@ -78,7 +78,7 @@ class FlowLog(Kind):
         raise NotImplementedError("every field of a flow log is fixed")
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self.aws.call("ec2.delete_flow_logs", FlowLogIds=[found.id])
+        self.aws.ask("ec2.delete_flow_logs", "InvalidFlowLogId.NotFound", FlowLogIds=[found.id])
 
 
 class Trail(Kind):
@@ -215,7 +215,11 @@ class Recorder(Kind):
             self.aws.call("config.start_configuration_recorder", ConfigurationRecorderName=found.id)
 
     def remove(self, resource: Resource, found: Found) -> None:
-        self.aws.call("config.stop_configuration_recorder", ConfigurationRecorderName=found.id)
+        self.aws.ask(
+            "config.stop_configuration_recorder",
+            "NoSuchConfigurationRecorderException",
+            ConfigurationRecorderName=found.id,
+        )
         self.aws.ask("config.delete_delivery_channel", "NoSuchDeliveryChannelException", DeliveryChannelName=found.id)
         self.aws.ask(
             "config.delete_configuration_recorder",
