@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hedgerow import backups, disposal, flow, printing_ending
+from hedgerow import disposal, flow, printing_ending, repository
 from hedgerow.console import Reporter
 from hedgerow.deployment import Deployment
 from hedgerow.errors import EXIT_DONE, CallError, HedgerowError, UnreachableError
@@ -111,7 +111,7 @@ def _wipe(work: flow.Work, report: Reporter) -> tuple[list[Change], tuple[str, .
         with report.phase("destroy", "destroy: the data on the hosts"):
             for host in site.hosts:
                 report.say(f"{host.name}: services stopped, data written over")
-                place = backups.folder(work.declaration) if "data" in host.roles else ""
+                place = repository.folder(work.declaration) if "data" in host.roles else ""
                 wiped = wiping.ask(host, deployment.known_hosts, deployment.name, place)
                 rows += wiped.rows
                 notes += wiped.notes

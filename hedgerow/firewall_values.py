@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hedgerow import acme, forwarding, health, mail, outward
+from hedgerow import acme, forwarding, health, mail, outward, repository
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.machines import Aws
@@ -33,6 +33,7 @@ def firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
             *forwarding.outbound(declaration),
             *acme.outbound(declaration, host),
             *_proxied(declaration),
+            *(repository.outbound(declaration) if "data" in host.roles else []),
             *needs.outbound,
         ],
         "firewall_forward": [

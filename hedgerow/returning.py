@@ -1,7 +1,7 @@
 """Taking an upgrade back: declaration, image lock, units and PostgreSQL's data as they were before it.
 
-Each step may be done twice, and the record of the attempt says from where to go on. What no backup holds stays as it
-is: ClickHouse keeps what the newer release has made of it.
+Each step may be done twice, and the record of the attempt says from where to go on. ClickHouse stays as it is, with
+what the newer release has made of it: with the backup of before, all events since would be lost.
 """
 
 from __future__ import annotations

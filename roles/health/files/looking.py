@@ -87,7 +87,7 @@ def certificates(patterns, now):
 def backup(now):
     """Return what the backups' own program says of the newest, and its age in seconds."""
     try:
-        said = json.loads(out("/usr/local/lib/hedgerow/backup", "look", seconds=120))
+        said = json.loads(out("/usr/local/lib/hedgerow/backup", "look", "near", seconds=120))
     except ValueError:
         return {"refused": "no answer"}, None
     try:
