@@ -54,6 +54,11 @@ def own_bucket(declaration: Declaration) -> str:
     return bucket(target.project, target.region, declaration.name, "backup")
 
 
+def folder(declaration: Declaration) -> str:
+    """Return the folder on the data host that they lie in; "" where none are declared, and where they leave it."""
+    return place(declaration) if declaration.backup and is_folder(declaration.backup) else ""
+
+
 def options(declaration: Declaration) -> dict[str, str]:
     """Return pgBackRest's options of the repository, without the secret ones; pgbackrest.org/configuration.html."""
     declared = declaration.backup

@@ -97,6 +97,16 @@ def backup(now):
     return said, age
 
 
+def lag(asked):
+    """Return how far those who store events are behind; None where no event log runs here."""
+    if not asked:
+        return None
+    try:
+        return json.loads(out("/usr/local/lib/hedgerow/health/lagging.py", json.dumps(asked), seconds=60))
+    except ValueError:
+        return {"refused": "no answer"}
+
+
 def opened(sealed):
     """Return the second at which each of these accounts was last used, of those that were since their own second."""
     found = {}
@@ -142,6 +152,7 @@ def look(asked):
         "backup_age": age,
         "opened": opened(asked.get("sealed", {})),
         "clock": clock(),
+        "lag": lag(asked.get("event_log")),
         "watch": {key: left[key] for key in ("at", "samples", "channels") if key in left},
     }
 
