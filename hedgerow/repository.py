@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from hedgerow.declaration import Declaration
 from hedgerow.declaration.backups import Backup
+from hedgerow.declaration.destinations import OWN_BUCKET
+from hedgerow.declaration.gcp import Gcp, bucket
 from hedgerow.stores import vault
 
 Values = dict[str, Any]
@@ -36,7 +38,20 @@ def port(declared: Backup) -> int:
 
 def place(declaration: Declaration) -> str:
     """Return where this deployment's backups lie, as people write it; "" where none are declared."""
-    return f"{declaration.backup.to.rstrip('/')}/{declaration.name}" if declaration.backup else ""
+    declared = declaration.backup
+    if declared is None:
+        return ""
+    if declared.destination.kind == OWN_BUCKET:
+        return f"gs://{own_bucket(declaration)}/{declaration.name}"
+    return f"{declared.to.rstrip('/')}/{declaration.name}"
+
+
+def own_bucket(declaration: Declaration) -> str:
+    """Return the name of the bucket that the target makes for backups."""
+    target = declaration.target
+    if not isinstance(target, Gcp):
+        raise TypeError(f"no bucket for backups is made by {target.kind}")
+    return bucket(target.project, target.region, declaration.name, "backup")
 
 
 def folder(declaration: Declaration) -> str:
@@ -81,6 +96,10 @@ def options(declaration: Declaration) -> dict[str, str]:
         case "gs":
             key = {"repo1-gcs-key": KEY_FILE} if declared.key_file else {"repo1-gcs-key-type": "auto"}
             return {"repo1-type": "gcs", "repo1-path": path, "repo1-gcs-bucket": to.host, **key}
+        case "bucket":
+            # As the machine itself: no key is on it.
+            own = {"repo1-type": "gcs", "repo1-gcs-bucket": own_bucket(declaration), "repo1-gcs-key-type": "auto"}
+            return own | {"repo1-path": path}
         case _:
             return {"repo1-path": f"{path}/postgres"}
 

@@ -21,8 +21,9 @@ class Backup(Model):
     """Backups of PostgreSQL and ClickHouse: every day, and PostgreSQL's journal in between."""
 
     to: Annotated[str, AfterValidator(place)] = Field(
-        description="A folder on the data host, ssh://user@host/folder, s3://bucket/prefix or gs://bucket/prefix; best"
-        " not on the data host's own disk. What goes there is encrypted.",
+        description="A folder on the data host, ssh://user@host/folder, s3://bucket/prefix, gs://bucket/prefix, or"
+        " bucket: the one that target gcp makes for it. Best not on the data host's own disk. What goes there is"
+        " encrypted.",
         examples=["/mnt/backup", "ssh://acme@backup.acme.example/srv/acme", "s3://acme-backup/posthog"],
     )
     keep_days: Count = Field(default=35, description="For how many days one can go back to any moment.")

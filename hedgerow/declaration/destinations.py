@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hedgerow.declaration.lookups import at
 from hedgerow.declaration.words import RefusedError, Wrong, shown
 
 FOLDER = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
@@ -16,6 +17,10 @@ SSH = re.compile(
     r"ssh://(?P<user>[a-z_][a-z0-9_-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*)(:(?P<port>[0-9]{1,5}))?(?P<path>/.+)"
 )
 BUCKET = re.compile(r"(?P<kind>s3|gs)://(?P<host>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<path>/.+)?")
+OWN_BUCKET = "bucket"
+"""The bucket that a cloud's target makes for the deployment's backups."""
+OWN_BUCKETS = ("gcp",)
+"""The kinds of targets whose machine may keep its backups in such a bucket."""
 WRITE = (
     "Write a folder of the data host's (/mnt/backup), ssh://user@host/folder, s3://bucket/prefix or gs://bucket/prefix."
 )
@@ -24,6 +29,7 @@ NEEDS = {
     "ssh": (("address", "host_keys", "key_file"), ("address", "host_keys", "key_file")),
     "s3": (("region",), ("region", "endpoint", "address", "ca_file", "access_key_id", "key_file")),
     "gs": ((), ("key_file",)),
+    OWN_BUCKET: ((), ()),
 }
 """Kind of a place -> the keys that it needs, and those that it knows."""
 OWN = ("address", "host_keys", "key_file", "region", "endpoint", "ca_file", "access_key_id")
@@ -37,7 +43,10 @@ WHY = {
 
 @dataclass(frozen=True)
 class Destination:
-    """Where backups go: `kind` folder, ssh, s3 or gs; `host` is a bucket's name, too; `path` begins with a slash."""
+    """Where backups go. `kind` is folder, ssh, s3, gs or bucket; `host` is a bucket's name, too.
+
+    `path` begins with a slash.
+    """
 
     kind: str
     path: str
@@ -48,6 +57,8 @@ class Destination:
 
 def destination(text: str) -> Destination:
     """Read a place. Raises RefusedError."""
+    if text == OWN_BUCKET:
+        return Destination(OWN_BUCKET, "")
     kind = text.partition("://")[0] if "://" in text else "folder"
     if kind not in NEEDS:
         raise RefusedError(f"backups do not go to {kind}://", WRITE)
@@ -80,6 +91,9 @@ def backup_place_is_whole(value: dict[str, Any]) -> Iterator[Wrong]:
         kind = destination(declared["to"]).kind
     except RefusedError:
         return
+    if kind == OWN_BUCKET and at(value, "target", "kind") not in OWN_BUCKETS:
+        fix = f"Write another place, or have the machine in {' or '.join(OWN_BUCKETS)}."
+        yield Wrong(("backup", "to"), "this target makes no bucket that a machine may keep its backups in", fix)
     needed, known = NEEDS[kind]
     for key in needed:
         if not declared.get(key):
