@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.hedgerow-dev
 
-.PHONY: test lint unit cloud test-faults lab lab-shared lab-apart sabotage test-backup long test-vm bench lock clean
+.PHONY: test lint unit cloud test-faults lab lab-shared lab-apart sabotage test-backup test-killed long test-vm bench lock clean
 
 # What needs no host runs on every core. Hosts wait more than they work: the one deployment that most tests share, and
 # beside it deployments of a test's own.
@@ -50,6 +50,10 @@ sabotage: $(READY)
 # A host of its own whose data is destroyed and restored, several times over: some ten minutes.
 test-backup: $(READY)
 	$(PYTHON) -m pytest tests/backup
+
+# The installer killed at three points of each verb that changes much, while events come in: an hour or two.
+test-killed: $(READY)
+	$(PYTHON) -m pytest -m long tests/backup
 
 # What proves more of the same, and takes longer than everybody can wait: before a release.
 long: sabotage

@@ -19,6 +19,12 @@ INFORMATION = "runuser -u postgres -- pgbackrest --stanza=hedgerow --output=json
 TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-backup.timer"
 LAST = "systemctl show -p Result --value hedgerow-backup.service"
 ARCHIVED = "find {place}/postgres/archive -type f -printf '%f\\n'"
+# Where backups do not lie on the host pgBackRest alone reaches them; its first answer names each file with its size.
+AWAY = "runuser -u postgres -- pgbackrest --stanza=hedgerow --log-level-console=off --log-level-stderr=error"
+LISTED = f"{AWAY} --output=json --recurse repo-ls"
+ARCHIVED_AWAY = f"{AWAY} --recurse repo-ls archive/hedgerow | sed 's|.*/||'"
+BEGINNING = f"{AWAY} --raw repo-get {{file}} | head -c 8; echo"
+MOST = 24
 SEGMENT = "[0-9A-F]{24}"
 DRILLED = "cat /etc/hedgerow/backup/drilled.json || test ! -e /etc/hedgerow/backup/drilled.json"
 # The upper half of a cluster's identifier is the second in which it was made; a restore keeps it (xlog.c).
@@ -56,28 +62,59 @@ def place(declared):
 
 
 @pytest.mark.control("backup.recent")
-def test_one_is_young_and_the_next_will_come(host, finding, place):
-    finding.expect(f"a good backup not older than {OLDEST // 3600} hours, a timer that waits, and no failed run")
+def test_one_is_young_and_the_next_will_come(host, finding, place, sheet):
+    events = "clickhouse" in sheet.declared.services
+    stores = "PostgreSQL and ClickHouse" if events else "PostgreSQL"
+    finding.expect(f"a good backup of {stores} in {OLDEST // 3600} hours, a timer that waits, and no failed run")
     said, now = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
     good = [row["timestamp"]["stop"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
     timer = dict(line.split("=", 1) for line in finding.ask(host, TIMER).stdout.splitlines())
     last = finding.ask(host, LAST).stdout.strip()
+    holds = json.loads(finding.ask(host, LOOK, timeout=60, codes=(0, 1)).stdout).get("holds", [])
     age = int(now) - max(good, default=0)
     waits = timer.get("ActiveState") == "active" and timer.get("NextElapseUSecRealtime", "")
     old = f"the newest is {age // 3600} hours old" if good else "there is none"
-    finding.observe(f"{len(good)} backups, {old}; the timer {'waits' if waits else 'does not wait'}; last run {last}")
+    finding.observe(
+        f"{len(good)} backups, {old}; the timer {'waits' if waits else 'does not wait'}; last run {last};"
+        f" the newest holds {', '.join(holds) or 'nothing'}"
+    )
     assert good, f"there is no backup in {place}"
     assert age <= OLDEST, old
     assert waits, "no timer waits: nobody makes the next one"
     assert last == "success", f"the last run ended with {last}"
+    assert not events or "clickhouse" in holds, "the newest holds nothing of ClickHouse, and so no event"
+
+
+def some(files):
+    """Return of files, each with its time, those that are read: strangers to pgBackRest and to us, then the newest."""
+    ours = re.compile(r"(archive|backup)/hedgerow/.+|sets/[0-9]{8}T[0-9]{6}Z/[a-z]+(\.[0-9]{3,})?\.enc")
+    kept = {name: time for name, time in files.items() if not re.match(r"sets/[^/]+/manifest\.", name)}
+    return sorted(kept, key=lambda name: (bool(ours.fullmatch(name)), -kept[name], name))[:MOST]
+
+
+def read_away(host, finding):
+    """Return how many files lie there, and which of some are readable: to read each would be to restore it."""
+    finding.expect(f"of {MOST} files, those first that neither pgBackRest nor we have placed, each begins as encrypted")
+    told = json.loads(finding.ask(host, LISTED, timeout=120).stdout)
+    files = {name: row["time"] for name, row in told.items() if row["type"] == "file" and row["size"]}
+    begins = {
+        name: finding.ask(host, BEGINNING.format(file=shlex.quote(name)), timeout=60).stdout.strip()
+        for name in some(files)
+    }
+    return len(files), [name for name, begin in begins.items() if begin != ENCRYPTED]
+
+
+def read_here(host, finding, place):
+    """Return how many files lie in a folder of the host's, and which are readable."""
+    finding.expect("every file but manifests begins as an encrypted one")
+    lines = walk(host, finding, readable(place), timeout=120)
+    return int(lines.pop()), lines
 
 
 @pytest.mark.control("backup.encrypted")
 def test_nothing_lies_readable(host, finding, place):
     """Manifests name files and hold nothing of a store; all else begins as OpenSSL's encrypted files do."""
-    finding.expect("every file but manifests begins as an encrypted one")
-    lines = walk(host, finding, readable(place), timeout=120)
-    count, plain = int(lines.pop()), lines
+    count, plain = read_away(host, finding) if "://" in place else read_here(host, finding, place)
     finding.observe(f"{count} files, {len(plain)} of them readable")
     if not count:
         raise CouldNotAsk(f"there is nothing in {place}")
@@ -107,7 +144,9 @@ def test_the_journal_goes_along(host, finding, place):
     told = json.loads(finding.ask(host, ARCHIVER).stdout)
     last = told["last"] or ""
     # A segment's name goes on with its sum; the history of a timeline, which a restore begins, has its name alone.
-    archived = walk(host, finding, ARCHIVED.format(place=shlex.quote(place)))
+    away = "://" in place
+    listing = ARCHIVED_AWAY if away else ARCHIVED.format(place=shlex.quote(place))
+    archived = finding.ask(host, listing, timeout=120).stdout.splitlines() if away else walk(host, finding, listing)
     said, _ = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
     starts = [row["archive"]["start"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
     holes = missing(archived, starts[-1] if starts else "", last)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Any
 
+from hedgerow import hops, repository
 from hedgerow.declaration import Declaration
 from hedgerow.service_rows import Table
+from hedgerow.unit_values import INSIDE
 
 ARCHIVE = "/usr/bin/pgbackrest --stanza=hedgerow archive-push %p"
+CLICKHOUSE = "clickhouse"
+CLICKHOUSE_USER = "hedgerow_backup"
+"""Who has ClickHouse back up and restore: no service's user, and known from the data host itself alone."""
+CLICKHOUSE_PORT = 8443
+CLICKHOUSE_FOLDER = "/var/lib/containers/storage/volumes/hedgerow-clickhouse/_data/backups"
+"""Where the host finds what ClickHouse writes to /var/lib/clickhouse/backups (roles/clickhouse)."""
 LEFT_OUT = {
-    "clickhouse": "events, and the recordings' index",
     "seaweedfs": "session recordings, exports and source maps",
     "kafka": "events that are on their way",
 }
@@ -22,12 +30,9 @@ CACHE = {"valkey": "caches and queues, which fill again"}
 def secrets(declaration: Declaration) -> dict[str, str]:
     """Return the secrets of backups, place -> kind. The vault keeps them when none are declared: old ones need them."""
     kinds = {"backup.cipher_pass": "secret_key", "backup.manifest_key": "secret_key"}
+    if declaration.posthog.deploy:
+        kinds[f"clickhouse.{CLICKHOUSE_USER}"] = "password"
     return kinds if declaration.backup else {}
-
-
-def folder(declaration: Declaration) -> str:
-    """Return where this deployment's backups lie on the data host; "" where none are declared."""
-    return f"{declaration.backup.to}/{declaration.name}" if declaration.backup else ""
 
 
 def left_out(table: Table) -> dict[str, str]:
@@ -43,25 +48,54 @@ def values(declaration: Declaration, table: Table) -> dict[str, Any]:
         return {"backup_enabled": False}
     return {
         "backup_enabled": True,
-        "backup_to": folder(declaration),
+        **repository.values(declaration),
         "backup_keep_days": declared.keep_days,
         "backup_time": declared.time,
         "backup_deployment": declaration.name,
         "backup_leaves_out": left_out(table),
         "backup_keeps": list(KEPT) if table.services else [],
+        **_clickhouse(table),
         "backup_cipher_pass": "{{ vault.backup.cipher_pass }}",
         "backup_manifest_key": "{{ vault.backup.manifest_key }}",
     }
+
+
+def _clickhouse(table: Table) -> dict[str, Any]:
+    """Return where ClickHouse is, and by whom it is asked; nothing where it does not run."""
+    if CLICKHOUSE not in {row.name for row in table.services}:
+        return {}
+    return {
+        "backup_clickhouse": {
+            "address": hops.address(table, table.service(CLICKHOUSE)),
+            "port": CLICKHOUSE_PORT,
+            "name": f"{CLICKHOUSE}.{INSIDE}",
+            "user": CLICKHOUSE_USER,
+            "database": "posthog",
+            "folder": CLICKHOUSE_FOLDER,
+        },
+        "backup_clickhouse_password": f"{{{{ vault.clickhouse.{CLICKHOUSE_USER} }}}}",
+    }
+
+
+def asking_clickhouse(declaration: Declaration, table: Table) -> dict[str, Any]:
+    """Return what the role `clickhouse` needs to know of backups: a user for them, and from where it comes."""
+    if declaration.backup is None:
+        return {}
+    gateway = IPv4Network(table.networks[table.service(CLICKHOUSE).network])[1]
+    password = f"{{{{ vault.clickhouse.{CLICKHOUSE_USER} }}}}"
+    return {"clickhouse_backup": {"name": CLICKHOUSE_USER, "password": password, "from": f"{gateway}/32"}}
 
 
 def archiving(declaration: Declaration) -> dict[str, Any]:
     """Return what the role `postgres` needs to know of backups."""
     if declaration.backup is None:
         return {}
-    repository = {"path": f"{folder(declaration)}/postgres", "owner": "postgres", "group": "postgres", "mode": "0700"}
+    if not repository.is_folder(declaration.backup):
+        return {"postgres_archive_command": ARCHIVE}
+    path = f"{repository.place(declaration)}/postgres"
     return {
         "postgres_archive_command": ARCHIVE,
         # The declared folder and not ours below it: what is removed and made again under a running server stays open.
         "postgres_archive_paths": [declaration.backup.to],
-        "postgres_archive_folders": [repository],
+        "postgres_archive_folders": [{"path": path, "owner": "postgres", "group": "postgres", "mode": "0700"}],
     }

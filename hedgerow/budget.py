@@ -54,6 +54,8 @@ FACTS = {
     "eventlog_segment": Fact(32 * MIB, "our choice: the file that a topic writes to, which no limit touches"),
     "objects": Fact(1 * GIB, "our estimate: exports and source maps, and volumes that are written to"),
     "objects_event": Fact(1000, "our estimate: one recording of 200 KB to two hundred events that are kept"),
+    "backup_fulls": Fact(7, "roles/backup, FULL_DAYS of its program; the week before the first kept one stays too"),
+    "backup_journal_day": Fact(300 * MIB, "our estimate: a piece of PostgreSQL's journal a minute, compressed"),
     "lab": Fact(512 * MIB, "our estimate: in the hours that a lab lives no store grows further; stand-ins are small"),
 }
 MEMORY = {
@@ -92,6 +94,30 @@ class Load:
     reserve: int
 
 
+@dataclass(frozen=True)
+class Copies:
+    """Backups: for how many days they are kept, and whether they leave the host, which first has them on its disk."""
+
+    keep_days: int
+    away: bool
+
+
+def copies(host: Host, table: Table, load: Load, kept: Copies, *, lab: bool = False) -> int:
+    """Return the bytes of all backups where they are kept: full ones as large as the stores, and the journal."""
+    if "data" not in host.roles:
+        return 0
+    stores = disk(host, table, load, lab=lab)
+    fulls = kept.keep_days // _fact("backup_fulls") + 2
+    size = fulls * (stores["postgresql"] + stores.get("clickhouse", 0)) + kept.keep_days * _fact("backup_journal_day")
+    return min(size, _fact("lab")) if lab else size
+
+
+def making(host: Host, table: Table, load: Load, kept: Copies, *, lab: bool = False) -> int:
+    """Return the bytes that a full backup takes under /var while it is made: ClickHouse's, and what is to be sent."""
+    events = disk(host, table, load, lab=lab).get("clickhouse", 0)
+    return events * (2 if kept.away else 1)
+
+
 def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str, int]:
     """Return the bytes on disk that each store of this host is to have room for. In the lab nothing lives for long."""
     running = [row for row in table.services if row.tier in host.roles]
@@ -116,7 +142,7 @@ def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str
     return {**rows, "headroom": load.reserve}
 
 
-ON_ROOT = ("system", "journal", "images")
+ON_ROOT = ("system", "journal", "images", "backups")
 """What stays on a host's own disk where the stores have an encrypted volume."""
 
 

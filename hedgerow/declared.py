@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hedgerow import backups, callers, health, scratch
+from hedgerow import callers, health, repository, scratch
 from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.deployment import Deployment
 from hedgerow.firewall_values import at_the_edge, ssh_sources
@@ -79,7 +79,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         mask_text=declaration.privacy.mask_text,
         drop_properties=declaration.privacy.drop_properties,
         keep_days=declaration.capacity.keep_days,
-        backup=backups.folder(declaration),
+        backup=repository.place(declaration),
         drill_days=declaration.backup.drill_days if declaration.backup and scratch.possible(declaration) else 0,
         mail=_relay(declaration),
         alerts=tuple(health.channels(declaration)),

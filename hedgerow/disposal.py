@@ -14,7 +14,7 @@ from hedgerow.targets.cloud.graph import Resource
 FILE = "disposal.json"
 
 
-def begin(folder: Path, deployment: str, doomed: Sequence[Resource]) -> None:
+def begin(folder: Path, deployment: str, doomed: Sequence[Resource | Change]) -> None:
     """Say what an end sets out to remove, before it does: the record of one that is killed stays like that."""
     ends = _ends(folder)
     removing = [{"kind": one.kind, "name": one.name} for one in doomed]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hedgerow import backups, drills, flow, proof, restoring, scratch, ssh
+from hedgerow import drills, flow, proof, repository, restoring, scratch, ssh
 from hedgerow.catalog import catalog_of
 from hedgerow.credentials import Credentials
 from hedgerow.deployment import now
@@ -26,9 +26,12 @@ from hedgerow.stack import Stack
 from hedgerow.variables import data_host
 
 FIGURES = "/usr/local/lib/hedgerow/figures"
-# Before there is a backup beside it, and before the application comes up with data that are not the restored ones.
-STORES_FIRST = ("--skip-tags", "posthog,sidecars,edge,backup,health,audit")
-YOUNGEST = "find {place}/postgres/archive -ignore_readdir_race -type f -printf '%T@\\n' | sort -n | tail -1"
+# ClickHouse and the application's other containers come up with them, empty; before anybody signs up, and without a
+# backup beside them, which would be of nothing.
+STORES_FIRST = (
+    "--skip-tags",
+    "edge,backup,health,audit,posthog.sign-up-closed,posthog.mail-relay,clickhouse.retention",
+)
 BROUGHT = ("declaration", "secrets and their key", "private CA", "locked images")
 SEED = "the second factor of the owner, from the host"
 
@@ -110,11 +113,11 @@ def newest(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def restored(trial: Trial, report: flow.Reporter) -> Restored:
-    """Boot the hosts, put PostgreSQL back, and hold it against what was recorded. Raises HedgerowError."""
+    """Boot the hosts, put the stores back, and hold them against what was recorded. Raises HedgerowError."""
     work, site, there, course = trial.work, trial.site, trial.there, trial.course
     name, moment, facts = trial.held["id"], datetime.fromisoformat(course.at), course.facts
     # Before anything takes time: what is archived while the scratch host boots would not have been there.
-    facts |= _reach(as_root(work, data_host(site), YOUNGEST.format(place=_folder(work))), moment)
+    facts |= _reach(restoring.ask(work, data_host(site), "reach")[1]["youngest"], moment)
     with course.part("boot"):
         far = flow.provision(there, report)
     facts |= {"hosts": tuple(f"{host.name} ({host.address})" for host in far.hosts), "stand_in": far.stand_ins}
@@ -128,7 +131,9 @@ def restored(trial: Trial, report: flow.Reporter) -> Restored:
         with report.phase("restore", "read, put back, and compared"):
             if told := restoring.verify(there, far, name, report.say)["problems"]:
                 raise BackupError(f"backup {name} is not as it was made: {'; '.join(told[:5])}")
-            restoring.restore(there, far, restoring.Moment(name), report.say)
+            restoring.stop_writers(there, far, report.say)
+            events = name if "clickhouse" in trial.held["holds"] else ""
+            restoring.restore(there, far, restoring.Moment(name, events=events), report.say)
             _compare(there, far, name, course)
     return Restored(far, credentials, stack)
 
@@ -180,22 +185,16 @@ def _figures(work: flow.Work, host: Host, *words: str) -> dict[str, Any]:
     return said
 
 
-def _reach(youngest: str, moment: datetime) -> dict[str, Any]:
+def _reach(youngest: float, moment: datetime) -> dict[str, Any]:
     """Return to which moment the archived journal reaches, and how long before the trial that was. Pure.
 
     A piece is archived when it is full or a minute old, so its file's time is at most that later than what it holds.
     """
-    try:
-        end = float(youngest)
-    except ValueError:
-        raise BackupError(f"there is no journal at the backup's place: {youngest[:100] or 'nothing'}") from None
-    written = datetime.fromtimestamp(end, UTC)
+    if not youngest:
+        raise BackupError("there is no journal at the backup's place")
+    written = datetime.fromtimestamp(youngest, UTC)
     lost = max(0.0, round((moment - written).total_seconds(), 1))
     return {"reaches": written.strftime("%Y-%m-%dT%H:%M:%SZ"), "lost_seconds": lost}
-
-
-def _folder(work: flow.Work) -> str:
-    return shlex.quote(backups.folder(work.declaration))
 
 
 def as_root(work: flow.Work, host: Host, line: str, stdin: str = "") -> str:
@@ -214,16 +213,15 @@ def copy(work: flow.Work, host: Host, there: flow.Work, far: Host, say: Callable
     no harm, as all of it is read before it is used.
     """
     say(f"from {host.name} to {far.name}")
-    to = _folder(there)
+    to = shlex.quote(repository.place(there.declaration))
     as_root(there, far, f"install -d -m 711 {to}")
-    give = ["sudo", "-n", "tar", "-C", _folder(work), "-cf", "-", "postgres", "sets"]
+    give = ["sudo", "-n", restoring.PROGRAM, "give"]
     take = ["sudo", "-n", "tar", "-C", to, "-xpf", "-"]
     line = ssh.command(far, there.deployment.known_hosts, take)
     # Leaving closes our end of the pipe: where nobody takes any more, the giver ends too.
     with subprocess.Popen(ssh.command(host, work.deployment.known_hosts, give), stdout=subprocess.PIPE) as giver:
         taken = subprocess.run(line, stdin=giver.stdout, capture_output=True, text=True, timeout=DAY, check=False)
-    # 1: a file changed, came or went while it was read (GNU tar manual, 3.3 Return codes)
-    if giver.returncode not in (0, 1) or taken.returncode != 0:
+    if giver.returncode != 0 or taken.returncode != 0:
         raise BackupError(f"the backup could not be copied to {far.name}: {taken.stderr.strip()[-300:]}")
 
 

@@ -6,28 +6,38 @@ import argparse
 import sys
 from pathlib import Path
 
-from hedgerow import disposal, flow, printing
+from hedgerow import disposal, flow, printing_ending, repository
 from hedgerow.console import Reporter
 from hedgerow.deployment import Deployment
-from hedgerow.errors import EXIT_DONE, CallError, HedgerowError
+from hedgerow.errors import EXIT_DONE, CallError, HedgerowError, UnreachableError
 from hedgerow.hosts import Change
+from hedgerow.targets import wiping
 
 Given = argparse.Namespace
+AGAIN = "See what holds it there; the same command again goes on."
 SHREDDED = "overwritten with random bytes, flushed, removed"
 YEARS = "documentation, kept for six years (45 CFR 164.316(b)(2)(i))"
 
 
 def destroy(given: Given, report: Reporter) -> int:
-    """End what is ours; leave machines alone that are not."""
+    """End what is ours; leave machines alone that are not, and their data unless --wipe says otherwise."""
     work = flow.leftover(given.reference) or flow.open_work(given.reference, judge_files=False)
     demand_no_hold(work)
-    if work.declaration.target.kind == "onprem":
-        printing.not_ours(report, work, as_json_=given.json)
+    name, onprem = work.deployment.name, work.declaration.target.kind == "onprem"
+    if given.wipe and not onprem:
+        raise CallError(
+            "--wipe is for machines of your own", "Leave it out: what was made for a deployment ends whole."
+        )
+    if onprem and not given.wipe:
+        hosts = [host.name for host in getattr(work.declaration.target, "hosts", ())]
+        printing_ending.not_ours(report, name, hosts, as_json_=given.json)
         return EXIT_DONE
-    demand_name(work.deployment.name, given, report)
+    if onprem and not work.deployment.exists():
+        raise CallError(f"{name} was never installed: what is on its hosts is not its own", "Nothing was touched.")
+    demand_name(name, given, report)
     with work.deployment.lock("destroy"):
-        rows = _end(work, report)
-    printing.destroyed(report, work.deployment.name, rows, as_json_=given.json)
+        rows, notes = _wipe(work, report) if onprem else (_end(work, report), ())
+    printing_ending.destroyed(report, name, rows, notes, as_json_=given.json)
     return EXIT_DONE
 
 
@@ -55,8 +65,9 @@ def demand_name(name: str, given: Given, report: Reporter) -> None:
     if given.yes:
         return
     if not sys.stdin.isatty():
-        raise CallError(f"destroy ends every host of {name} and its data", "Say --yes.")
-    report.err.print(f"Every host of {name} ends, with all its data. Type {name}: ", end="", markup=False)
+        raise CallError(f"destroy ends {name} and all its data", "Say --yes.")
+    what = f"All data on the hosts of {name} ends" if given.wipe else f"Every host of {name} ends, with all its data"
+    report.err.print(f"{what}. Type {name}: ", end="", markup=False)
     if sys.stdin.readline().strip() != name:
         raise CallError("nothing was destroyed")
 
@@ -86,6 +97,36 @@ def _end(work: flow.Work, report: Reporter) -> list[Change]:
     return [*rows, *keys, *kept]
 
 
+def _wipe(work: flow.Work, report: Reporter) -> tuple[list[Change], tuple[str, ...]]:
+    """End the data on machines that stay, write down how, and return the rows and what could not be done.
+
+    The keys go last, and stay for the next try where a host did not get to its end.
+    """
+    deployment = work.deployment
+    rows: list[Change] = []
+    notes: list[str] = []
+    site = work.target.site()  # all of them, before the first is touched
+    disposal.begin(deployment.root, deployment.name, [Change("delete", "data", host.name) for host in site.hosts])
+    try:
+        with report.phase("destroy", "destroy: the data on the hosts"):
+            for host in site.hosts:
+                report.say(f"{host.name}: services stopped, data written over")
+                place = repository.folder(work.declaration) if "data" in host.roles else ""
+                wiped = wiping.ask(host, deployment.known_hosts, deployment.name, place)
+                rows += wiped.rows
+                notes += wiped.notes
+                if not wiped.whole:
+                    raise UnreachableError(f"{host.name} is not wiped: {'; '.join(wiped.notes)}", AGAIN)
+    except (HedgerowError, KeyboardInterrupt):
+        disposal.write(deployment.root, deployment.name, rows, (), [*notes, "not finished; the keys are there still"])
+        deployment.record("destroy", "not finished")
+        raise
+    keys, kept = _shred(deployment), [*wiping.LEFT, *kept_records(deployment)]
+    disposal.write(deployment.root, deployment.name, [*rows, *keys], kept, notes)
+    deployment.record("destroy", "done", removed=len(rows), shredded=[row.name for row in keys], not_done=notes)
+    return [*rows, *keys, *kept], tuple(notes)
+
+
 def _shred(deployment: Deployment) -> list[Change]:
     keys: tuple[Path, ...] = deployment.keys
     deployment.forget()
@@ -94,4 +135,5 @@ def _shred(deployment: Deployment) -> list[Change]:
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add what `destroy` is told."""
+    sub.add_argument("--wipe", action="store_true", help="end the data on machines of your own; the machines stay")
     sub.add_argument("--yes", action="store_true", help="do not ask for the deployment's name")

@@ -24,6 +24,7 @@ from hedgerow import (
     prerequisites,
     releases,
     render,
+    repository,
     volumes,
 )
 from hedgerow.catalog import whole_catalog
@@ -197,9 +198,12 @@ def demand_forward(work: Work) -> None:
 
 def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: float = 0) -> list[str]:
     """Return everything on the hosts that would make an install fail. Raises UnreachableError."""
-    table, capacity, volume = table_of(work.declaration), work.declaration.capacity, work.declaration.encrypted_volume
-    lab, device = work.declaration.target.kind == "lab", volume.device if volume else ""
-    hosts = {host: preflight.needs(host, table, capacity, lab=lab, volume=device) for host in site.hosts}
+    table, declared, volume = table_of(work.declaration), work.declaration, work.declaration.encrypted_volume
+    lab, device = declared.target.kind == "lab", volume.device if volume else ""
+    hosts = {
+        host: preflight.needs(host, table, declared.capacity, declared.backup, lab=lab, volume=device)
+        for host in site.hosts
+    }
     found = preflight.check(hosts, work.deployment.known_hosts, say, patience=patience)
     lines = [f"{name}: {line}" for name, problems in found.items() for line in problems]
     return lines + preflight.locked_out(work.declaration, site)
@@ -247,7 +251,7 @@ def brought(declaration: Declaration) -> dict[str, Path]:
     if declaration.alerts.webhook_file:
         files[health.WEBHOOK] = declaration.alerts.webhook_file
     storage = declaration.object_storage
-    return files | ({SECRET: storage.secret_key_file} if storage else {})
+    return files | repository.brought(declaration) | ({SECRET: storage.secret_key_file} if storage else {})
 
 
 def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, key_file: Path) -> dict[str, str]:

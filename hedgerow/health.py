@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hedgerow import budget, mail
+from hedgerow import budget, hops, mail
 from hedgerow.budget import GIB, Load
 from hedgerow.declaration import Declaration
 from hedgerow.hosts import Host
+from hedgerow.measured import LAG_SECONDS
 from hedgerow.service_rows import Table
 from hedgerow.stores import vault
+from hedgerow.unit_values import INSIDE
 
 Values = dict[str, Any]
 
@@ -22,6 +24,8 @@ UNITS = {
 CERTIFICATES = ("/etc/hedgerow/*.crt", "/etc/hedgerow/*/*.crt", "/etc/hedgerow/*/*/*.crt")
 WEBHOOK = "alerts_webhook"
 """Its name among the secrets that the operator brought."""
+STORING = ("ingestion-general", "clickhouse")
+"""Who takes each event out of the event log on its way to where it is kept."""
 CHANNELS = ("mail", "webhook")
 
 
@@ -42,9 +46,24 @@ def question(declaration: Declaration, host: Host, table: Table) -> Values:
         "certificates": list(CERTIFICATES),
         "sealed": {one.name: int(one.sealed.timestamp()) for one in declaration.access.administrators if one.sealed},
         "backup": makes_backups,
+        "event_log": _event_log(table) if "data" in host.roles else None,
         "reserve": load.reserve,
         "a_day": budget.growth(host, table, load),
     }
+
+
+def _event_log(table: Table) -> Values | None:
+    """Return where the event log is and who stores what comes out of it; None where none is deployed."""
+    found = next((row for row in table.services if row.name == "kafka"), None)
+    if found is None:
+        return None
+    readers = [
+        {"service": row.name, "group": row.topics.group, "topics": list(row.topics.reads)}
+        for row in table.services
+        if row.name in STORING and row.topics
+    ]
+    place = {"address": hops.address(table, found), "port": found.port, "name": f"{found.name}.{INSIDE}"}
+    return {**place, "seconds": LAG_SECONDS, "readers": readers}
 
 
 def channels(declaration: Declaration) -> list[str]:

@@ -9,6 +9,7 @@ from hedgerow import attempts, baseline, flow, installed, printing, proof
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, HedgerowError
 from hedgerow.findings import Finding
+from hedgerow.smoke import Steady
 
 Given = argparse.Namespace
 
@@ -21,12 +22,22 @@ def install(given: Given, report: Reporter) -> int:
         return carry_out(work, report, given, "install")
 
 
-def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **facts: object) -> int:
-    """Do what an install does, for a verb that holds the lock, and put down in the journal how it ended."""
+def carry_out(
+    work: flow.Work, report: Reporter, given: Given, verb: str, meanwhile: Steady | None = None, **facts: object
+) -> int:
+    """Do what an install does, for a verb that holds the lock, and put down in the journal how it ended.
+
+    `meanwhile` are events that come in while it is done: the smoke test looks for them, and the journal counts them.
+    """
     started = time.monotonic()
     try:
-        code = _install(work, report, given)
+        code = _install(work, report, given, meanwhile)
+        facts |= told(meanwhile)
     except (HedgerowError, KeyboardInterrupt) as error:
+        if meanwhile is not None:
+            meanwhile.stop()
+            report.note(f"Events meanwhile: {meanwhile.tally.words()}.")
+            facts |= told(meanwhile)
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else error.message.splitlines()[0]
         if work.deployment.exists():
             work.deployment.record(verb, outcome, seconds=round(time.monotonic() - started, 1), **facts)
@@ -35,7 +46,12 @@ def carry_out(work: flow.Work, report: Reporter, given: Given, verb: str, **fact
     return code
 
 
-def _install(work: flow.Work, report: Reporter, given: Given) -> int:
+def told(meanwhile: Steady | None) -> dict[str, object]:
+    """Return what the journal says of events that came in while something was done."""
+    return {"events": meanwhile.tally.as_json()} if meanwhile is not None else {}
+
+
+def _install(work: flow.Work, report: Reporter, given: Given, meanwhile: Steady | None = None) -> int:
     attempts.demand_none_going_back(work.deployment)
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
@@ -43,13 +59,13 @@ def _install(work: flow.Work, report: Reporter, given: Given) -> int:
     # Before the first verify, which holds hosts against it.
     baseline.keep(work.deployment, site.hosts)
     verified = proof.compared(work, proof.verify_whole(work, site, report))
-    smoked = proof.smoke_test(work, site, report) if work.declaration.posthog.deploy else None
+    smoked = proof.smoke_test(work, site, report, None, meanwhile) if work.declaration.posthog.deploy else None
     if smoked is not None and smoked.ok:
         installed.write(work, stack)
         attempts.clear(work.deployment)
     folder = proof.write_evidence(work, site, verified, smoked)
     code = exit_code(verified.findings, smoked is None or smoked.ok)
-    printing.recap(report, work, site, converged, verified, smoked, folder, as_json_=given.json)
+    printing.recap(report, work, site, converged, verified, smoked, folder, meanwhile, as_json_=given.json)
     return code
 
 

@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from hedgerow import flow, printing_backup, proof, restoring
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, CallError, HedgerowError
 from hedgerow.hosts import Site
 from hedgerow.installing import exit_code
+from hedgerow.restoring import BackupError
 
 Given = argparse.Namespace
 
@@ -48,12 +51,12 @@ def restore(given: Given, report: Reporter) -> int:
     work = flow.open_work(given.reference, judge_files=False)
     restoring.demand_declared(work)
     site = work.target.site()
-    found = restoring.listed(work, site)
-    moment = restoring.chosen(found["backups"], given.from_ or "", given.at or "", datetime.now(UTC))
-    held = next(row for row in found["backups"] if row["id"] == moment.id)
+    found, moment = _chosen(work, site, given, report)
+    held = next(row for row in found if row["id"] == moment.id)
     if held["problem"]:
         raise CallError(held["problem"], "Nothing was touched. Name another by --from.")
-    printing_backup.about_to_restore(report, work.deployment.name, held, moment)
+    missing = restoring.misses_events(found, moment)
+    printing_backup.about_to_restore(report, work.deployment.name, held, moment, missing)
     _demand_word(work.deployment.name, given, report)
     with work.deployment.lock("restore"), recorded(work, "restore", backup=moment.id, to=moment.at) as facts:
         code = _restore(work, site, moment, given, report)
@@ -61,14 +64,36 @@ def restore(given: Given, report: Reporter) -> int:
     return code
 
 
+def _chosen(
+    work: flow.Work, site: Site, given: Given, report: Reporter
+) -> tuple[list[dict[str, Any]], restoring.Moment]:
+    """Return the backups and what is gone back to; where none has all events up to the moment, one is made first."""
+
+    def choose() -> tuple[list[dict[str, Any]], restoring.Moment]:
+        backups = restoring.listed(work, site)["backups"]
+        moment = restoring.chosen(backups, given.from_ or "", given.at or "", datetime.now(UTC))
+        return backups, replace(moment, events="") if given.leave else moment
+
+    backups, moment = choose()
+    if given.from_ or not restoring.misses_events(backups, moment):
+        return backups, moment
+    with work.deployment.lock("restore"), report.phase("backup", "backup: of the events up to the moment"):
+        try:
+            restoring.make(work, site, report.say)
+        except BackupError as error:
+            report.note(f"No backup of what is there now could be made: {error.message}")
+    return choose()
+
+
 def _restore(work: flow.Work, site: Site, moment: restoring.Moment, given: Given, report: Reporter) -> int:
     with report.phase("restore", "restore: read first, then put back"):
-        wrong = restoring.verify(work, site, moment.id, report.say)
-        if wrong["problems"]:
-            words = "; ".join(wrong["problems"][:5])
-            raise CallError(
-                f"backup {moment.id} is not as it was made: {words}", "Nothing was touched. Name another by --from."
-            )
+        for name in dict.fromkeys(filter(None, (moment.id, moment.events))):
+            wrong = restoring.verify(work, site, name, report.say)
+            if wrong["problems"]:
+                words = "; ".join(wrong["problems"][:5])
+                raise CallError(
+                    f"backup {name} is not as it was made: {words}", "Nothing was touched. Name another by --from."
+                )
         restoring.stop_writers(work, site, report.say)
         put_back = restoring.restore(work, site, moment, report.say)
     credentials, stack = flow.prepare(work, site, report)
@@ -117,4 +142,5 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="go on from there to this moment (UTC, 2026-02-01T13:30:00Z), or `latest`: all that was archived",
     )
+    sub.add_argument("--leave", choices=["clickhouse"], help="leave this store as it is now")
     sub.add_argument("--yes", action="store_true", help="do not ask")

@@ -24,7 +24,8 @@ class SeenHost:
 
     `disk_free` are bytes at the fullest of the paths where data lie, `days_left` the days until events are refused at
     the declared rate: None where nothing of the stores grows, or where the host did not answer. `looked_at` is
-    when its own timer last looked, in seconds since 1970.
+    when its own timer last looked, in seconds since 1970. `events_waiting` lie in the event log and are not stored yet:
+    None where no event log runs, or it did not say.
     """
 
     name: str
@@ -37,6 +38,7 @@ class SeenHost:
     refusing_events: bool = False
     unwell: tuple[Trouble, ...] = ()
     looked_at: float | None = None
+    events_waiting: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it under its published names."""
@@ -103,5 +105,5 @@ def _try(work: Work, host: Host) -> SeenHost:
     free = min(found.seen.free.values(), default=None)
     days = None if free is None else measured.days_left(free, a_day, reserve)
     unwell = (*measured.judge(found, reserve=reserve, a_day=a_day), *measured.unwatched(found))
-    refusing, looked = found.seen.refusing, found.watch.at or None
-    return SeenHost(host.name, host.address, host.roles, True, "", free, days, refusing, unwell, looked)
+    refusing, looked, late = found.seen.refusing, found.watch.at or None, measured.waiting(found)
+    return SeenHost(host.name, host.address, host.roles, True, "", free, days, refusing, unwell, looked, late)

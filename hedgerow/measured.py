@@ -21,6 +21,9 @@ CERTIFICATE_DAYS = 21
 BACKUP_SECONDS = 30 * HOUR
 CLOCK_SECONDS = 1.0
 """The offset at which records of two hosts can no longer be laid beside each other: our choice."""
+LAG_SECONDS = 10 * MINUTE
+"""How long an event may wait in the event log until it is stored: our choice, twice the timer's turn."""
+EVENT_LOG = "hedgerow-kafka.service"
 SILENT_SECONDS = 30 * MINUTE
 """After how long without a look nobody is looking: six of the timer's turns."""
 INSTALL = "Run install again; if it stays, `journalctl -u hedgerow-health` on the host says more."
@@ -53,7 +56,8 @@ class Measured:
 
     `memory` is (available, total) bytes, `certificates` seconds left by file, `clock` the seconds that it is off,
     `backup` what `backup look` says, `backup_age` the newest's age in seconds, and `opened` when each account for
-    emergencies that was used since its key was sealed last was.
+    emergencies that was used since its key was sealed last was. `lag` is how many events wait for each who stores them,
+    and how many of them for longer than they may.
     """
 
     now: float
@@ -64,6 +68,7 @@ class Measured:
     backup_age: float | None = None
     clock: float | None = None
     opened: Mapping[str, float] = field(default_factory=dict)
+    lag: Mapping[str, Any] | None = None
     watch: Watch = Watch()
 
 
@@ -79,6 +84,7 @@ def read(said: Mapping[str, Any]) -> Measured:
         backup_age=said.get("backup_age"),
         clock=said.get("clock"),
         opened=said.get("opened") or {},
+        lag=said.get("lag"),
         watch=Watch(
             watch.get("at", 0), tuple(Sample(**row) for row in watch.get("samples", ())), watch.get("channels", {})
         ),
@@ -107,6 +113,7 @@ def judge(host: Measured, *, reserve: int, a_day: int) -> tuple[Trouble, ...]:
         *_backup(host),
         *_clock(host),
         *_opened(host),
+        *_lag(host, {one.what for one in found}),
     )
 
 
@@ -190,6 +197,33 @@ def _opened(host: Measured) -> Iterator[Trouble]:
         when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         fix = "Learn who opened it and why. Then seal a new key: its ssh_keys and sealed in deploy.yml, and install."
         yield Trouble(f"account {name}", f"this account for emergencies was used, last at {when}", fix)
+
+
+def waiting(host: Measured) -> int | None:
+    """Return how many events wait to be stored; None where no event log runs, or nobody could ask it."""
+    rows = (host.lag or {}).get("readers")
+    return None if rows is None else sum(row["waiting"] for row in rows)
+
+
+def _lag(host: Measured, known: set[str]) -> Iterator[Trouble]:
+    if host.lag is None or EVENT_LOG in known:
+        return
+    if "readers" not in host.lag:
+        reason = f"it did not say how far events are stored ({host.lag.get('refused', 'no answer')})"
+        yield Trouble("event log", reason, INSTALL)
+        return
+    late: dict[str, list[Mapping[str, Any]]] = {}
+    for row in host.lag["readers"]:
+        if row["late"]:
+            late.setdefault(row["service"], []).append(row)
+    for service, rows in late.items():
+        count, topics = sum(row["late"] for row in rows), ", ".join(row["topic"] for row in rows)
+        fix = (
+            f"`journalctl -u hedgerow-{service}` on the host says why. Nothing is lost while the event log keeps it,"
+            " which is bounded in time and size (docs/services.md)."
+        )
+        reason = f"{count} events wait for {service} since more than {LAG_SECONDS // MINUTE} minutes ({topics})"
+        yield Trouble("ingestion", reason, fix)
 
 
 def unwatched(host: Measured) -> Iterator[Trouble]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hedgerow import acme
+from hedgerow import acme, repository
 from hedgerow.declaration import Declaration, Gcp
 
 ANYWHERE = "0.0.0.0/0"
@@ -15,11 +15,13 @@ Place = tuple[int, str]
 
 
 def places(declaration: Declaration) -> tuple[Place, ...]:
-    """Return what is declared, each once: destinations, the relay of mail, the collector of records, the proxy that
-    packages come by; and, where only a name is declared, the port to everywhere."""
+    """Return what is declared, each once: destinations, the relay of mail, the collector of records, where backups go,
+    the proxy that packages come by; and, where only a name is declared, the port to everywhere."""
     found = [(one.port, str(one.to)) for one in declaration.access.outbound_to]
     for one in (declaration.mail, declaration.log_collector):
         found += [(one.port, f"{one.address}/32")] if one is not None else []
+    if declaration.backup and declaration.backup.address:
+        found.append((repository.port(declaration.backup), f"{declaration.backup.address}/32"))
     proxy = packages_by(declaration)
     found += [(proxy[0], f"{proxy[1]}/32")] if proxy else []
     found += [(KEYS_OF_TIME, ANYWHERE)] if declaration.time_servers else []

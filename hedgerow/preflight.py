@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hedgerow import budget, ssh
 from hedgerow.declaration import Capacity, Declaration, covers
+from hedgerow.declaration.backups import Backup
 from hedgerow.errors import HedgerowError, UnreachableError
 from hedgerow.firewall_values import ssh_sources
 from hedgerow.hosts import Host, Site
@@ -24,7 +25,7 @@ OURS = {22: "sshd", 80: "nginx", 443: "nginx", 5432: "postgres", 6379: "valkey"}
 PORTS = {"edge": (80, 443), "app": (), "data": (5432, 6379)}
 
 PROBE = r"""
-import glob, json, os, shutil, socket, subprocess
+import glob, json, os, shutil, socket, subprocess, sys
 def out(*words):
     try:
         return subprocess.run(words, capture_output=True, text=True, timeout=10).stdout
@@ -35,6 +36,10 @@ with open("/etc/os-release") as stream:
     for line in stream:
         key, _, value = line.strip().partition("=")
         release[key] = value.strip('"')
+# Where backups are to lie: the disk of its nearest folder that is there.
+place = sys.argv[1] if len(sys.argv) > 1 else "/var"
+while not os.path.isdir(place):
+    place = os.path.dirname(place) or "/"
 memory = int(next(line for line in open("/proc/meminfo") if line.startswith("MemTotal")).split()[1])
 listeners = []
 for line in out("ss", "-tlnpH").splitlines():
@@ -48,6 +53,8 @@ for link in glob.glob("/dev/disk/by-*/*"):
 print(json.dumps({
     "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
     "disk_free": shutil.disk_usage("/var").free, "disk_size": shutil.disk_usage("/var").total,
+    "backup_free": shutil.disk_usage(place).free, "backup_size": shutil.disk_usage(place).total,
+    "backup_apart": os.stat(place).st_dev != os.stat("/var").st_dev,
     "installed": os.path.isdir("/etc/hedgerow"), "memory": memory * 1024, "listeners": listeners,
     "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
     "addresses": out("hostname", "-I").split(),
@@ -77,12 +84,15 @@ class Facts:
     machine: str
     addresses: tuple[str, ...]
     apt_busy: bool
+    backup_free: int = 0
+    backup_size: int = 0
+    backup_apart: bool = False
     disks: Mapping[str, int] = field(default_factory=dict)
 
 
-def ask(host: Host, known_hosts: Path) -> Facts:
+def ask(host: Host, known_hosts: Path, backups_to: str = "/var") -> Facts:
     """Ask one host. Raises UnreachableError when it cannot be asked, or will not let the account become root."""
-    answer = ssh.ask(host, known_hosts, ["sudo", "-n", "python3", "-"], stdin=PROBE)
+    answer = ssh.ask(host, known_hosts, ["sudo", "-n", "python3", "-", backups_to], stdin=PROBE)
     if answer.returncode:
         raise UnreachableError(
             f"{host.name}: {host.user} could not run Python 3 as root: {answer.stderr.strip()[-300:]}",
@@ -99,21 +109,31 @@ def ask(host: Host, known_hosts: Path) -> Facts:
 class Needs:
     """What a host must offer, by what takes it: bytes on disk and bytes of memory (hedgerow/budget.py).
 
+    `backups` are the bytes of all that lie in the folder `backups_to`, 0 where none do.
     `volume` is the disk that is declared for the stores, "" where they lie on the host's own.
     """
 
     disk: budget.Budget
     memory: budget.Budget
+    backups: int = 0
+    backups_to: str = "/var"
     volume: str = ""
 
 
-def needs(host: Host, table: Table, capacity: Capacity, *, lab: bool, volume: str = "") -> Needs:
+def needs(
+    host: Host, table: Table, capacity: Capacity, declared: Backup | None = None, *, lab: bool, volume: str = ""
+) -> Needs:
     """Return what a host must offer; `volume` is the disk that is declared for the stores."""
-    return Needs(
-        budget.disk(host, table, load_of(capacity), lab=lab),
-        budget.memory(host, table, lab=lab),
-        volume if "data" in host.roles else "",
-    )
+    load = load_of(capacity)
+    rows, memory = budget.disk(host, table, load, lab=lab), budget.memory(host, table, lab=lab)
+    device = volume if "data" in host.roles else ""
+    if declared is None or "data" not in host.roles:
+        return Needs(rows, memory, volume=device)
+    kept = budget.Copies(declared.keep_days, declared.destination.kind != "folder")
+    rows = {**rows, "a backup, while it is made": budget.making(host, table, load, kept, lab=lab)}
+    if kept.away:
+        return Needs(rows, memory, volume=device)
+    return Needs(rows, memory, budget.copies(host, table, load, kept, lab=lab), declared.to, device)
 
 
 def load_of(capacity: Capacity) -> budget.Load:
@@ -130,9 +150,11 @@ def judge(host: Host, facts: Facts, wanted: Needs) -> list[str]:
         problems.append(f"sudo gave user id {facts.uid}, not root; allow {host.user} to run everything")
     if not facts.systemd:
         problems.append("systemd does not run there; Hedgerow's services are systemd units")
-    own, stores = budget.apart(wanted.disk) if wanted.volume else (wanted.disk, {})
+    disk = wanted.disk if facts.backup_apart or not wanted.backups else {**wanted.disk, "backups": wanted.backups}
+    own, stores = budget.apart(disk) if wanted.volume else (disk, {})
     problems += _room(facts, own)
     problems += _volume(facts, wanted.volume, stores) if wanted.volume else []
+    problems += _room_apart(facts, wanted) if facts.backup_apart else []
     memory = sum(wanted.memory.values())
     if not budget.enough_memory(facts.memory, memory):
         problems.append(
@@ -182,6 +204,17 @@ def _volume(facts: Facts, device: str, wanted: budget.Budget) -> list[str]:
     ]
 
 
+def _room_apart(facts: Facts, wanted: Needs) -> list[str]:
+    """Where backups lie on a disk of their own it must have room for all that are kept."""
+    there = facts.backup_size if facts.installed else facts.backup_free
+    if there >= wanted.backups:
+        return []
+    return [
+        f"{there / budget.GIB:.1f} GiB {'in all' if facts.installed else 'free'} at {wanted.backups_to}, where backups"
+        f" go; {wanted.backups / budget.GIB:.1f} GiB are needed; enlarge it, or declare less in backup.keep_days"
+    ]
+
+
 def check(
     hosts: Mapping[Host, Needs], known_hosts: Path, say: Callable[[str], None] = lambda _: None, *, patience: float = 0
 ) -> dict[str, list[str]]:
@@ -193,7 +226,7 @@ def check(
     silent: list[HedgerowError] = []
     for host, wanted in hosts.items():
         try:
-            found[host.name] = judge(host, _ask_patiently(host, known_hosts, say, patience), wanted)
+            found[host.name] = judge(host, _ask_patiently(host, known_hosts, say, patience, wanted.backups_to), wanted)
         except HedgerowError as error:
             silent.append(error)
     if silent:
@@ -201,13 +234,15 @@ def check(
     return found
 
 
-def _ask_patiently(host: Host, known_hosts: Path, say: Callable[[str], None], patience: float) -> Facts:
+def _ask_patiently(
+    host: Host, known_hosts: Path, say: Callable[[str], None], patience: float, backups_to: str
+) -> Facts:
     deadline = time.monotonic() + patience
-    facts = ask(host, known_hosts)
+    facts = ask(host, known_hosts, backups_to)
     while facts.apt_busy and time.monotonic() < deadline:
         say(f"{host.name}: waiting for a package installation that is running there")
         time.sleep(1)
-        facts = ask(host, known_hosts)
+        facts = ask(host, known_hosts, backups_to)
     return facts
 
 

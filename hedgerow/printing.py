@@ -22,13 +22,13 @@ from hedgerow.evidence import NOT_A_CERTIFICATE, STAND_IN_NOTICE, Evidence
 from hedgerow.evidence import coverage as matrix
 from hedgerow.findings import STATUSES, Finding, summary
 from hedgerow.flow import Work
-from hedgerow.hosts import Change, Site
+from hedgerow.hosts import Site
 from hedgerow.image_lock import STAND_IN as STAND_IN_SOURCE
 from hedgerow.image_lock import ImageLock
 from hedgerow.looking import Public, SeenHost, Status, public_page
 from hedgerow.planning import Planned
 from hedgerow.proof import Verified
-from hedgerow.smoke import SmokeReport
+from hedgerow.smoke import SmokeReport, Steady
 
 SHOWN = ("fail", "error", "waived", "not-exercised")
 STAND_IN = "STAND-IN: images built for this lab run in place of PostHog's own."
@@ -224,10 +224,11 @@ def recap(
     run: Verified,
     smoke: SmokeReport | None,
     folder: Path,
+    meanwhile: Steady | None,
     *,
     as_json_: bool,
 ) -> None:
-    """Print how an install ended. As JSON it is the last line."""
+    """Print how an install ended, and what became of events that came in meanwhile. As JSON it is the last line."""
     page = public_page(work, site)
     if as_json_:
         as_json(
@@ -237,6 +238,7 @@ def recap(
                 "summary": summary(run.findings),
                 "drift": run.drift.as_json() if run.drift else None,
                 "smoke": smoke.as_json() if smoke else None,
+                **({"events": meanwhile.tally.as_json()} if meanwhile else {}),
                 "public": _public(page),
                 "evidence": str(folder),
                 "stand_in": site.stand_ins,
@@ -258,32 +260,13 @@ def recap(
         for step in smoke.steps:
             if step.status != "ok":
                 report.out.print(f"  {step.status:<10} {step.name}: {step.detail}", markup=False)
+    if meanwhile:
+        report.out.print(f"Events meanwhile: {meanwhile.tally.words()}", markup=False)
     _page(report, page)
     report.out.print(f"Report: {folder / 'report.html'}", markup=False)
     if site.stand_ins:
         report.out.print(STAND_IN)
         report.out.print(f"The hosts stay up until: {report.command} destroy {work.deployment.name}", markup=False)
-
-
-def destroyed(report: Reporter, name: str, removed: list[Change], *, as_json_: bool) -> None:
-    """Print what was removed."""
-    if as_json_:
-        as_json({"removed": [vars(change) for change in removed]})
-        return
-    for change in removed:
-        word = "removed" if change.action == "delete" else "kept"
-        report.note(f"{word:<8} {change.kind:<15} {change.name}  {change.detail}".rstrip())
-    gone = any(change.action == "delete" for change in removed)
-    report.out.print(f"{name} is gone. Its evidence and its journal stay." if gone else "There was nothing to remove.")
-
-
-def not_ours(report: Reporter, work: Work, *, as_json_: bool) -> None:
-    """Say that machines which are not ours were left alone."""
-    if as_json_:
-        as_json({"removed": []})
-        return
-    names = ", ".join(host.name for host in getattr(work.declaration.target, "hosts", ()))
-    report.out.print(f"Nothing was removed: {names} are your machines, and stay as they are, data included.")
 
 
 def _public(page: Public | None) -> dict[str, str | None] | None:

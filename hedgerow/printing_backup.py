@@ -15,6 +15,7 @@ from hedgerow.restoring import Moment
 from hedgerow.smoke import SmokeReport
 
 MIB = 1 << 20
+CLICKHOUSE = "clickhouse"
 SAME_DISK = "The backups lie on the disk of the data: who loses one loses both. Mount another machine's storage there."
 
 
@@ -63,11 +64,18 @@ def verified(report: Reporter, found: dict[str, Any], *, as_json_: bool) -> None
     report.out.print(f"Backup {found['id']}: {wrong}.", markup=False)
 
 
-def about_to_restore(report: Reporter, name: str, row: dict[str, Any], moment: Moment) -> None:
-    """Say what a restore is about to do, before it asks."""
+def about_to_restore(report: Reporter, name: str, row: dict[str, Any], moment: Moment, missing: float) -> None:
+    """Say what a restore is about to do, before it asks. `missing` are the seconds of events that no backup has."""
     to = f"as it was at {moment.at}" if moment.at else f"as it was when the backup ended ({row['finished']})"
-    report.note(f"{name}: {', '.join(row['holds'])} from backup {row['id']}, {to}. All that came later is gone then.")
-    report.note(left_out(row) + " These stay as they are now.")
+    parts = [part for part in row["holds"] if part != CLICKHOUSE]
+    report.note(f"{name}: {', '.join(parts)} from backup {row['id']}, {to}. All that came later is gone then.")
+    if moment.events:
+        cut = f", without what came after {moment.at}" if moment.at else ""
+        report.note(f"{CLICKHOUSE} from backup {moment.events}{cut}.")
+    if missing:
+        report.note(f"No backup has the events of the last {missing:.0f} seconds before that moment: they are lost.")
+    stays = "" if moment.events else f" So does {CLICKHOUSE}."
+    report.note(f"{left_out(row)} These stay as they are now.{stays}")
 
 
 def restored(
@@ -95,6 +103,10 @@ def restored(
         return
     back = "PostgreSQL and the host's own files are" if put_back.get("files") else "PostgreSQL is"
     report.out.print(f"{back} back from {put_back['id']}; {row['id']} is a backup of what is there now.", markup=False)
+    if events := put_back.get("events"):
+        gone = sum(events["deleted"].values())
+        cut = f"; {gone} rows that came after the moment were deleted" if gone else ""
+        report.out.print(f"ClickHouse is back from {events['from']}{cut}.", markup=False)
     printing.findings(report, run.findings)
     if smoked is not None:
         printing.smoked(report, smoked, as_json_=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from hedgerow.network import Network
 from hedgerow.profiles import profile
 from hedgerow.secrets import Vault
 from hedgerow.sheet import Sheet
+from hedgerow.smoke import steady
 from hedgerow.variables import edge_host
 from hedgerow.verify import verify
 
@@ -135,10 +137,38 @@ def smoke_sheet(work: Work, site: Site, browser_sdk: Path | None = None) -> smok
     )
 
 
-def smoke_test(work: Work, site: Site, report: Reporter, browser_sdk: Path | None = None) -> smoke.SmokeReport:
-    """Send events through the edge and read them back; with the browser SDK's script, from a browser as well."""
+def smoke_test(
+    work: Work,
+    site: Site,
+    report: Reporter,
+    browser_sdk: Path | None = None,
+    meanwhile: smoke.Steady | None = None,
+) -> smoke.SmokeReport:
+    """Send events through the edge and read them back; with the browser SDK's script, from a browser as well.
+
+    What was sent `meanwhile` is looked for too.
+    """
     with report.phase("smoke", "smoke: events in, events out"):
-        return smoke.run(smoke_sheet(work, site, browser_sdk), report.say)
+        return smoke.run(smoke_sheet(work, site, browser_sdk), report.say, meanwhile)
+
+
+@contextmanager
+def events_sent(work: Work, site: Site, report: Reporter) -> Iterator[smoke.Steady | None]:
+    """Have events come in by the edge for as long as this lasts; None where PostHog is not deployed.
+
+    A smoke test that is given them ends the sending, and looks for each; where it does not come to that, nobody looks.
+    """
+    if not work.declaration.posthog.deploy:
+        yield None
+        return
+    report.say("events begin to come in")
+    meanwhile = steady.begin(smoke_sheet(work, site))
+    if meanwhile.why:
+        report.note(f"No events are sent meanwhile: {meanwhile.why}")
+    try:
+        yield meanwhile
+    finally:
+        meanwhile.stop()
 
 
 def owner_seed(deployment: Deployment, host: Host) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from collections.abc import Iterable
 from functools import partial
 
@@ -127,19 +128,20 @@ def _rehearsed(trial: Trial, report: Reporter) -> None:
     up = elsewhere.restored(trial, report)
     there, facts = trial.there, trial.course.facts
     before = listed(there, data_host(up.far))
+    began = restoring.clock(there, up.far)
     with watched(up.far.hosts, there.deployment.known_hosts) as peaks:
         # What is measured counts where it ends badly, too.
         facts["peaks"] = peaks
         try:
             elsewhere.started(trial, up, report)
         finally:
-            _told_by_web(there, up, before, facts)
+            _told_by_web(there, up, before, began, facts)
     elsewhere.proven(trial, up, PROVES, report)
 
 
-def _told_by_web(there: flow.Work, up: Restored, before: list[str], facts: dict[str, object]) -> None:
-    """Find out how long `web` took, and which migrations that were."""
-    lines = _journal(there, up.far)
+def _told_by_web(there: flow.Work, up: Restored, before: list[str], began: str, facts: dict[str, object]) -> None:
+    """Find out how long `web` took, and which migrations that were, since what was restored is there."""
+    lines = _journal(there, up.far, began)
     facts["seconds_to_migrate"] = migrating(lines)
     facts["migrations"] = applied(before, listed(there, data_host(up.far)), lines)
 
@@ -180,10 +182,12 @@ def migrating(journal: Iterable[str]) -> float | None:
     return None
 
 
-def _journal(work: flow.Work, site: Site) -> list[str]:
-    """Return what the journal of the application's host has of `web`, an object of JSON a line."""
+def _journal(work: flow.Work, site: Site, began: str) -> list[str]:
+    """Return what the journal of the application's host has of `web` since then, an object of JSON a line."""
     host = next(host for host in site.hosts if "app" in host.roles)
-    words = ["sudo", "-n", "journalctl", "-q", "-u", WEB, "-o", "json", "--output-fields=MESSAGE,MESSAGE_ID"]
+    since = f"--since={began.partition('.')[0]} UTC"
+    words = ["sudo", "-n", "journalctl", "-q", "-u", WEB, shlex.quote(since), "-o", "json"]
+    words.append("--output-fields=MESSAGE,MESSAGE_ID")
     return ssh.ask(host, work.deployment.known_hosts, [*words, "--no-pager"], seconds=120).stdout.splitlines()
 
 

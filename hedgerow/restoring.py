@@ -17,6 +17,8 @@ from hedgerow.images import table_of
 from hedgerow.variables import data_host
 
 PROGRAM = "/usr/local/lib/hedgerow/backup"
+HELP = 2
+"""How the program ends that was told what it does not know."""
 DAY = 24 * 3600.0
 LATEST = "latest"
 STOPS = 6
@@ -33,10 +35,14 @@ class BackupError(HedgerowError):
 
 @dataclass(frozen=True)
 class Moment:
-    """What to go back to: the backup `id`, and from there on to `at` (as PostgreSQL writes it; "": to its own end)."""
+    """What to go back to: the backup `id`, and from there on to `at` (as PostgreSQL writes it; "": to its own end).
+
+    ClickHouse has no journal: it goes back to the backup `events`, without what came after `at`; "": it stays as it is.
+    """
 
     id: str
     at: str = ""
+    events: str = ""
 
 
 def demand_declared(work: Work) -> None:
@@ -59,6 +65,11 @@ def ask(work: Work, host: Host, *words: str, seconds: float = 120) -> tuple[int,
         why = answer.stderr.strip()[-600:] or "it said nothing"
         if "command not found" in why:
             raise CallError(f"{host.name} has no backups yet", "Run install first.") from None
+        if answer.returncode == HELP:
+            raise CallError(
+                f"{host.name}: its program for backups is of an older Hedgerow, which cannot {words[0]} so",
+                "Run install first, with the release and the images that run there.",
+            ) from None
         raise BackupError(f"{host.name}: {words[0]} gave no answer: {why}") from None
     if "refused" in said:
         raise BackupError(f"{host.name}: {said['refused']}")
@@ -93,14 +104,19 @@ def verify(work: Work, site: Site, name: str, say: Callable[[str], None]) -> dic
 
 
 def chosen(backups: list[dict[str, Any]], name: str, at: str, now: datetime) -> Moment:
-    """Return what `--from` and `--at` mean among these backups. Pure. Raises CallError."""
+    """Return what `--from` and `--at` mean among these backups. Pure. Raises CallError.
+
+    Events of a moment are in the first backup after it, which is cut, or as far as the newest before it had them; those
+    of a backup that was named are the ones that it has.
+    """
     if not backups:
         raise CallError("there is no backup to restore", "`backup now` makes one.")
     known = {row["id"]: row for row in backups}
     if name and name not in known:
         raise CallError(f"there is no backup {name}", f"There are: {', '.join(known)}.")
     if not at:
-        return Moment(name or next(iter(known)))
+        only = known[name or next(iter(known))]
+        return Moment(only["id"], events=only["id"] if _events(only) else "")
     moment = now if at == LATEST else _moment(at)
     if moment > now + timedelta(seconds=1):
         raise CallError(f"{at} has not come yet", "Say --at latest for all that was archived.")
@@ -110,7 +126,39 @@ def chosen(backups: list[dict[str, Any]], name: str, at: str, now: datetime) -> 
     if not before:
         oldest = min((row["finished"] for row in backups if not row["problem"]), default="never")
         raise CallError(f"no backup ended before {at}; the oldest ended {oldest}", "Name a later moment.")
-    return Moment(name or max(before), LATEST if at == LATEST else moment.strftime(POSTGRESQL))
+    found = name or max(before)
+    base = known[found]
+    to = LATEST if at == LATEST else moment.strftime(POSTGRESQL)
+    if not _events(base):
+        return Moment(found, to)
+    return Moment(found, to, found if name else _first_after(backups, base, moment))
+
+
+def _first_after(backups: list[dict[str, Any]], base: dict[str, Any], moment: datetime) -> str:
+    """Return the first backup that has all events up to a moment, or `base`, the newest before it.
+
+    One with fewer rows of any table than `base` had is not trusted: what it lacks was deleted or lost in between.
+    """
+    for row in sorted(backups, key=lambda row: row["id"]):
+        held = {} if row["problem"] else _events(row)
+        if held and _moment(held["taken"]) >= moment:
+            whole = all(held["rows"].get(table, 0) >= count for table, count in _events(base)["rows"].items())
+            return str(row["id"] if whole else base["id"])
+    return str(base["id"])
+
+
+def _events(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a backup says of ClickHouse, nothing where it holds nothing of it."""
+    found: dict[str, Any] = row.get("holds", {}).get("clickhouse", {})
+    return found
+
+
+def misses_events(backups: list[dict[str, Any]], moment: Moment) -> float:
+    """Return for how many seconds before the moment events are not in the backup that they are taken from. Pure."""
+    held = next((_events(row) for row in backups if row["id"] == moment.events), {})
+    if not held or not moment.at or moment.at == LATEST:
+        return 0.0
+    return max(0.0, (_moment(moment.at) - _moment(held["taken"])).total_seconds())
 
 
 def _moment(text: str) -> datetime:
@@ -149,7 +197,8 @@ def clock(work: Work, site: Site) -> str:
 
 
 def restore(work: Work, site: Site, moment: Moment, say: Callable[[str], None]) -> dict[str, Any]:
-    """Put PostgreSQL back on the data host and wait until it answers. Raises BackupError."""
+    """Put the stores back on the data host and wait until they answer. Raises BackupError."""
     host = data_host(site)
-    say(f"{host.name}: PostgreSQL from {moment.id}{f' to {moment.at}' if moment.at else ''}")
-    return ask(work, host, "restore", moment.id, *([moment.at] if moment.at else []), seconds=DAY)[1]
+    events = f", ClickHouse from {moment.events}" if moment.events else ""
+    say(f"{host.name}: PostgreSQL from {moment.id}{f' to {moment.at}' if moment.at else ''}{events}")
+    return ask(work, host, "restore", moment.id, moment.at, moment.events, seconds=DAY)[1]

@@ -1,7 +1,7 @@
 """Taking an upgrade back: declaration, image lock, units and PostgreSQL's data as they were before it.
 
-Each step may be done twice, and the record of the attempt says from where to go on. What no backup holds stays as it
-is: ClickHouse keeps what the newer release has made of it.
+Each step may be done twice, and the record of the attempt says from where to go on. ClickHouse stays as it is, with
+what the newer release has made of it: with the backup of before, all events since would be lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.hosts import Site
 from hedgerow.proof import Verified
 from hedgerow.restoring import BackupError, Moment
-from hedgerow.smoke import SmokeReport
+from hedgerow.smoke import SmokeReport, Steady
 
 TRIED = "tried"
 """The folder below the deployment's in which declaration and image lock of what failed are kept."""
@@ -40,10 +40,15 @@ class Returned:
         return self.smoked.ok
 
 
-def go_back(deployment: Deployment, attempt: Attempt, why: str, report: flow.Reporter) -> Returned:
-    """Take an upgrade back that has changed hosts, or go on with that. Raises HedgerowError; then it goes on again."""
+def go_back(
+    deployment: Deployment, attempt: Attempt, why: str, report: flow.Reporter, meanwhile: Steady | None = None
+) -> Returned:
+    """Take an upgrade back that has changed hosts, or go on with that. Raises HedgerowError; then it goes on again.
+
+    Events that came in `meanwhile` are looked for in the end: ClickHouse does not go back, so they are there.
+    """
     try:
-        return _gone_back(deployment, begun(deployment, attempt, why), report)
+        return _gone_back(deployment, begun(deployment, attempt, why), report, meanwhile)
     except HedgerowError as error:
         error.message = f"the upgrade failed: {attempt.why or why}\nand taking it back did not end: {error.message}"
         error.fix = f"{error.fix}\n  `upgrade {deployment.name}` goes on with taking it back.".lstrip()
@@ -72,7 +77,7 @@ def keep_tried(deployment: Deployment) -> None:
             write_file(beside, path.read_bytes())
 
 
-def _gone_back(deployment: Deployment, attempt: Attempt, report: flow.Reporter) -> Returned:
+def _gone_back(deployment: Deployment, attempt: Attempt, report: flow.Reporter, meanwhile: Steady | None) -> Returned:
     work = flow.open_work(deployment.name, judge_files=False)
     site = work.target.site()
     if not attempt.data:
@@ -84,7 +89,7 @@ def _gone_back(deployment: Deployment, attempt: Attempt, report: flow.Reporter) 
     with report.phase("backup", "backup: of what is there now"):
         made = restoring.make(work, site, report.say)
     verified = proof.compared(work, proof.verify_whole(work, site, report))
-    smoked = proof.smoke_test(work, site, report)
+    smoked = proof.smoke_test(work, site, report, None, meanwhile)
     folder = proof.write_evidence(work, site, verified, smoked)
     attempts.clear(deployment)
     return Returned(attempt, attempt.data, made["id"], verified, smoked, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from hedgerow import flow, installing, printing, rotation
+from hedgerow import flow, installing, printing, proof, rotation
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_DONE, CallError
 from hedgerow.secrets import Vault
@@ -13,7 +13,10 @@ Given = argparse.Namespace
 
 
 def rotate(given: Given, report: Reporter) -> int:
-    """Replace the chosen secrets, then converge, verify and smoke as an install does. Without a choice, list them."""
+    """Replace the chosen secrets, then converge, verify and smoke as an install does. Without a choice, list them.
+
+    Events come in all the while, and the smoke test finds every one that the edge has acknowledged, or fails.
+    """
     work = flow.open_work(given.reference)
     if not work.deployment.secrets.exists():
         raise CallError(f"{work.deployment.name} has no secrets yet", "Run install first.")
@@ -27,9 +30,10 @@ def rotate(given: Given, report: Reporter) -> int:
         site = work.target.site()
         if problems := flow.obstacles(work, site, report.say):
             raise CallError("\n".join(problems), "Nothing was rotated.")
-        vault.write(work.deployment.secrets, rotation.forget(tree, gone))
         report.note(f"Rotating {len(gone)}: {', '.join(gone)}")
-        return installing.carry_out(work, report, given, "rotate", secrets=list(gone))
+        with proof.events_sent(work, site, report) as meanwhile:
+            vault.write(work.deployment.secrets, rotation.forget(tree, gone))
+            return installing.carry_out(work, report, given, "rotate", meanwhile, secrets=list(gone))
 
 
 def _list(tree: dict[str, object], given: Given, report: Reporter) -> int:

@@ -42,7 +42,10 @@ def chosen(tree: Tree, asked: Sequence[str]) -> tuple[str, ...]:
     for word in asked:
         here = [name for name in known if word == EVERYTHING or _is_under(name, word)]
         if not here:
-            raise CallError(f"there is no secret {word}", f"These are there: {', '.join(known) or 'none yet'}.")
+            raise CallError(
+                f"there is no secret {word}",
+                f"These are there: {', '.join(known) or 'none yet'}. What a killed run had forgotten, `install` makes.",
+            )
         if kept := [name for name in here if name == word and why_kept(name)]:
             raise CallError(f"{kept[0]} is not rotated: {why_kept(kept[0])}", "")
         found |= dict.fromkeys(name for name in here if not why_kept(name))

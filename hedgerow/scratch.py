@@ -16,6 +16,7 @@ import yaml
 
 from hedgerow import flow, image_lock
 from hedgerow.declaration import Declaration
+from hedgerow.declaration.destinations import OWN
 from hedgerow.deployment import Deployment, write_file
 from hedgerow.errors import CallError
 from hedgerow.targets.lab import LabTarget
@@ -31,6 +32,8 @@ DROPPED = {
 }
 """Keys that a scratch deployment does not have, with why: it holds the same data, and must not act on anybody."""
 CLOSED = "access.outbound_to: what the data would send out stays there"
+BACKUPS = "/srv/backup"
+ASIDE = "backup: a folder of the host's own; where the deployment's lie, nothing is written"
 PRIVATE = "tls: a certificate of the private CA"
 ELSEWISE = "Restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then."
 
@@ -62,6 +65,10 @@ def text(declared: str, name: str) -> tuple[str, tuple[str, ...]]:
         changed.append(PRIVATE)
     if not access:
         tree.pop("access", None)
+    backup = tree.get("backup")
+    if isinstance(backup, dict) and "://" in str(backup.get("to", "")):
+        tree["backup"] = {key: value for key, value in backup.items() if key not in OWN} | {"to": BACKUPS}
+        changed.append(ASIDE)
     # Its own network, chosen anew: the deployment's is in use.
     tree["target"].pop("subnet", None)
     # By default it is the deployment's name, and the data have that already.

@@ -29,10 +29,10 @@ from hedgerow.hosts import Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
 from hedgerow.installed import Installed, Version
-from hedgerow.installing import exit_code
+from hedgerow.installing import exit_code, told
 from hedgerow.keeping import recorded
 from hedgerow.proof import Verified
-from hedgerow.smoke import SmokeReport
+from hedgerow.smoke import SmokeReport, Steady
 from hedgerow.upgrades import broken, failing
 
 Given = argparse.Namespace
@@ -65,7 +65,11 @@ def upgrade(given: Given, report: Reporter) -> int:
             attempt = replace(begun, release=wanted.release, images=wanted.digests) if begun else None
             attempt = attempt or _safe(work, site, before, wanted, report)
             attempts.write(work.deployment, attempt)
-            return _upgraded(work, attempt, facts, given, report)
+            with proof.events_sent(work, site, report) as meanwhile:
+                try:
+                    return _upgraded(work, attempt, facts, given, report, meanwhile)
+                finally:
+                    facts.update(told(meanwhile))
 
 
 def _announced(
@@ -125,10 +129,17 @@ def _safe(work: flow.Work, site: Site, before: Installed, wanted: Version, repor
     return replace(attempt, backup=made["id"], failing=failing(verified.findings))
 
 
-def _upgraded(work: flow.Work, attempt: Attempt, facts: dict[str, object], given: Given, report: Reporter) -> int:
+def _upgraded(
+    work: flow.Work,
+    attempt: Attempt,
+    facts: dict[str, object],
+    given: Given,
+    report: Reporter,
+    meanwhile: Steady | None,
+) -> int:
     """Bring the newer version up; where it fails, take it back. A host that cannot be reached stops either way."""
     try:
-        verified, smoked = _brought_up(work, attempt, report)
+        verified, smoked = _brought_up(work, attempt, report, meanwhile)
         why = "; ".join(broken(attempt.failing, verified.findings, smoked))
     except UnreachableError as error:
         error.fix += f"\n  `upgrade {work.deployment.name}` goes on; with --back it takes back what was begun."
@@ -142,7 +153,7 @@ def _upgraded(work: flow.Work, attempt: Attempt, facts: dict[str, object], given
     if why:
         attempt = attempts.read(work.deployment) or attempt
         report.note(f"The upgrade failed: {why}")
-        return _take_back(work, attempt, why, facts, given, report)
+        return _take_back(work, attempt, why, facts, given, report, meanwhile)
     site = work.target.site()
     folder = proof.write_evidence(work, site, verified, smoked)
     stack = stack_for(work.declaration, site, ImageLock.read(work.deployment.root), report.say)
@@ -156,7 +167,9 @@ def _upgraded(work: flow.Work, attempt: Attempt, facts: dict[str, object], given
     return exit_code(verified.findings, smoked.ok)
 
 
-def _brought_up(work: flow.Work, attempt: Attempt, report: Reporter) -> tuple[Verified, SmokeReport]:
+def _brought_up(
+    work: flow.Work, attempt: Attempt, report: Reporter, meanwhile: Steady | None
+) -> tuple[Verified, SmokeReport]:
     """Converge to what is declared, verify and smoke. Raises HedgerowError."""
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
@@ -167,18 +180,24 @@ def _brought_up(work: flow.Work, attempt: Attempt, report: Reporter) -> tuple[Ve
             attempts.write(work.deployment, replace(attempt, moment=restoring.clock(work, site)))
     flow.converge_hosts(work, site, credentials, stack, report)
     verified = proof.compared(work, proof.verify_whole(work, site, report))
-    return verified, proof.smoke_test(work, site, report)
+    return verified, proof.smoke_test(work, site, report, None, meanwhile)
 
 
 def _take_back(
-    work: flow.Work, attempt: Attempt, why: str, facts: dict[str, object], given: Given, report: Reporter
+    work: flow.Work,
+    attempt: Attempt,
+    why: str,
+    facts: dict[str, object],
+    given: Given,
+    report: Reporter,
+    meanwhile: Steady | None = None,
 ) -> int:
     """Have again what was there before, say so, and never end well: what was asked for did not come about."""
     facts |= {"backup": attempt.backup, "why": why.splitlines()[0][:300]}
     if not attempt.moment:
         attempts.clear(work.deployment)
         raise CallError("the upgrade had changed no host yet", "There is nothing to take back; it is forgotten.")
-    returned = returning.go_back(work.deployment, attempt, why, report)
+    returned = returning.go_back(work.deployment, attempt, why, report, meanwhile)
     facts |= {"outcome": "taken back", "to": attempt.before.release, "data": returned.data}
     ended = upgrades.taken_back(work.deployment, returned)
     file = upgrades.write(work.deployment.evidence, ended)

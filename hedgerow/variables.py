@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings, volumes
+from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings, repository, volumes
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -90,7 +90,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         found[f"host_vars/{host.name}", "apparmor"] = {"apparmor_enabled": own_kernel(host)}
         found[f"host_vars/{host.name}", "audit"] = _audit(host)
         if "data" in host.roles:
-            found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(host, credentials, stack)
+            found[f"host_vars/{host.name}", "clickhouse"] = _clickhouse(declaration, host, credentials, stack)
             found[f"host_vars/{host.name}", "eventlog"] = _eventlog(declaration, host, credentials, stack)
             found[f"host_vars/{host.name}", "objectstore"] = _objectstore(host, credentials, stack)
         if {"app", "data"} & {*host.roles}:
@@ -122,7 +122,8 @@ def _base(declaration: Declaration, site: Site, host: Host) -> Values:
         "base_time_servers": list(declaration.time_servers),
         "base_own_kernel": own_kernel(host),
         "base_own_units": [own.unit for own in declaration.own_units],
-        "base_hosts": {peer.name: peer.private_address for peer in site.hosts},
+        "base_hosts": {peer.name: peer.private_address for peer in site.hosts}
+        | (repository.names(declaration) if "data" in host.roles else {}),
     } | _packages_by(declaration)
 
 
@@ -174,7 +175,7 @@ def _valkey(site: Site, credentials: Credentials, stack: Stack) -> Values:
     }
 
 
-def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
+def _clickhouse(declaration: Declaration, host: Host, credentials: Credentials, stack: Stack) -> Values:
     if not stack.runs(host, "clickhouse"):
         return {"clickhouse_enabled": False}
     return {
@@ -184,7 +185,7 @@ def _clickhouse(host: Host, credentials: Credentials, stack: Stack) -> Values:
         "clickhouse_certificate": credentials.certificates["clickhouse"],
         "clickhouse_key": "{{ vault.tls.clickhouse }}",
         "clickhouse_cluster_secret": "{{ vault.posthog.clickhouse_cluster_secret }}",
-    }
+    } | backups.asking_clickhouse(declaration, stack.table)
 
 
 def _eventlog(declaration: Declaration, host: Host, credentials: Credentials, stack: Stack) -> Values:

@@ -107,7 +107,7 @@ class Lab:
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
 
-    def installer(self, *words: str, seconds: float = 900) -> Answer:
+    def installer(self, *words: str, seconds: float = 3600) -> Answer:
         """Call the installer as a user would."""
         answer = subprocess.run(
             [sys.executable, str(REPOSITORY / "installer.py"), *words],

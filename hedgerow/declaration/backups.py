@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hedgerow.declaration import times
-from hedgerow.declaration.kinds import Count, Model
-from hedgerow.declaration.words import RefusedError, shown
-
-FOLDER = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
-TAKEN = ("bin", "boot", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
-OTHERS = ("/var/lib", "/var/log", "/var/tmp", "/var/cache")  # noqa: S108 - refused, not used
-MOUNT = "Mount it on the data host (NFS, or sshfs, or a disk of its own) and write the folder, for example /mnt/backup."
+from hedgerow.declaration import fields, times
+from hedgerow.declaration.destinations import Destination, destination
+from hedgerow.declaration.kinds import Count, File, Model, PublicKey, Text
 
 
-def folder(text: str) -> str:
-    """Read the folder that backups go to. What is no folder of the host's is not built, and said to be so."""
-    if "://" in text:
-        kind = text.partition("://")[0]
-        raise RefusedError(f"backups to {kind}:// are not in this release; a folder on the data host is", MOUNT)
-    if not FOLDER.fullmatch(text):
-        raise RefusedError(
-            f"{shown(text)} is no absolute folder", "Write one of letters, digits, dots and hyphens: /mnt/backup."
-        )
-    if text.split("/")[1] in TAKEN or any(f"{text}/".startswith(f"{other}/") for other in OTHERS):
-        raise RefusedError(f"{shown(text)} belongs to the system, or to the data that is backed up", MOUNT)
+def place(text: str) -> str:
+    """Accept a place that is known, as it is written."""
+    destination(text)
     return text
 
 
 class Backup(Model):
-    """Backups of PostgreSQL: every day, and its journal in between. Other stores are not in them yet."""
+    """Backups of PostgreSQL and ClickHouse: every day, and PostgreSQL's journal in between."""
 
-    to: Annotated[str, AfterValidator(folder)] = Field(
-        description="A folder on the data host, best a share of another machine's. What goes there is encrypted.",
-        examples=["/mnt/backup"],
+    to: Annotated[str, AfterValidator(place)] = Field(
+        description="A folder on the data host, ssh://user@host/folder, s3://bucket/prefix, gs://bucket/prefix, or"
+        " bucket: the one that target gcp makes for it. Best not on the data host's own disk. What goes there is"
+        " encrypted.",
+        examples=["/mnt/backup", "ssh://acme@backup.acme.example/srv/acme", "s3://acme-backup/posthog"],
     )
     keep_days: Count = Field(default=35, description="For how many days one can go back to any moment.")
     time: Annotated[str, AfterValidator(times.clock)] = Field(
@@ -45,3 +33,28 @@ class Backup(Model):
     drill_days: Count = Field(
         default=90, description="A drill (`drill NAME`, a restore elsewhere) that went well is never older than this."
     )
+    address: Annotated[str, AfterValidator(fields.ip_address)] | None = Field(
+        default=None, description="The IP address of the SSH host or of `endpoint`: the firewall lets out to it alone."
+    )
+    host_keys: tuple[PublicKey, ...] = Field(
+        default=(),
+        description="The keys that the SSH host shows (`ssh-keyscan`), without its name; another is refused.",
+    )
+    key_file: File | None = Field(
+        default=None,
+        description="A file, kept in the vault from then on: the private SSH key, S3's secret key, or the JSON of a"
+        " service account of Google's. Without one the machine's own role is asked (s3, gs).",
+    )
+    region: Text | None = Field(default=None, description="S3's region.", examples=["eu-central-1"])
+    endpoint: Annotated[str, AfterValidator(fields.https)] | None = Field(
+        default=None, description="S3 of your own, over TLS. Default: that of AWS in the region."
+    )
+    ca_file: File | None = Field(
+        default=None, description="The authority of `endpoint`, where it is no public one; PEM."
+    )
+    access_key_id: Text | None = Field(default=None, description="The id of the S3 key whose secret is in key_file.")
+
+    @property
+    def destination(self) -> Destination:
+        """Where they go, taken apart."""
+        return destination(self.to)

@@ -26,6 +26,8 @@ def check(value: dict[str, Any], folder: Path, read_file: ReadFile, now: datetim
         *_certificate(value, folder, read_file, now),
         *_registry(value, folder, read_file),
         *_object_storage(value, folder, read_file),
+        *_backup(value, folder, read_file),
+        *_authority(("backup", "ca_file"), value, folder, read_file, now),
         *_mail(value, folder, read_file),
         *_webhook(value, folder, read_file),
         *_callers(value, folder, read_file, now),
@@ -82,6 +84,24 @@ def _object_storage(value: dict[str, Any], folder: Path, read_file: ReadFile) ->
     yield from wrong
     if content is not None and len(content.split()) != 1:
         yield Wrong(place, f"{shown(name)} does not hold one word", "Put the secret key alone into it, mode 0600.")
+
+
+def _backup(value: dict[str, Any], folder: Path, read_file: ReadFile) -> Iterator[Wrong]:
+    declared = value.get("backup")
+    name = declared.get("key_file") if isinstance(declared, dict) else None
+    place: Place = ("backup", "key_file")
+    content, wrong = _open(place, name, folder, read_file)
+    yield from wrong
+    kind = str(declared.get("to", "")).partition("://")[0] if isinstance(declared, dict) else ""
+    if content is None:
+        return
+    if kind == "ssh" and b"PRIVATE KEY-----" not in content:
+        yield Wrong(place, f"{shown(name)} is no private key", "Make one: ssh-keygen -t ed25519 -N '' -f backup-key.")
+    if kind == "s3" and len(content.split()) != 1:
+        yield Wrong(place, f"{shown(name)} does not hold one word", "Put the secret key alone into it, mode 0600.")
+    if kind == "gs" and b'"private_key"' not in content:
+        fix = "Put the JSON into it that Google hands out with a key of a service account."
+        yield Wrong(place, f"{shown(name)} is no key of a service account", fix)
 
 
 def _callers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Annotated, Literal
 
@@ -22,6 +23,12 @@ TUNNEL = "35.235.240.0/20"
 PROXIES = ("130.211.0.0/22", "35.191.0.0/16")
 """Where Google's global balancers and their probers connect from, to machines in the balancer's own project alone
 (https://cloud.google.com/load-balancing/docs/firewall-rules)."""
+
+
+def bucket(project: str, region: str, deployment: str, name: str) -> str:
+    """Return the name of one of the buckets that are made: nobody else in the world has it, and it says no project."""
+    where = hashlib.sha256(f"{project} {region} {deployment}".encode()).hexdigest()
+    return f"hedgerow-{deployment}-{name}-{where[:12]}"
 
 
 def _project(text: str) -> str:

@@ -194,7 +194,7 @@ class Declaration(Model):
     )
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     backup: Backup | None = Field(
-        default=None, description="Backups, of PostgreSQL so far (docs/backup.md). Default: none."
+        default=None, description="Backups, of PostgreSQL and ClickHouse so far (docs/backup.md). Default: none."
     )
     time_servers: tuple[Annotated[str, AfterValidator(fields.server)], ...] = Field(
         default=(), description="Servers that tell the time. Default: the distribution's."

@@ -12,6 +12,7 @@ from typing import Any
 
 from hedgerow import releases
 from hedgerow.declaration.clouds import CLOUDS, agreement_is_signed, aws_holds_together, gcp_holds_together
+from hedgerow.declaration.destinations import backup_place_is_whole
 from hedgerow.declaration.lookups import at, rows_of, texts, twice
 from hedgerow.declaration.networks import ANY
 from hedgerow.declaration.promises import (
@@ -287,6 +288,7 @@ RULES: tuple[Rule, ...] = (
     certificate_has_files,
     authority_can_ask,
     volume_can_be_opened,
+    backup_place_is_whole,
     mail_is_encrypted,
     alerts_have_a_way,
     agreement_is_signed,

@@ -23,10 +23,12 @@ from typing import Any
 from hedgerow.smoke import behind, recording, steps
 from hedgerow.smoke.browser import steps as in_browser
 from hedgerow.smoke.client import RefusedError, UntrustedError
+from hedgerow.smoke.steady import Steady
 from hedgerow.smoke.steps import Journey, NotTriedError, StepFailedError
 from hedgerow.smoke.values import FAILED, NOT_TRIED, OK, SmokeReport, SmokeSheet, Step
 
-__all__ = ["SmokeReport", "SmokeSheet", "Step", "run"]
+__all__ = ["SmokeReport", "SmokeSheet", "Steady", "Step", "run"]
+MEANWHILE = "events sent meanwhile are found"
 
 Say = Callable[[str], None]
 
@@ -62,8 +64,11 @@ class _Run:
         return given
 
 
-def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
-    """Take every step and report. Raises nothing for what the deployment does wrong: that is what steps are for."""
+def run(sheet: SmokeSheet, say: Say = lambda _: None, meanwhile: Steady | None = None) -> SmokeReport:
+    """Take every step and report. Raises nothing for what the deployment does wrong: that is what steps are for.
+
+    `meanwhile` are events that have been sent since before: their sending ends here, and each is looked for.
+    """
     trip = steps.journey(sheet, uuid.uuid4().hex[:12])
     taken = _Run(say, trip)
     page = taken.take("page over verified TLS", steps.page)
@@ -77,6 +82,8 @@ def run(sheet: SmokeSheet, say: Say = lambda _: None) -> SmokeReport:
         key = taken.take("personal API key", steps.make_key, project)
         ids = taken.take("official SDK sends events", steps.send, project)
         taken.take("events are read back", steps.read_back, key, ids)
+        if meanwhile is not None:
+            taken.take(MEANWHILE, meanwhile.look, key)
         taken.take("a person is known by the events", behind.person, key, ids)
         taken.take("a page's SDK gets its remote config", behind.remote_config, project)
         if sheet.replays:

@@ -63,7 +63,10 @@ class User:
 
 @dataclass(frozen=True)
 class Config:
-    """The server's configuration. `profiles` is XML for the engine, for its constraints; `kafka` is librdkafka's."""
+    """The server's configuration. `profiles` is XML for the engine, for its constraints; `kafka` is librdkafka's.
+
+    `backups` is where BACKUP and RESTORE may go; "" where the files name no place.
+    """
 
     https_port: int | None
     http_port: int | None
@@ -78,6 +81,7 @@ class Config:
     kafka: Mapping[str, str] = field(default_factory=dict)
     brokers: str = ""
     unopened: tuple[str, ...] = ()
+    backups: str = ""
     functions: Functions | None = None
 
 
@@ -121,6 +125,7 @@ def read_config(folder: Path = FOLDER) -> Config:
         profiles="<profiles/>" if profiles is None else ElementTree.tostring(profiles, encoding="unicode"),
         kafka=kafka,
         brokers=word(server, "named_collections/msk_cluster/kafka_broker_list"),
+        backups=word(server, "backups/allowed_path"),
         functions=functions,
         unopened=tuple(port for port in UNOPENED if server.find(port) is not None),
     )

@@ -2,8 +2,8 @@
 
 The library has one user, `default`. It is given nothing but roles, one for each user of users.d with that user's
 grants; a connection takes one role and its user's settings profile before anybody's query reaches it. Clients cannot
-take another role: only one statement at a time is run, and none that controls the session (`classify_query`, which is
-the engine's own parser).
+take another role: only one statement at a time is run, and none that controls the session or the server but BACKUP and
+RESTORE, which need a grant of their own (`classify_query`, which is the engine's own parser).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ LIBRARY = "/usr/lib/hedgerow-stand-in/chdb"
 DEEPBIND = 0x8  # RTLD_DEEPBIND: the library brings its own allocator, and everything in it must use that one
 EVENTS = User("events_consumer", "", (), "default", ("GRANT SELECT, INSERT ON posthog.*",))
 """Who inserts what the event log brings. The real server's Kafka tables have no user; nobody signs in as this one."""
-READ, WRITE = 0, 1
+READ, WRITE, CONTROL = 0, 1, 3
+# Of what controls the server these two alone are run; the engine asks for the right to them, and where they may go.
+BACKUPS = re.compile(r"(?i)\s*(BACKUP|RESTORE)\s")
 OWN_GRANTS = re.compile(r"(?i)SHOW\s+GRANTS(\s+FOR\s+CURRENT_USER)?\s*;?")
 
 
@@ -70,6 +72,8 @@ class Engine:
             raise QueryError(62, "Syntax error: the engine cannot parse the query. (SYNTAX_ERROR)")
         if count > 1:
             raise QueryError(62, "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)")
+        if kind == CONTROL and BACKUPS.match(statement):
+            return WRITE
         if kind not in (READ, WRITE) or re.search(r"(?i)\bFROM\s+INFILE\b", statement[:4096]):
             raise QueryError(
                 497, "Not enough privileges. The stand-in runs no statement that controls the server. (ACCESS_DENIED)"
@@ -178,7 +182,9 @@ def _write(config: Config, scratch: Path) -> Path:
     )
     place = scratch / "config.xml"
     functions = config.functions.xml if config.functions else ""
-    place.write_text(f"<clickhouse><users_config>{scratch}/users.xml</users_config>{functions}</clickhouse>")
+    # Without a place of their own nothing may be backed up anywhere, as with the real server.
+    backups = f"<backups><allowed_path>{escape(config.backups)}</allowed_path></backups>" if config.backups else ""
+    place.write_text(f"<clickhouse><users_config>{scratch}/users.xml</users_config>{functions}{backups}</clickhouse>")
     return place
 
 

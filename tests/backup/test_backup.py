@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.backup.events import VOLUME, send, stored
 from tests.conftest import Answer, Lab
 
 pytestmark = pytest.mark.lab
@@ -79,17 +80,24 @@ def test_a_second_run_changes_nothing(kept: Lab) -> None:
 
 
 def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
+    """Ten thousand rows, and ten thousand events that came through the edge; then both stores are lost."""
     insert(kept, "before", ROWS)
+    send(kept, "before", ROWS)
     made = well(kept.installer("backup", "now", NAME, "--json")).json
-    assert set(made["holds"]) == {"postgres", "host"}
+    assert set(made["holds"]) == {"postgres", "clickhouse", "host"}
     assert made["holds"]["host"]["files"] == [SEED]
-    assert "clickhouse" in made["leaves_out"], "what a backup does not hold, it names"
+    assert made["holds"]["clickhouse"]["rows"]["events"] >= ROWS
+    assert "seaweedfs" in made["leaves_out"], "what a backup does not hold, it names"
     assert made["same_disk"], "a lab's backups lie on its own disk, and it is said"
     insert(kept, "after", 7)
+    send(kept, "after", 7)
     kept.run(kept.host, "systemctl stop 'hedgerow-*.service'")
     sql(kept, "drop database posthog with (force)", "postgres")
+    emptied = kept.run(kept.host, f"find {VOLUME} -mindepth 1 -delete && ls -A {VOLUME}")
+    assert (emptied.returncode, emptied.stdout) == (0, ""), emptied.stderr
     restored = well(kept.installer("restore", NAME, "--from", made["id"], "--yes", "--json")).json
     assert found(kept) == {"before": ROWS}
+    assert stored(kept) == {"before": ROWS}
     assert restored["summary"]["fail"] == 0
     assert restored["smoke"]["ok"]
 
@@ -97,12 +105,17 @@ def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
 def test_a_moment_is_gone_back_to(kept: Lab) -> None:
     """What was written before the moment is there, what came after it is gone."""
     insert(kept, "earlier", 5)
+    send(kept, "earlier", 5)
     time.sleep(2)
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     time.sleep(2)
     insert(kept, "later", 9)
-    well(kept.installer("restore", NAME, "--at", moment, "--yes", "--json"))
+    send(kept, "later", 9)
+    restored = well(kept.installer("restore", NAME, "--at", moment, "--yes", "--json")).json["restored"]
     assert found(kept) == {"before": ROWS, "earlier": 5}
+    assert stored(kept) == {"before": ROWS, "earlier": 5}
+    assert restored["events"]["deleted"]["events"] >= 9
+    assert restored["events"]["from"] != restored["id"], "no backup of before had those of the last minute"
 
 
 def test_all_that_was_archived_comes_back_where_the_data_is_lost(kept: Lab) -> None:
@@ -112,12 +125,14 @@ def test_all_that_was_archived_comes_back_where_the_data_is_lost(kept: Lab) -> N
     """
     seed = kept.run(kept.host, f"stat -c '%a %U' {SEED}; sha256sum {SEED}").stdout
     insert(kept, "last", 3)
+    send(kept, "last", 3)
     sql(kept, "select pg_switch_wal()")
     time.sleep(3)
     kept.run(kept.host, "systemctl kill -s KILL 'postgresql@17-main.service'; rm -rf /var/lib/postgresql/17/main")
     kept.run(kept.host, "rm -rf /var/lib/hedgerow/posthog")
-    well(kept.installer("restore", NAME, "--at", "latest", "--yes", "--json"))
+    well(kept.installer("restore", NAME, "--at", "latest", "--leave", "clickhouse", "--yes", "--json"))
     assert found(kept) == {"before": ROWS, "earlier": 5, "last": 3}
+    assert stored(kept) == {"before": ROWS, "earlier": 5, "last": 3}, "what was not lost was left"
     assert kept.run(kept.host, f"stat -c '%a %U' {SEED}; sha256sum {SEED}").stdout == seed
 
 

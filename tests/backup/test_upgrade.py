@@ -139,7 +139,7 @@ def test_a_rehearsal_shows_what_an_upgrade_would_do_and_touches_nothing(kept: La
     assert found["migrations"] == [], "there is a list, and nothing came to it"
     (measured,) = found["peaks"].values()
     assert measured["memory"]["peak"] > 50 << 20
-    assert measured["containers"]["peak"] > measured["containers"]["before"]
+    assert measured["containers"]["peak"] >= measured["containers"]["before"] > 50 << 20
     assert measured["postgresql"]["peak"] > 0
     assert answer.json["changes"]["images"]["posthog"][1] == lock.images["posthog"].digest
     assert json.loads(Path(answer.json["evidence"]).read_text()) == found

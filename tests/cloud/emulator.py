@@ -39,6 +39,7 @@ def close_gaps() -> None:
     keys_of_volumes_exist()
     a_replaced_profile_shows()
     groups_and_subnets_in_use_stay()
+    endpoints_end_once()
     balancing_gaps.close()
     reading_gaps.close()
     snapshots_can_be_blocked()
@@ -198,6 +199,17 @@ def groups_and_subnets_in_use_stay() -> None:
 
     EC2Backend.delete_security_group = delete_group
     EC2Backend.delete_subnet = delete_subnet
+
+
+def endpoints_end_once() -> None:
+    """By itself: one that is gone already is deleted anew, and its routes are missed."""
+    real = EC2Backend.delete_vpc_endpoints
+
+    def delete(self: Any, vpce_ids: list[str] | None = None) -> None:
+        there = [one for one in vpce_ids or [] if self.vpc_end_points[one].state != "deleted"]
+        real(self, there)
+
+    EC2Backend.delete_vpc_endpoints = delete
 
 
 def snapshots_can_be_blocked() -> None:

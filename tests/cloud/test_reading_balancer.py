@@ -7,6 +7,9 @@ from typing import Any
 
 import boto3
 
+from hedgerow.catalog import catalog_of
+from hedgerow.cloud_sheet import cloud_sheets
+from hedgerow.verify import verify
 from tests.cloud.account import actions, census, changing, quiet, recorded, target
 from tests.cloud.careless import break_what_reads, zone
 from tests.cloud.test_balancer import let_in, machine
@@ -20,6 +23,18 @@ BROKEN = {
     "web-acl/main": {"rules", "log"},
 }
 """What `break_what_reads` breaks, with the fields in which `plan` shows it."""
+HELD = (
+    *("aws.balancer-tls", "aws.balancer-not-in-clear", "aws.balancer-protected", "aws.balancer-shows-clients"),
+    *("aws.balancer-strict", "aws.balancer-logged", "aws.firewall-before-the-balancer", "aws.firewall-refuses"),
+    *("aws.firewall-log-redacted", "aws.ingress-as-declared", "aws.closed-to-the-world", "aws.log-groups-kept"),
+    *("aws.log-groups-encrypted", "aws.machines-not-public"),
+)
+FALLEN = {
+    *("aws.balancer-tls", "aws.balancer-strict", "aws.firewall-before-the-balancer"),
+    # Nobody judges: nothing is refused, and nothing written down.
+    *("aws.firewall-refuses", "aws.firewall-log-redacted"),
+}
+"""What the account's checks say of such a balancer, and of what `break_what_reads` leaves of it."""
 EXCEPTED = ("/e", "/e/", "/batch/", "/s/", "/flags", "/api/surveys/", "/array/phc_x/config", "/i/v0/e/")
 JUDGED = ("/", "/login", "/events", "/api/projects", "/static/array.js", "/api/environments/1/query", "/signup")
 
@@ -39,7 +54,9 @@ def test_it_is_made_mended_exchanged_and_taken_away(aws: str) -> None:
         target(declared).provision(quiet)
     assert changing(calls) == [], "a second install changes nothing"
 
+    assert verdicts(declared) == dict.fromkeys(HELD, "pass")
     break_what_reads()
+    assert {name for name, said in verdicts(declared).items() if said == "fail"} == FALLEN
     planned = {f"{one.kind}/{one.name}": set(one.differs) for one in target(declared).plan() if one.action != "keep"}
     assert planned == BROKEN
     target(declared).provision(quiet)
@@ -49,6 +66,7 @@ def test_it_is_made_mended_exchanged_and_taken_away(aws: str) -> None:
 
     counting = f"load_balancer: {{kind: application, waf: count}}, {named}"
     target(counting).provision(quiet)
+    assert {name for name, said in verdicts(counting).items() if said == "fail"} == {"aws.firewall-refuses"}
     assert {next(iter(rule.get("OverrideAction") or rule["Action"])) for rule in rules()["Rules"]} == {"Count"}
 
     it_can_be_exchanged_for_one_that_passes_on(f"load_balancer: {{}}, {named}")
@@ -136,6 +154,12 @@ def it_can_be_exchanged_for_one_that_passes_on(declared: str) -> None:
     assert (census()["web acls"], census()["certificates"]) == (0, 0)
     (row,) = (row for row in records() if row["Type"] == "A")
     assert "ResourceRecords" in row and "AliasTarget" not in row
+
+
+def verdicts(declared: str) -> dict[str, str]:
+    """Ask the account's checks, as `verify` does."""
+    (sheet,) = cloud_sheets(target(declared).declaration, "192.0.2.1")
+    return {one.control: one.status for one in verify([sheet], catalog=catalog_of("aws"), controls=HELD)}
 
 
 def rules() -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from hedgerow import repository
 from hedgerow.cloud_sheet import GcpSheet, cloud_sheets
-from hedgerow.declaration import parse
+from hedgerow.declaration import Gcp, parse
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError
 from hedgerow.targets.gcp.records import audited, exempt
 from hedgerow.targets.gcp.storage import added
+from hedgerow.targets.gcp.target import GcpTarget
 from tests.gcp.fake.running import Fake
 from tests.gcp.fake.world import PROJECT
 from tests.gcp.making import ask, bucket
@@ -183,3 +185,30 @@ def test_a_policy_gains_members_and_loses_none(before: list[Any], after: list[An
 def test_a_role_with_a_condition_is_not_the_role() -> None:
     bound = {"role": "w", "members": ["a"], "condition": {"expression": "false"}}
     assert len(added({"bindings": [bound]}, {"w": ["a"]})["bindings"]) == 2
+
+
+def test_the_machine_keeps_its_backups_in_the_bucket_that_is_made_for_them(gcp: Fake) -> None:
+    def own() -> GcpTarget:
+        declaration = parse(text() + "backup: {to: bucket}\n")
+        assert isinstance(declaration.target, Gcp)
+        return GcpTarget(declaration, declaration.target, Deployment(declaration.name))
+
+    target().provision(quiet)
+    gcp.forget()
+    own().provision(quiet)
+    assert gcp.changing() == ["storage.buckets.patch", "storage.buckets.setIamPolicy"]
+    held = row(gcp, name("backup"))
+    assert {"action": {"type": "Delete"}, "condition": {"daysSinceNoncurrentTime": 35}} in held["lifecycle"]["rule"]
+    assert held["versioning"]["enabled"] and int(held["retentionPolicy"]["retentionPeriod"]) == 35 * 86400
+    policy = ask("GET", f"storage.googleapis.com/storage/v1/b/{name('backup')}/iam")[1]
+    mine = [one["role"] for one in policy["bindings"] if f"serviceAccount:{target().place.email}" in one["members"]]
+    assert "roles/storage.objectUser" in mine
+    gcp.forget()
+    own().provision(quiet)
+    assert gcp.changing() == [] and "gcp.account-least-roles" not in failing("")
+    # What the machine is told is the bucket that is there, and its own account.
+    said = repository.options(own().declaration)
+    assert said["repo1-gcs-bucket"] == held["name"] and said["repo1-gcs-key-type"] == "auto"
+    assert not [one for one in said if one.endswith("-key")], "no key lies on the machine"
+    assert repository.place(own().declaration) == f"gs://{held['name']}/acme"
+    assert {one["to"][0] for one in repository.outbound(own().declaration)} == {"any", "169.254.169.254/32"}

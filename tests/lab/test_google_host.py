@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from hedgerow import ssh
 from hedgerow.targets.cloud.first_boot import MARK
 from tests.conftest import Answer, Lab
 from tests.gcp.fake.running import Fake, running
@@ -146,7 +147,8 @@ def test_an_instance_is_started_reached_converged_verified_and_ended(metal: Meta
     assert lab.run(host, "cloud-init status").stdout.split()[-1] == "done"
     assert lab.run(host, f"test -e {MARK} && grep -c hedgerow /home/hedgerow/.ssh/authorized_keys").stdout == "1\n"
     # By another address each time, and the host's own firewall knows them all.
-    seen = {lab.run(host, "echo $SSH_CONNECTION").stdout.split()[0] for _ in range(12)}
+    ask = ["printenv", "SSH_CONNECTION"]
+    seen = {ssh.ask(host, lab.deployment.known_hosts, ask).stdout.split()[0] for _ in range(12)}
     assert seen == set(TUNNELS)
 
     the_edge_believes_the_balancer_and_nobody_else(lab, metal.address)
@@ -166,7 +168,7 @@ def the_edge_believes_the_balancer_and_nobody_else(lab: Lab, address: str) -> No
     # PostHog is not deployed: whoever is let in is told so, by 503.
     assert asked(address, PROXY, PERSON, "/login/as-a-person") == 503
     assert asked(address, PROXY, STRANGER, "/login/as-a-stranger") == 403
-    said = lab.run(lab.host, "journalctl --sync; journalctl -q -o cat -t hedgerow_edge -g /login/as-a-").stdout
+    said = lab.run(lab.host, "journalctl --sync; journalctl -q -o cat -u nginx.service -g /login/as-a-").stdout
     clients = {row["path"]: row["client"] for row in map(json.loads, said.splitlines())}
     assert clients == {"/login/as-a-person": PERSON, "/login/as-a-stranger": STRANGER}
     with pytest.raises(OSError, match="timed out"):

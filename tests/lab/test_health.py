@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hedgerow import proof
+from hedgerow.smoke import steady
 from tests.conftest import Lab
 from tests.lab.receiver import ADDRESS, receiving
 
@@ -64,3 +67,34 @@ def test_what_begins_and_ends_is_told_and_what_nobody_takes_is_seen(told: Lab, t
     assert answer.code == 1
     assert SECRET in unwell[UNIT], "an operator sees what it said"
     assert "1 alerts wait" in unwell["alerts by webhook"]
+
+
+def test_events_that_wait_for_too_long_to_be_stored_are_told(told: Lab, tmp_path: Path) -> None:
+    """Two seconds are too long here, so that nobody waits for ten minutes; who stores events is stopped."""
+    asked, unit = "/etc/hedgerow/health/question.json", "hedgerow-ingestion-general.service"
+    route = steady.route(proof.smoke_sheet(told.work, told.site))
+    before = told.installer("status", told.name, "--json").json["hosts"][0]
+    assert before["events_waiting"] is not None, "the event log could not be asked"
+    with receiving(told.deployment, tmp_path, 443) as came:
+        told.run(told.host, f'sed -i \'s/"seconds": 600/"seconds": 2/\' {asked}; systemctl stop {unit}')
+        try:
+            sending = steady.Steady(route)
+            time.sleep(5)
+            sending.stop()
+            time.sleep(5)
+            look(told)
+            look(told)
+            waiting = told.installer("status", told.name, "--json").json["hosts"][0]["events_waiting"]
+            assert waiting >= sending.tally.sent > 0
+        finally:
+            told.run(told.host, f"systemctl start {unit}")
+        for _ in range(20):
+            time.sleep(3)
+            look(told)
+            kinds = {one["what"]: one["kind"] for body in came for one in body["alerts"]}
+            if kinds.get("ingestion") == "ends":
+                break
+    sent = [(one["kind"], one["text"]) for body in came for one in body["alerts"] if one["what"] == "ingestion"]
+    assert [kind for kind, _ in sent] == ["begins", "ends"], came
+    assert "events wait for ingestion-general since more than" in sent[0][1]
+    assert route.token not in json.dumps(came)

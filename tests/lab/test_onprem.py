@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hedgerow.deployment import Deployment
 from hedgerow.hosts import Host
 from hedgerow.targets.lab import LabSpec, LabTarget
 from tests.conftest import Answer, Lab
@@ -161,3 +163,33 @@ def test_destroy_leaves_machines_alone_that_are_not_ours(bare: Bare) -> None:
     answer = bare.lab.installer("destroy", str(bare.lab.folder / "onprem.yml"), "--yes", "--json")
     assert (answer.code, answer.json) == (0, {"removed": []})
     assert bare.run("true") == ""
+
+
+def test_a_wipe_ends_the_data_on_them_and_leaves_the_machine(bare: Bare) -> None:
+    mark = "jane-doe-born-1970"
+    bare.run(f"runuser -u postgres -- psql -c \"create table patients as select '{mark}'::text who\" -c checkpoint")
+    look = f"grep -rl {mark} /var/lib/postgresql | wc -l"
+    assert int(bare.run(look)) > 0
+    assert bare.run("find /etc/hedgerow -name '*.key' | head -1")
+    key = Deployment(NAME).key_file
+    assert key.exists()
+    unsaid = bare.lab.installer("destroy", NAME, "--wipe")
+    assert (unsaid.code, "Say --yes" in unsaid.err) == (2, True)
+    assert int(bare.run(look)) > 0
+    answer = bare.lab.installer("destroy", NAME, "--wipe", "--yes", "--json")
+    assert answer.code == 0, answer.err
+    assert int(bare.run(look)) == 0
+    assert bare.run("find /var/lib/postgresql /var/lib/valkey /var/lib/containers -type f") == ""
+    assert bare.run("find /etc/hedgerow -name '*.key' -not -path '*/forwarding/*'") == ""
+    assert "inactive" in bare.run(
+        "systemctl is-active postgresql@17-main nginx valkey-server hedgerow-health.timer || :"
+    )
+    assert "active\n" not in bare.run(
+        "systemctl is-active postgresql@17-main nginx valkey-server | grep -v inactive || :"
+    )
+    assert "policy drop" in bare.run("nft list ruleset"), "as protected as it was"
+    assert not key.exists()
+    end = json.loads((Deployment(NAME).root / "disposal.json").read_text())[-1]
+    assert "analytics-1:/var/lib/postgresql" in {row["name"] for row in end["removed"]}
+    assert all("SP 800-88" in row["how"] or "neither clear nor purge" in row["how"] for row in end["removed"][:-1])
+    print(json.dumps(end, indent=1))

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import io
 import json
+import sys
+import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import yaml
 
 from checks import test_backup as checks
-from hedgerow import backups, keeping
+from hedgerow import backups, keeping, outward, repository, scratch
 from hedgerow.cli import main
-from hedgerow.declaration import parse
+from hedgerow.declaration import Around, Declaration, parse
 from hedgerow.deployment import REPOSITORY
 from hedgerow.errors import CallError, DeclarationError
 from hedgerow.images import table_of
-from hedgerow.restoring import LATEST, Moment, chosen
+from hedgerow.restoring import LATEST, Moment, chosen, misses_events
 from tests.unit.told import outcome
 
+PGBACKREST = """
+import json, pathlib, shutil, sys
+root, words = pathlib.Path(sys.argv[1]), [word for word in sys.argv[2:] if not word.startswith("--")]
+place = root.joinpath(*words[1:])
+if words[0] == "repo-ls":
+    found = {
+        str(path.relative_to(place)): {"type": "file", "size": path.stat().st_size, "time": int(path.stat().st_mtime)}
+        for path in place.rglob("*") if path.is_file()
+    }
+    print(json.dumps({".": {"type": "path"}, **found}))
+elif words[0] == "repo-put":
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(sys.stdin.buffer.read())
+elif words[0] == "repo-get":
+    if not place.is_file():
+        sys.exit(55)
+    sys.stdout.buffer.write(place.read_bytes())
+else:
+    shutil.rmtree(place)
+"""
 LAB = "name: acme\ndomain: analytics.acme.example\ntarget: {kind: lab}\n"
 NOW = datetime(2026, 2, 10, 12, 0, tzinfo=UTC)
 LABEL = "20260209-020000F"
@@ -44,8 +69,10 @@ def program() -> ModuleType:
 @pytest.mark.parametrize(
     ("to", "said"),
     [
-        ("s3://acme-backup", "backups to s3:// are not in this release; a folder on the data host is"),
-        ("ssh://backup@192.0.2.9/srv", "backups to ssh:// are not in this release"),
+        ("ftp://acme-backup", "backups do not go to ftp://"),
+        ("ssh://192.0.2.9/srv", "no place that is known"),
+        ("s3://Acme_Backup/x", "no place that is known"),
+        ("s3://acme-backup/../x", "no place that is known"),
         ("backup", "is no absolute folder"),
         ("/mnt/../etc", "is no absolute folder"),
         ("/", "is no absolute folder"),
@@ -60,23 +87,116 @@ def test_a_place_that_is_none_is_refused_with_what_is_built(to: str, said: str) 
     assert "/mnt/backup" in str(refused.value)
 
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
+SSH = f"to: 'ssh://acme@backup.acme.example:2222/srv', address: 192.0.2.9, key_file: k, host_keys: ['{HOST_KEY}']"
+S3 = "to: 's3://acme-backup/posthog', region: eu-central-1"
+OWN_S3 = f"{S3}, access_key_id: AKIA, key_file: k, endpoint: 'https://s3.acme.example:8443', address: 192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("to: 'ssh://acme@192.0.2.9/srv'", "backup.host_keys: is missing, and backups go to ssh"),
+        ("to: 's3://acme-backup'", "backup.region: is missing, and backups go to s3"),
+        (f"{S3}, access_key_id: AKIA", "access_key_id and key_file belong together"),
+        (f"{S3}, endpoint: 'https://s3.acme.example'", "backup.address: is missing, and there is an endpoint"),
+        ("to: /mnt/backup, region: eu-central-1", "backup.region: means nothing where backups go to a folder"),
+        (f"{SSH}, region: eu-central-1", "backup.region: means nothing where backups go to a ssh"),
+    ],
+)
+def test_a_place_that_is_not_whole_is_refused(declared: str, said: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        parse(f"{LAB}backup: {{{declared}}}\n")
+    assert said in str(refused.value)
+
+
+def declared(text: str, key: bytes = b"word") -> Declaration:
+    return parse(f"{LAB}backup: {{{text}}}\n", around=Around(read_file=lambda _: key))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(SSH, "is no private key"), (OWN_S3, "does not hold one word"), ("to: 'gs://acme', key_file: k", "is no key of")],
+)
+def test_a_key_that_is_none_is_refused(text: str, said: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        declared(text, b"two words")
+    assert said in str(refused.value)
+
+
+def test_by_ssh_the_key_and_the_host_s_keys_are_told_and_one_address_is_let_out_to() -> None:
+    found = declared(SSH, b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    values = backups.values(found, table_of(found))
+    options = values["backup_repository"]
+    assert values["backup_to"] == "ssh://acme@backup.acme.example:2222/srv/acme"
+    assert (options["repo1-type"], options["repo1-path"]) == ("sftp", "/srv/acme")
+    assert options["repo1-sftp-host-key-check-type"] == "strict"
+    assert values["backup_repository_hosts"] == [f"[backup.acme.example]:2222 {HOST_KEY}"]
+    assert values["backup_repository_key"] == "{{ vault.brought.backup_key }}"
+    assert repository.names(found) == {"backup.acme.example": "192.0.2.9"}
+    [row] = repository.outbound(found)
+    assert (row["ports"], row["to"], row["users"]) == ([2222], ["192.0.2.9/32"], ["postgres", "root"])
+    assert (2222, "192.0.2.9/32") in outward.places(found)
+    assert set(repository.brought(found)) == {"backup_key"}
+    assert backups.archiving(found) == {"postgres_archive_command": backups.ARCHIVE}
+
+
+def test_by_s3_the_secret_is_apart_and_without_a_key_the_machine_s_role_is_asked() -> None:
+    own = declared(OWN_S3)
+    values = backups.values(own, table_of(own))
+    options = values["backup_repository"]
+    assert options["repo1-s3-endpoint"] == "s3.acme.example"
+    assert (options["repo1-storage-port"], options["repo1-s3-uri-style"]) == ("8443", "path")
+    assert options["repo1-path"] == "/posthog/acme"
+    assert values["backup_repository_secret"] == "{{ vault.brought.backup_key }}"
+    assert [row["to"] for row in repository.outbound(own)] == [["192.0.2.7/32"]]
+    aws = declared(S3)
+    options = backups.values(aws, table_of(aws))["backup_repository"]
+    assert options["repo1-s3-endpoint"] == "s3.eu-central-1.amazonaws.com"
+    assert options["repo1-s3-key-type"] == "auto"
+    assert ["169.254.169.254/32"] in [row["to"] for row in repository.outbound(aws)]
+    assert repository.brought(aws) == {}
+
+
+def test_by_gcs_a_service_account_or_the_machine_s_is_asked() -> None:
+    given = declared("to: 'gs://acme-backup', key_file: k", b'{"private_key": ""}')
+    options = backups.values(given, table_of(given))["backup_repository"]
+    assert (options["repo1-type"], options["repo1-path"]) == ("gcs", "/acme")
+    assert options["repo1-gcs-key"] == repository.KEY_FILE
+    own = declared("to: 'gs://acme-backup'")
+    assert backups.values(own, table_of(own))["backup_repository"]["repo1-gcs-key-type"] == "auto"
+
+
+def test_a_scratch_host_never_writes_where_the_deployment_s_backups_lie() -> None:
+    text, changed = scratch.text(f"{LAB}backup: {{{OWN_S3}, keep_days: 7}}\n", "acme-drill")
+    assert yaml.safe_load(text)["backup"] == {"to": "/srv/backup", "keep_days": 7}
+    assert scratch.ASIDE in changed
+
+
 def test_defaults_and_what_the_roles_are_told() -> None:
     declaration = parse(f"{LAB}backup: {{to: /mnt/backup}}\n")
     values = backups.values(declaration, table_of(declaration))
     assert values["backup_to"] == "/mnt/backup/acme"
     assert (values["backup_keep_days"], values["backup_time"]) == (35, "02:00")
     assert values["backup_keeps"] == ["/var/lib/hedgerow/posthog/second-factor"]
-    assert {"clickhouse", "seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
+    assert {"seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
+    assert values["backup_clickhouse"]["folder"].endswith("/hedgerow-clickhouse/_data/backups")
+    asking = backups.asking_clickhouse(declaration, table_of(declaration))["clickhouse_backup"]
+    assert asking["name"] == values["backup_clickhouse"]["user"]
+    assert asking["from"].removesuffix(".1/32") == values["backup_clickhouse"]["address"].rpartition(".")[0]
     told = backups.archiving(declaration)
     assert told["postgres_archive_paths"] == ["/mnt/backup"]
     assert [row["path"] for row in told["postgres_archive_folders"]] == ["/mnt/backup/acme/postgres"]
-    assert set(backups.secrets(declaration)) == {"backup.cipher_pass", "backup.manifest_key"}
+    assert set(backups.secrets(declaration)) == {
+        "backup.cipher_pass", "backup.manifest_key", "clickhouse.hedgerow_backup",
+    }  # fmt: skip
 
 
 def test_nothing_declared_means_nothing_done() -> None:
     declaration = parse(LAB)
     assert backups.values(declaration, table_of(declaration)) == {"backup_enabled": False}
     assert backups.archiving(declaration) == {}
+    assert backups.asking_clickhouse(declaration, table_of(declaration)) == {}
     assert backups.secrets(declaration) == {}
 
 
@@ -111,11 +231,51 @@ def test_a_moment_that_cannot_be_had_is_refused(rows: list[dict[str, str]], name
         chosen(rows, name, at, NOW)
 
 
+def held(taken: str, **rows: int) -> dict[str, object]:
+    return {"clickhouse": {"kind": "full", "base": "", "taken": taken, "rows": rows}}
+
+
+AT = "2026-02-08T12:00:00Z"
+POSTGRES_AT = "2026-02-08 12:00:00.000000+00"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "after", "events", "misses"),
+    [
+        ("", "", {"events": 3}, SECOND, 0),
+        (FIRST, "", {"events": 3}, FIRST, 0),
+        # The first after the moment has all up to it; it is cut there.
+        ("", AT, {"events": 3}, SECOND, 0),
+        # Events were lost or deleted in between: those of before are more.
+        ("", AT, {"events": 1}, FIRST, 36000),
+        # Named, it is what it is.
+        (FIRST, AT, {"events": 3}, FIRST, 36000),
+        ("", LATEST, {"events": 3}, SECOND, 0),
+    ],
+)
+def test_events_of_a_moment_come_from_the_backup_that_has_them(
+    name: str, at: str, after: dict[str, int], events: str, misses: int
+) -> None:
+    rows = [
+        {**ROWS[0], "holds": held("2026-02-09T02:00:00.000000Z", **after)},
+        {**ROWS[1], "holds": held("2026-02-08T02:00:00.000000Z", events=2)},
+    ]
+    moment = chosen(rows, name, at, NOW)
+    assert moment.events == events
+    assert misses_events(rows, moment) == misses
+
+
+def test_a_backup_without_events_leaves_them_as_they_are() -> None:
+    rows = [{**ROWS[0], "holds": held("2026-02-09T02:00:00.000000Z", events=3)}, ROWS[1]]
+    assert chosen(rows, "", AT, NOW) == Moment(FIRST, POSTGRES_AT)
+    assert chosen(rows, FIRST, "", NOW) == Moment(FIRST)
+
+
 @pytest.fixture
 def place(program: ModuleType, tmp_path: Path) -> SimpleNamespace:
     """A backup on disk as pgBackRest and the program leave one: two files, and one piece of the journal."""
-    made = program.Place(tmp_path, b"key")
-    made.sets.mkdir()
+    made = program.Place(str(tmp_path), b"key")
+    (tmp_path / "sets").mkdir()
     files = {
         f"postgres/backup/hedgerow/{LABEL}/bundle/1": b"Salted__one",
         f"postgres/backup/hedgerow/{LABEL}/backup.manifest": b"Salted__two",
@@ -161,9 +321,59 @@ def test_a_changed_file_a_lost_one_and_a_lost_piece_of_the_journal_are_told(plac
 
 def test_a_manifest_that_was_made_fit_is_told(place: SimpleNamespace) -> None:
     """Whoever can write at the backup's place has not the key of the seal."""
-    path = place.place.sets / SECOND / "manifest.json"
+    path = (place.folder / "sets") / SECOND / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "files": {}}))
     assert "was changed, or another deployment made it" in place.place.problems(SECOND)[0]
+
+
+def test_a_backup_lies_away_as_it_would_in_a_folder(
+    program: ModuleType, place: SimpleNamespace, tmp_path: Path
+) -> None:
+    """pgBackRest's own commands stand between: here a program of a few lines plays them over another folder."""
+    shelves = importlib.import_module("backing.shelves")
+    away = tmp_path / "away"
+    away.mkdir()
+    script = tmp_path / "pgbackrest"
+    script.write_text(PGBACKREST)
+    shelf = shelves.Repository((sys.executable, str(script), str(away)))
+    for name in place.place.shelf.files("postgres"):
+        file = away / name.removeprefix("postgres/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((place.folder / name).read_bytes())
+    there = program.Place("s3://acme-backup/acme", b"key", shelf)
+    manifest = place.place.manifest(SECOND)
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "host.enc").write_bytes(b"Salted__host")
+    manifest["files"][f"sets/{SECOND}/host.enc"] = [12, program.digest(begun / "host.enc")]
+    there.begun = lambda _: begun
+    assert there.names() == []
+    there.add(SECOND, manifest)
+    assert there.names() == [SECOND]
+    assert there.problems(SECOND) == []
+    there.shelf.at_hand([f"sets/{SECOND}/host.enc"], tmp_path / "fetched")
+    assert (tmp_path / f"fetched/sets/{SECOND}/host.enc").read_bytes() == b"Salted__host"
+    assert place.segment.name in {path.rpartition("/")[2] for path in there.segments()}
+    assert there.youngest() > 0
+    (away / f"sets/{SECOND}/host.enc").write_bytes(b"Salted__hosT")
+    assert "has other content" in there.problems(SECOND)[0]
+    assert there.problems(SECOND, whole=False) == []
+    (away / f"sets/{SECOND}/host.enc").unlink()
+    assert "is not there" in there.problems(SECOND)[0]
+    (away / f"sets/{SECOND}/manifest.mac").unlink()
+    assert there.names() == [], "what was not written to its end is no backup"
+    there.drop(SECOND)
+    assert there.shelf.files("sets") == {}
+
+
+def test_all_that_lies_there_can_be_given_away(program: ModuleType, place: SimpleNamespace, tmp_path: Path) -> None:
+    into = io.BytesIO()
+    program.give(place.place, into)
+    with tarfile.open(fileobj=io.BytesIO(into.getvalue())) as archive:
+        rows = {row.name: (row.uname, row.mode, row.isdir()) for row in archive}
+    assert rows["postgres"] == ("postgres", 0o700, True)
+    assert rows[f"sets/{SECOND}/manifest.json"] == ("root", 0o600, False)
+    assert {name for name, row in rows.items() if not row[2]} == set(place.place.shelf.files())
 
 
 def test_a_name_that_leads_elsewhere_is_no_backup(place: SimpleNamespace) -> None:
@@ -210,24 +420,127 @@ def test_a_wrong_passphrase_and_a_cut_file_open_nothing(program: ModuleType, kep
         program.host_files.opened(kept.file, kept.passphrase)
 
 
+def test_a_folder_is_packed_in_pieces_that_open_to_what_it_was(
+    program: ModuleType, kept: SimpleNamespace, tmp_path: Path
+) -> None:
+    pieces = importlib.import_module("backing.pieces")
+    source, into, back = (tmp_path / name for name in ("source", "into", "back"))
+    for folder in (source / "data", into, back):
+        folder.mkdir(parents=True)
+    (source / ".backup").write_text("files")
+    (source / "data/part").write_bytes(bytes(range(256)) * 9000)
+    made = pieces.packed(source, into, "clickhouse", kept.passphrase, largest=1 << 20)
+    assert [path.name for path in made] == [f"clickhouse.{number:03}.enc" for number in range(3)]
+    assert all(path.read_bytes().startswith(b"Salted__") for path in made)
+    pieces.unpacked(made, back, kept.passphrase)
+    assert (back / "data/part").read_bytes() == (source / "data/part").read_bytes()
+    assert (back / ".backup").read_text() == "files"
+    made[1].write_bytes(made[1].read_bytes()[:-16])
+    with pytest.raises(program.RefusedError):
+        pieces.unpacked(made, back, kept.passphrase)
+    with pytest.raises(program.RefusedError, match="tar could not read"):
+        pieces.packed(tmp_path / "nowhere", into, "clickhouse", kept.passphrase)
+
+
+class Server:
+    """ClickHouse as the program asks it: says what it is told to, and keeps what it was asked."""
+
+    def __init__(self, program: ModuleType, folder: Path, answers: dict[str, str]) -> None:
+        config = {"address": "192.0.2.1", "port": 8443, "name": "c", "user": "u", "database": "posthog"}
+        self.store = program.ClickHouse.__new__(program.ClickHouse)
+        self.store.config, self.store.database, self.store.folder = config, "posthog", folder
+        self.store.ask = self.ask
+        self.answers, self.asked = answers, []
+
+    def ask(self, query: str, _seconds: float = 0, settings: dict[str, int] | None = None) -> str:
+        query += f" {settings}" if settings else ""
+        self.asked.append(query)
+        answer = next(text for key, text in self.answers.items() if key in query)
+        if query.startswith("BACKUP"):
+            name = query.partition("File('")[2].partition("'")[0]
+            (self.store.folder / name / "data").mkdir(parents=True)
+            (self.store.folder / name / ".backup").write_text("files")
+        return answer
+
+
+TABLES = '{"name": "events", "total_rows": "3"}\n{"name": "persons", "total_rows": "2"}'
+DONE = {"BACKUP": "1\tCREATING_BACKUP", "system.backups": '{"status": "BACKUP_CREATED", "error": ""}'}
+
+
+def test_a_backup_of_events_goes_on_from_the_full_one_while_its_list_is_there(
+    program: ModuleType, kept: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[str] = []
+    monkeypatch.setattr("backing.clickhouse.packed", lambda folder, *_: packed.append(folder.name))
+    folder = tmp_path / "backups"
+    server = Server(program, folder, {**DONE, "now64": "2026-02-08T02:00:00.000000Z", "system.tables": TABLES})
+    first = server.store.back_up(FIRST, "", tmp_path)
+    assert (first["kind"], first["base"], first["rows"]) == ("full", "", {"events": 3, "persons": 2})
+    assert [path.name for path in (folder / FIRST).iterdir()] == [".backup"], "no event stays readable there"
+    (folder / "20260101T000000Z/data").mkdir(parents=True)  # what a killed run left
+    second = server.store.back_up(SECOND, FIRST, tmp_path)
+    assert (second["kind"], second["base"]) == ("incr", FIRST)
+    assert f"base_backup = File('{FIRST}')" in next(each for each in server.asked if SECOND in each)
+    assert [path.name for path in folder.iterdir()] == [FIRST]
+    third = server.store.back_up("20260210T020000Z", "20260101T000000Z", tmp_path)
+    assert third["kind"] == "full", "without its list nothing goes on from it"
+    assert packed == [FIRST, SECOND, "20260210T020000Z"]
+
+
+def test_a_backup_of_events_that_fails_says_why(program: ModuleType, tmp_path: Path) -> None:
+    answers = {**DONE, "system.backups": '{"status": "BACKUP_FAILED", "error": "no space left"}', "now64": "now"}
+    with pytest.raises(program.RefusedError, match="no space left"):
+        Server(program, tmp_path / "backups", answers).store.back_up(FIRST, "", tmp_path)
+    with pytest.raises(program.RefusedError, match="was it restarted"):
+        Server(program, tmp_path / "other", {**answers, "system.backups": ""}).store.back_up(FIRST, "", tmp_path)
+
+
+def test_what_came_after_a_moment_is_deleted_where_a_table_knows(program: ModuleType, tmp_path: Path) -> None:
+    columns = (
+        '{"table": "events", "names": ["created_at", "_timestamp"]}\n{"table": "persons", "names": ["created_at"]}'
+        '\n{"table": "a_view", "names": ["_timestamp"]}'
+    )
+    server = Server(
+        program,
+        tmp_path,
+        {"system.columns": columns, "system.tables": TABLES, "count() FROM posthog.`events`": "7", "count()": "0",
+         "ALTER": ""},
+    )  # fmt: skip
+    assert server.store.cut(POSTGRES_AT) == {"events": 7}
+    [change] = [each for each in server.asked if each.startswith("ALTER")]
+    assert change == (
+        "ALTER TABLE posthog.`events` DELETE WHERE coalesce(toDateTime64(_timestamp, 6, 'UTC'),"
+        " toDateTime64(created_at, 6, 'UTC')) > toDateTime64('2026-02-08 12:00:00.000000', 6, 'UTC')"
+        " {'mutations_sync': 2}"
+    )
+
+
 def test_what_a_killed_run_began_goes(place: SimpleNamespace) -> None:
     (place.place.begun(FIRST) / "host.enc").write_bytes(b"Salted__half")
     assert place.place.names() == [SECOND], "what was begun is no backup"
     place.place.tidy()
-    assert [path.name for path in place.place.sets.iterdir()] == [SECOND]
+    assert [path.name for path in (place.folder / "sets").iterdir()] == [SECOND]
 
 
 GOOD = {"status": {"code": 0}, "backup": [{"timestamp": {"stop": 1_000_000}, "error": False}]}
 DECLARED = "/srv/backup/acme"
+EVENTS = SimpleNamespace(declared=SimpleNamespace(services=("web", "clickhouse")))
 
 
-def recent(now: int, timer: str = "active", result: str = "success", **changed: object) -> tuple[str, str]:
+def recent(
+    now: int,
+    timer: str = "active",
+    result: str = "success",
+    holds: tuple[str, ...] = ("clickhouse",),
+    **changed: object,
+) -> tuple[str, str]:
     answers = {
+        "backup look": json.dumps({"holds": holds}),
         "pgbackrest": f"{json.dumps([GOOD | changed])}\n{now}\n",
         "hedgerow-backup.timer": f"ActiveState={timer}\nNextElapseUSecRealtime=Wed 2026-02-11 02:00:00 UTC\n",
         "hedgerow-backup.service": f"{result}\n",
     }
-    return outcome(checks.test_one_is_young_and_the_next_will_come, answers, DECLARED)
+    return outcome(checks.test_one_is_young_and_the_next_will_come, answers, DECLARED, EVENTS)
 
 
 def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
@@ -236,6 +549,7 @@ def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
     assert "no timer waits" in recent(1_000_060, timer="inactive")[1]
     assert "ended with exit-code" in recent(1_000_060, result="exit-code")[1]
     assert "there is no backup" in recent(1_000_060, backup=[])[1]
+    assert "no event" in recent(1_000_060, holds=("postgres",))[1]
 
 
 def archiver(archived: tuple[int, ...] = (5, 6, 7), **changed: object) -> tuple[str, str]:

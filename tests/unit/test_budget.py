@@ -66,6 +66,17 @@ def test_a_host_has_room_for_what_runs_there_and_nothing_else() -> None:
     assert budget.disk(EDGE, TABLE, SMALL)["images"] < budget.disk(ALL, TABLE, SMALL)["images"]
 
 
+def test_backups_have_room_where_they_are_kept_and_where_they_are_made() -> None:
+    here, away = budget.Copies(35, away=False), budget.Copies(35, away=True)
+    events, postgres = 10_000 * 365 * 600, GIB + 10_000 * 365 * 100
+    assert budget.copies(DATA, TABLE, SMALL, here) == 7 * (events + postgres) + 35 * 300 * MIB
+    assert budget.copies(EDGE, TABLE, SMALL, here) == 0
+    assert budget.copies(DATA, NO_SERVICES, SMALL, here) == 7 * GIB + 35 * 300 * MIB
+    assert budget.making(DATA, TABLE, SMALL, here) == events
+    assert budget.making(DATA, TABLE, SMALL, away) == 2 * events, "in ClickHouse's volume, and encrypted beside it"
+    assert budget.copies(ALL, TABLE, SMALL, here, lab=True) <= GIB
+
+
 def test_a_lab_fits_a_small_machine() -> None:
     assert sum(budget.disk(ALL, TABLE, SMALL, lab=True).values()) <= 8 * GIB
     assert sum(budget.memory(ALL, TABLE, lab=True).values()) <= 3 * GIB

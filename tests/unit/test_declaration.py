@@ -132,7 +132,7 @@ KEYS = {
     "name is missing": Case(LAB.replace("name: acme\n", ""), 1, "name", "is missing", "name: acme"),
     "kind is missing": Case(LAB.replace("kind: lab", ""), 3, "target.kind", "is missing", "kind: onprem"),
     "a place of backups that is not built": lab(
-        'backup: {to: "s3://acme"}\n', 4, "backup.to", "not in this release; a folder", "/mnt/backup"
+        'backup: {to: "ftp://acme"}\n', 4, "backup.to", "do not go to ftp://", "/mnt/backup"
     ),
     "drills that are never due": lab("backup: {to: /mnt/backup, drill_days: 0}\n", 4, "backup.drill_days", "0", ""),
     "contact for nobody": lab(

@@ -231,11 +231,11 @@ def test_an_older_backup_is_not_taken_for_the_newest(rows: list[dict[str, str]],
 
 def test_what_would_be_lost_is_since_the_youngest_piece() -> None:
     moment = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
-    told = elsewhere._reach(f"{moment.timestamp() - 41.26:.4f}", moment)
+    told = elsewhere._reach(moment.timestamp() - 41.26, moment)
     assert told == {"reaches": "2026-02-01T11:59:18Z", "lost_seconds": 41.3}
-    assert elsewhere._reach(str(moment.timestamp() + 2), moment)["lost_seconds"] == 0
+    assert elsewhere._reach(moment.timestamp() + 2, moment)["lost_seconds"] == 0
     with pytest.raises(BackupError, match="no journal"):
-        elsewhere._reach("", moment)
+        elsewhere._reach(0, moment)
 
 
 @pytest.fixture(scope="module")
@@ -263,26 +263,28 @@ def test_figures_lie_beside_their_backup_and_are_refused_when_changed(
 ) -> None:
     name, other = "20260201T020000Z", "20260202T020000Z"
     for each in (name, other):
-        (tmp_path / each).mkdir()
+        (tmp_path / "sets" / each).mkdir(parents=True)
     monkeypatch.setattr(program, "KEPT", tmp_path / "kept.json")
     monkeypatch.setattr(program, "counted", lambda: {"posthog a": [3, "7"]})
     monkeypatch.setattr(program, "newest", lambda: name)
-    program.told(["before"], tmp_path, b"key")
-    assert program.told(["after"], tmp_path, b"key") == {"backup": name, "still": 1, "moved": 0}
-    assert program.told(["recorded", name], tmp_path, b"key")["still"] == {"posthog a": [3, "7"]}
+    place = program.Place(str(tmp_path), b"key")
+    tmp_path = tmp_path / "sets"
+    program.told(["before"], place)
+    assert program.told(["after"], place) == {"backup": name, "still": 1, "moved": 0}
+    assert program.told(["recorded", name], place)["still"] == {"posthog a": [3, "7"]}
     with pytest.raises(program.RefusedError, match="no figures"):
-        program.told(["recorded", other], tmp_path, b"key")
+        program.told(["recorded", other], place)
     with pytest.raises(program.RefusedError, match="names no backup"):
-        program.told(["recorded", "../x"], tmp_path, b"key")
+        program.told(["recorded", "../x"], place)
     for file in (program.FIGURES, program.SEAL):
         (tmp_path / other / file).write_text((tmp_path / name / file).read_text())
     with pytest.raises(program.RefusedError, match="another backup's"):
-        program.told(["recorded", other], tmp_path, b"key")
+        program.told(["recorded", other], place)
     figures = tmp_path / name / program.FIGURES
     figures.write_text(figures.read_text().replace("3", "2"))
     with pytest.raises(program.RefusedError, match="were changed"):
-        program.told(["recorded", name], tmp_path, b"key")
-    assert program.told(["nonsense"], tmp_path, b"key") is None
+        program.told(["recorded", name], place)
+    assert program.told(["nonsense"], place) is None
 
 
 def test_only_a_lab_can_drill() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hedgerow import repository
 from hedgerow.cloud_sheet import GcpSheet, cloud_sheets
 from hedgerow.declaration import DeclarationError, parse
 from hedgerow.declaration.gcp import PROXIES
@@ -151,3 +152,14 @@ def test_behind_a_balancer_the_edge_believes_google_s_proxies_and_lets_nobody_el
     assert isinstance(sheet, GcpSheet)
     assert (sheet.balancer, set(sheet.clients)) == (bool(relays), {"10.0.0.0/8", "198.51.100.0/24"})
     assert dict(sheet.ingress)[443] == (*web, *relays)
+
+
+def test_backups_may_go_to_the_bucket_that_is_made_and_not_where_none_is() -> None:
+    said = "backup: {to: bucket}\n"
+    declaration = parse(TEXT + said)
+    bucket = Place("acme-analytics", "us-central1", "us-central1-a", "acme").bucket("backup")
+    assert repository.own_bucket(declaration) == bucket
+    with pytest.raises(DeclarationError, match="makes no bucket"):
+        parse(f"name: acme\ndomain: a.acme.example\ntarget: {{kind: lab}}\n{said}")
+    with pytest.raises(DeclarationError, match="means nothing where backups go to a bucket"):
+        parse(TEXT + "backup: {to: bucket, region: us-east-1}\n")

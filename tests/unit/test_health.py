@@ -25,7 +25,7 @@ from hedgerow.deployment import REPOSITORY
 from hedgerow.errors import DeclarationError
 from hedgerow.hosts import Host
 from hedgerow.images import table_of
-from hedgerow.measured import Measured, Sample, Watch, judge, read, trend, unwatched
+from hedgerow.measured import Measured, Sample, Watch, judge, read, trend, unwatched, waiting
 from hedgerow.unwell import Observed, Unit
 
 FILES = REPOSITORY / "roles" / "health" / "files"
@@ -60,6 +60,7 @@ def ago(seconds: float, free: int = 40 * GIB, restarts: int = 0) -> Sample:
     return Sample(NOW - seconds, {"/var": free}, {WEB: restarts})
 
 
+LATE = {"service": "clickhouse", "topic": "a", "waiting": 9, "late": 7}
 GOOD = {"id": "20260101T020000Z", "problems": [], "read": {"id": "20260101T020000Z", "problems": []}}
 
 
@@ -79,6 +80,10 @@ GOOD = {"id": "20260101T020000Z", "problems": [], "read": {"id": "20260101T02000
         (host(backup={**GOOD, "read": None}, backup_age=HOUR), "backup", "never read back"),
         (host(backup={**GOOD, "problems": ["x has 1 byte"]}, backup_age=HOUR), "backup", "not as it was made"),
         (host(opened={"emergency": NOW - HOUR}), "account emergency", "last at 2027-01-15T07:00:00Z"),
+        (host(lag={"readers": [LATE | {"late": 0}]}), "", ""),
+        (host(lag={"readers": [LATE, LATE | {"topic": "b", "late": 2}]}), "ingestion", "9 events wait for clickhouse"),
+        (host(lag={"refused": "ConnectionRefusedError"}), "event log", "are stored (ConnectionRefusedError)"),
+        (host(lag={}), "event log", "no answer"),
         (host(clock=0.4), "", ""),
         (host(clock=-2.5), "clock", "off by 2.5 seconds"),
         (host(3, samples=(ago(HOUR),)), WEB, "started again 3 times"),
@@ -95,6 +100,27 @@ def test_what_numbers_mean(seen: Measured, what: str, says: str) -> None:
     found = judge(seen, reserve=RESERVE, a_day=0)
     assert [one.what for one in found] == ([what] if what else [])
     assert all(says in one.reason and one.fix for one in found), found
+
+
+def test_how_many_events_wait_is_counted_and_a_log_that_is_down_is_said_once() -> None:
+    assert waiting(host(lag={"readers": [LATE, LATE]})) == 18
+    assert (waiting(host()), waiting(host(lag={"refused": "no answer"}))) == (None, None)
+    down = Observed({}, False, (Unit("hedgerow-kafka.service", "failed", "failed", "exit-code"),))
+    found = judge(Measured(NOW, down, lag={"refused": "ConnectionRefusedError"}), reserve=0, a_day=0)
+    assert [one.what for one in found] == ["hedgerow-kafka.service"]
+
+
+def test_the_event_log_is_asked_where_it_runs() -> None:
+    asked = question(LAB)["event_log"]
+    assert (asked["address"], asked["port"], asked["seconds"]) == ("10.90.2.10", 9092, 600)
+    assert [row["service"] for row in asked["readers"]] == ["clickhouse", "ingestion-general"]
+    assert all(row["group"] and row["topics"] for row in asked["readers"])
+    declaration = parse(LAB)
+    edge = Host("hedge-1", "192.0.2.1", "192.0.2.1", "debian", 22, ("edge",))
+    assert health.question(declaration, edge, table_of(declaration))["event_log"] is None
+    bare = parse(LAB + "posthog: {deploy: false}\n")
+    data = Host("hedge-1", "192.0.2.1", "192.0.2.1", "debian", 22, ("data",))
+    assert health.question(bare, data, table_of(bare))["event_log"] is None
 
 
 def test_a_disk_that_empties_is_never_full() -> None:

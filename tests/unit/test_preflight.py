@@ -9,7 +9,8 @@ import pytest
 from hedgerow.budget import GIB
 from hedgerow.declaration import parse
 from hedgerow.hosts import Host, Site
-from hedgerow.preflight import Facts, Needs, judge, locked_out
+from hedgerow.images import table_of
+from hedgerow.preflight import Facts, Needs, judge, locked_out, needs
 
 HOST = Host("analytics-1", "192.0.2.10", "192.0.2.10", "debian")
 NEEDS = Needs({"system": 2 * GIB, "clickhouse": 14 * GIB, "headroom": 2 * GIB}, {"system": GIB, "web": 2 * GIB})
@@ -77,3 +78,41 @@ def test_a_firewall_that_would_lock_this_machine_out_is_found_before(sources: st
     text = "name: acme\ndomain: a.acme.example\ntarget: {kind: lab}\naccess: {ssh_from: %s}\n" % sources  # noqa: UP031
     problems = locked_out(parse(text), Site((HOST,), controller))
     assert bool(problems) is out
+
+
+BACKED_UP = replace(NEEDS, backups=40 * GIB, backups_to="/mnt/backup")
+APART = {"backup_apart": True, "backup_free": 50 * GIB, "backup_size": 60 * GIB}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (APART, None),
+        ({**APART, "backup_free": 30 * GIB}, "30.0 GiB free at /mnt/backup, where backups go; 40.0 GiB are needed"),
+        # What was kept already fills it; then the disk must be as large.
+        ({**APART, "backup_free": GIB, "installed": True}, None),
+        ({**APART, "backup_size": 20 * GIB, "installed": True}, "20.0 GiB in all at /mnt/backup"),
+        # On the disk of the data they are one more of what takes it.
+        ({}, None),
+        ({"disk_free": 50 * GIB}, "50.0 GiB free under /var, 56.0 GiB are needed"),
+    ],
+)
+def test_backups_have_room_on_whatever_disk_they_lie(change: dict[str, object], said: str | None) -> None:
+    problems = judge(HOST, replace(FIT, **change), BACKED_UP)  # type: ignore[arg-type]
+    assert [said in line for line in problems] == ([] if said is None else [True]), problems
+
+
+def test_what_is_asked_for_backups_is_declared() -> None:
+    lab = "name: acme\ndomain: analytics.acme.example\ntarget: {kind: lab}\n"
+    table = table_of(parse(lab))
+
+    def wanted(backup: str) -> Needs:
+        declared = parse(f"{lab}backup: {{{backup}}}\n")
+        return needs(HOST, table, declared.capacity, declared.backup, lab=False)
+
+    folder, away = wanted("to: /mnt/backup"), wanted("to: 's3://acme-backup', region: eu-central-1")
+    assert (folder.backups_to, away.backups, away.backups_to) == ("/mnt/backup", 0, "/var")
+    assert folder.backups > sum(folder.disk.values()) / 2
+    making = "a backup, while it is made"
+    assert away.disk[making] == 2 * folder.disk[making] > GIB
+    assert making not in needs(HOST, table, parse(lab).capacity, lab=False).disk

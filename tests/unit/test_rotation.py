@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from hedgerow import flow, installing, rotation
+from hedgerow import flow, installing, proof, rotation
 from hedgerow.cli import main
 from hedgerow.deployment import Deployment, write_file
 from hedgerow.errors import CallError
@@ -92,8 +93,35 @@ def test_nothing_is_forgotten_while_something_is_in_the_way(work, monkeypatch, o
     vault.write(place, VAULT)
     monkeypatch.setattr(flow, "obstacles", lambda *_, **__: [obstacle] if obstacle else [])
     monkeypatch.setattr(installing, "_install", lambda *_: 0)
+    monkeypatch.setattr(proof, "events_sent", lambda *_: nullcontext())
     assert main(["rotate", "acme", "tls", "--quiet"]) == (2 if obstacle else 0)
     assert vault.read(place) == (VAULT if obstacle else {**VAULT, "tls": {}})
     journal = work.deployment.root / "journal.jsonl"
     rows = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
     assert [(row["verb"], row["secrets"]) for row in rows] == ([] if obstacle else [("rotate", ["tls.edge"])])
+
+
+def test_a_run_that_is_killed_after_it_forgot_is_finished_by_the_next(work, monkeypatch, capsys):
+    vault, place = Vault.of(work.deployment), work.deployment.secrets
+    vault.write(place, VAULT)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    def made(*_):
+        vault.write(place, complete(vault.read(place), dict.fromkeys(ROTATED, "password")))
+        return 0
+
+    monkeypatch.setattr(flow, "obstacles", lambda *_, **__: [])
+    monkeypatch.setattr(proof, "events_sent", lambda *_: nullcontext())
+    monkeypatch.setattr(installing, "_install", killed)
+    assert main(["rotate", "acme", "tls", "--quiet"]) == 130
+    assert vault.read(place)["tls"] == {}
+    assert main(["rotate", "acme", "tls.edge", "--quiet"]) == 2
+    assert "What a killed run had forgotten, `install` makes." in capsys.readouterr().err
+    monkeypatch.setattr(installing, "_install", made)
+    assert main(["rotate", "acme", "all", "--quiet"]) == 0
+    after = vault.read(place)
+    assert rotation.names(after) == rotation.names(VAULT)
+    assert after["backup"] == VAULT["backup"]
+    assert after["tls"]["edge"] != "f"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +115,7 @@ def world(work: flow.Work, monkeypatch: pytest.MonkeyPatch) -> World:
         (proof, "verify_whole", found.verify),
         (proof, "compared", lambda _, verified: verified),
         (proof, "smoke_test", found.smoke),
+        (proof, "events_sent", lambda *_: nullcontext()),
         (proof, "write_evidence", lambda *_: Path("evidence")),
         (inventory, "ask", lambda *_: {}),
     ):

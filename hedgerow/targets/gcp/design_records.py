@@ -17,18 +17,23 @@ KEPT = {
 }
 DAYS = {"backup": BACKUP_DAYS, "records": RETENTION_DAYS}
 WRITES, READS = "roles/storage.objectCreator", "roles/storage.objectViewer"
+KEEPS = "roles/storage.objectUser"
+"""What pgBackRest needs: it writes some of its files anew each time, and lets go of what is too old. In a bucket with
+versions "a live object version that has a retention expiration date in the future can still be made noncurrent"
+(https://cloud.google.com/storage/docs/bucket-lock), and stays until its time is over."""
 FILTER = 'logName:"cloudaudit.googleapis.com"'
 """Every audit log of Google's: activity, data_access, system_event, policy."""
 
 
 def buckets(wanted: Wanted, place: Place) -> list[Resource]:
-    """Return the bucket of backups, which the machine may add to and read, and that of records."""
+    """Return the bucket of backups, which the machine may add to and read, or keep its own in, and that of records."""
+    roles = (KEEPS,) if wanted.backs_up else (WRITES, READS)
     return [
         *(_bucket(name, wanted, place) for name in KEPT),
         Resource(
             "bucket-users",
             "backup",
-            {"bindings": {role: [f"serviceAccount:{place.email}"] for role in (WRITES, READS)}},
+            {"bindings": {role: [f"serviceAccount:{place.email}"] for role in roles}},
             needs=("bucket/backup", "account/host"),
             given={"name": place.bucket("backup")},
             kept="it lies on a bucket that is kept",
@@ -40,6 +45,8 @@ def _bucket(name: str, wanted: Wanted, place: Place) -> Resource:
     days = DAYS[name]
     # A lock is for ever: it is set where it is declared, and nobody looks for it where it is not.
     lock = {"locked": True} if wanted.target.lock else {}
+    # The machine lets go of its own backups: by age Google would take what newer ones still stand on.
+    age = "daysSinceNoncurrentTime" if name == "backup" and wanted.backs_up else "age"
     return Resource(
         "bucket",
         name,
@@ -49,7 +56,7 @@ def _bucket(name: str, wanted: Wanted, place: Place) -> Resource:
             "versioning": {"enabled": True},
             "retentionPolicy": {"retentionPeriod": str(days * DAY)},
             "encryption": {"defaultKmsKeyName": place.key("records")},
-            "lifecycle": {"rule": [_rule("Delete", days), _rule("AbortIncompleteMultipartUpload", 7)]},
+            "lifecycle": {"rule": [_rule("Delete", days, age), _rule("AbortIncompleteMultipartUpload", 7)]},
             "labels": place.labels,
             **lock,
         },
@@ -61,8 +68,8 @@ def _bucket(name: str, wanted: Wanted, place: Place) -> Resource:
     )
 
 
-def _rule(action: str, days: int) -> dict[str, Any]:
-    return {"action": {"type": action}, "condition": {"age": days}}
+def _rule(action: str, days: int, counted: str = "age") -> dict[str, Any]:
+    return {"action": {"type": action}, "condition": {counted: days}}
 
 
 def records(wanted: Wanted, place: Place) -> list[Resource]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from hedgerow.declaration.gcp import bucket
 from hedgerow.targets.gcp.kind import LABEL
 
 LONGEST_ACCOUNT = 30
@@ -54,8 +55,7 @@ class Place:
 
     def bucket(self, name: str) -> str:
         """Return a bucket's name: one that nobody else in the world has, and that does not say the project's."""
-        where = f"{self.project} {self.region} {self.deployment}"
-        return f"{self.name}-{name}-{hashlib.sha256(where.encode()).hexdigest()[:12]}"
+        return bucket(self.project, self.region, self.deployment, name)
 
     @property
     def email(self) -> str:
@@ -76,6 +76,8 @@ class Wanted:
     web_from: tuple[str, ...]
     outbound: Mapping[int, tuple[str, ...]]
     ssh_key: str
+    backs_up: bool = False
+    """Whether the machine's own backups go to the bucket of backups."""
 
     @property
     def closed(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hedgerow import outward
 from hedgerow.declaration import Declaration, Gcp
+from hedgerow.declaration.destinations import OWN_BUCKET
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError
 from hedgerow.hosts import Change, Host
@@ -50,6 +51,7 @@ class GcpTarget(CloudTarget):
             web_from=networks((*access.interface_from, *access.ingest_from)),
             outbound=outbound,
             ssh_key=self.public_line(),
+            backs_up=self.declaration.backup is not None and self.declaration.backup.to == OWN_BUCKET,
         )
         return design.resources(wanted, self.place)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -I
-"""Counts and sums what PostgreSQL holds, so that a restore elsewhere can be held against it; each answer is JSON.
+"""Counts and sums what PostgreSQL and ClickHouse hold, so that a restore can be held against it; answers are JSON.
 
   figures count         the rows and the sum of each table, now
   figures before        keep that, for a backup that is about to begin
@@ -14,11 +14,17 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+# Told to look nowhere else (-I). What Python would keep compiled is a file that nobody placed.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.dont_write_bytecode = True
+from backing.base import RefusedError, sealed, write  # noqa: E402 - found by the path above
+from backing.clickhouse import ClickHouse  # noqa: E402
+from backing.places import Place  # noqa: E402
 
 CONFIG = Path("/etc/hedgerow/backup/config.json")
 KEY = Path("/etc/hedgerow/backup/manifest.key")
@@ -48,10 +54,6 @@ where c.relkind = 'r' and c.relpersistence = 'p' and n.nspname not in ('pg_catal
 """
 
 
-class RefusedError(Exception):
-    """It cannot be done; the words say why."""
-
-
 def psql(database: str, query: str) -> list[str]:
     """Return the lines of PostgreSQL's answers. Raises RefusedError."""
     options = "PGOPTIONS=" + " ".join(f"-c {setting}" for setting in SETTINGS)
@@ -63,7 +65,10 @@ def psql(database: str, query: str) -> list[str]:
 
 
 def counted() -> dict[str, list]:
-    """Return rows and sum of each table, by "database schema.table", each database as it was at one moment."""
+    """Return rows and sum of each table, by "database schema.table", each database as it was at one moment.
+
+    ClickHouse's tables, each at a moment of its own, by "clickhouse database.table".
+    """
     found = {}
     for database in psql("postgres", DATABASES):
         # In one snapshot the list and what is counted agree: no table of the list can be gone.
@@ -71,7 +76,8 @@ def counted() -> dict[str, list]:
         for line in psql(database, query):
             table, rows, sum_ = json.loads(line)
             found[f"{database} {table}"] = [rows, sum_]
-    return found
+    clickhouse = json.loads(CONFIG.read_text())["clickhouse"]
+    return found | (ClickHouse(clickhouse).counted() if clickhouse else {})
 
 
 def joined(before: dict[str, list], after: dict[str, list]) -> dict[str, dict]:
@@ -85,20 +91,6 @@ def joined(before: dict[str, list], after: dict[str, list]) -> dict[str, dict]:
     return {"still": still, "moved": moved}
 
 
-def sealed(text: str, key: bytes) -> str:
-    return hmac.new(key, text.encode(), "sha256").hexdigest()
-
-
-def write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w") as stream:
-        os.fchmod(stream.fileno(), 0o600)
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
-
-
 def newest() -> str:
     """Return the newest backup. Raises RefusedError."""
     done = subprocess.run([PROGRAM, "list"], capture_output=True, text=True, check=False)
@@ -108,33 +100,33 @@ def newest() -> str:
     return str(found[0]["id"])
 
 
-def after(sets: Path, key: bytes) -> dict:
+def after(place: Place) -> dict:
     """Lay the figures beside the newest backup. Raises RefusedError."""
     before = json.loads(KEPT.read_text())
     name = newest()
     figures = {"backup": name, **joined(before, counted())}
     text = json.dumps(figures, sort_keys=True)
-    write(sets / name / FIGURES, text)
-    write(sets / name / SEAL, sealed(text, key) + "\n")
+    place.shelf.write(f"sets/{name}/{FIGURES}", text.encode())
+    place.shelf.write(f"sets/{name}/{SEAL}", f"{sealed(text, place.key)}\n".encode())
     KEPT.unlink()
     return {"backup": name, "still": len(figures["still"]), "moved": len(figures["moved"])}
 
 
-def recorded(sets: Path, key: bytes, name: str) -> dict:
+def recorded(place: Place, name: str) -> dict:
     """Return the figures that lie beside a backup. Raises RefusedError where they are not what was written."""
     try:
         if not ID.fullmatch(name):
             raise RefusedError(f"{name} names no backup")
-        text, seal = (sets / name / FIGURES).read_text(), (sets / name / SEAL).read_text().strip()
+        text, seal = (place.shelf.read(f"sets/{name}/{each}").decode().strip() for each in (FIGURES, SEAL))
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"backup {name} has no figures to hold a restore against ({error})") from error
-    found = json.loads(text) if hmac.compare_digest(sealed(text, key), seal) else {}
+    found = json.loads(text) if hmac.compare_digest(sealed(text, place.key), seal) else {}
     if found.get("backup") != name:
         raise RefusedError(f"backup {name}: its figures were changed, or are another backup's")
     return found
 
 
-def told(words: list[str], sets: Path, key: bytes) -> dict | None:
+def told(words: list[str], place: Place) -> dict | None:
     """Do what the words say and return the answer; None where they say nothing that is known."""
     match words:
         case ["count"]:
@@ -143,19 +135,19 @@ def told(words: list[str], sets: Path, key: bytes) -> dict | None:
             write(KEPT, json.dumps(counted()))
             answer = {}
         case ["after"]:
-            answer = after(sets, key)
+            answer = after(place)
         case ["recorded", name]:
-            answer = recorded(sets, key, name)
+            answer = recorded(place, name)
         case _:
             answer = None
     return answer
 
 
 def main(words: list[str]) -> int:
-    sets = Path(json.loads(CONFIG.read_text())["to"]) / "sets"
+    place = Place(json.loads(CONFIG.read_text())["to"], KEY.read_bytes().strip())
     KEPT.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        answer = told(words, sets, KEY.read_bytes().strip())
+        answer = told(words, place)
     except (RefusedError, OSError, ValueError) as refused:
         print(json.dumps({"refused": str(refused)}))
         print(f"hedgerow-figures: {refused}", file=sys.stderr)

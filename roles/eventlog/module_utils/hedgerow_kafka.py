@@ -1,4 +1,5 @@
-"""The part of Kafka's admin protocol that says which topics there are, what bounds them, and who may do what.
+"""The part of Kafka's protocol that says which topics there are, what bounds them, who may do what, and how far
+groups have read.
 
 Source: Apache Kafka's protocol guide; the versions are ones that Redpanda offers (its src/v/kafka/server/handlers).
 By hand, because no library for it is in both distributions: docs/decisions/0013.
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 # API: its key and the version of it that is spoken.
 METADATA, CREATE_TOPICS = (3, 1), (19, 2)
+LIST_OFFSETS, OFFSET_FETCH = (2, 1), (9, 1)
 DESCRIBE_ACLS, CREATE_ACLS, DELETE_ACLS = (29, 1), (30, 1), (31, 1)
 DESCRIBE_CONFIGS, ALTER_CONFIGS = (32, 1), (44, 0)
 KINDS = {"topic": 2, "group": 3, "cluster": 4, "transactional_id": 5}
@@ -33,6 +35,8 @@ OPERATIONS = {
     "idempotent_write": 12,
 }
 ANY, SET, TOPIC = 1, 0, 2
+END, BEGINNING = -1, -2
+"""For a time in ListOffsets: where the next event will lie, and where the oldest does."""
 ALREADY_THERE = 36
 ERRORS = {
     3: "there is no such topic",
@@ -230,6 +234,47 @@ class Admin:
         for code, words, _, name in answers:
             if code:
                 raise KafkaError(f"bounding {name}", code, words)
+
+    def offsets(self, topics: Sequence[str], when: int) -> dict[str, int]:
+        """Return where reading begins in each topic for a time in ms since 1970, END or BEGINNING; -1 where nothing is.
+
+        Ours have one partition each. A topic that is not there is left out.
+        """
+        rows = (text(topic) + array([struct.pack(">iq", 0, when)]) for topic in topics)
+        read = self._ask(LIST_OFFSETS, struct.pack(">i", -1) + array(rows))
+
+        def part() -> tuple[int, int]:
+            read.take("i")
+            code = read.take("h")
+            read.take("q")
+            return code, read.take("q")
+
+        found = {}
+        for topic, parts in read.rows(lambda: (read.word(), read.rows(part))):
+            for code, offset in parts:
+                if code not in (0, 3):
+                    raise KafkaError(f"asking where {topic} begins and ends", code)
+                found |= {topic: offset} if code == 0 else {}
+        return found
+
+    def committed(self, group: str, topics: Sequence[str]) -> dict[str, int]:
+        """Return how far a group has read each topic; -1 where it never said so."""
+        rows = (text(topic) + array([struct.pack(">i", 0)]) for topic in topics)
+        read = self._ask(OFFSET_FETCH, text(group) + array(rows))
+
+        def part() -> tuple[int, int]:
+            read.take("i")
+            offset = read.take("q")
+            read.text()
+            return read.take("h"), offset
+
+        found = {}
+        for topic, parts in read.rows(lambda: (read.word(), read.rows(part))):
+            for code, offset in parts:
+                if code not in (0, 3):
+                    raise KafkaError(f"asking how far {group} has read {topic}", code)
+                found[topic] = offset
+        return found
 
     def acls(self) -> list[Acl]:
         """Return the whole access list."""

@@ -87,7 +87,7 @@ def certificates(patterns, now):
 def backup(now):
     """Return what the backups' own program says of the newest, and its age in seconds."""
     try:
-        said = json.loads(out("/usr/local/lib/hedgerow/backup", "look", seconds=120))
+        said = json.loads(out("/usr/local/lib/hedgerow/backup", "look", "near", seconds=120))
     except ValueError:
         return {"refused": "no answer"}, None
     try:
@@ -95,6 +95,16 @@ def backup(now):
     except ValueError:
         age = None
     return said, age
+
+
+def lag(asked):
+    """Return how far those who store events are behind; None where no event log runs here."""
+    if not asked:
+        return None
+    try:
+        return json.loads(out("/usr/local/lib/hedgerow/health/lagging.py", json.dumps(asked), seconds=60))
+    except ValueError:
+        return {"refused": "no answer"}
 
 
 def opened(sealed):
@@ -142,6 +152,7 @@ def look(asked):
         "backup_age": age,
         "opened": opened(asked.get("sealed", {})),
         "clock": clock(),
+        "lag": lag(asked.get("event_log")),
         "watch": {key: left[key] for key in ("at", "samples", "channels") if key in left},
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import socket
 import sys
@@ -20,7 +21,7 @@ from event_log.broker import Broker
 from event_log.config import Config, Listener
 from event_log.rights import Rights
 from event_log.server import _welcome, secure
-from event_log.store import Store
+from event_log.store import BEGIN, HEADER, Store
 
 from hedgerow import pki
 
@@ -238,3 +239,52 @@ def test_a_log_with_another_name_is_told_nothing(place: Place) -> None:
 def test_before_there_is_one_all_of_it_is_still_to_come(place: Place) -> None:
     told = place.call(check=True, certificate="/nowhere/admin.crt")
     assert (told["changed"], "may write topic events" in told["diff"]["after"]) == (True, True)
+
+
+def batch(at: int) -> bytes:
+    """Return one empty batch of one event with a time in ms; a broker looks at its head alone."""
+    return HEADER.pack(0, HEADER.size - BEGIN, 0, 2, 0, 0, 0, at, at, -1, -1, -1, 1)
+
+
+@pytest.fixture
+def lagging(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The program of role `health`, with the module it has beside it on a host."""
+    monkeypatch.setitem(sys.modules, "hedgerow_kafka", kafka)
+    spec = importlib.util.spec_from_file_location("lagging", REPOSITORY / "roles/health/files/lagging.py")
+    assert spec is not None
+    assert spec.loader is not None
+    before, loaded = list(sys.path), importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    sys.path[:] = before
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("times", "committed", "waiting", "late"),
+    [
+        ([], None, 0, 0),
+        ([100, 200, 900], None, 3, 2),  # nobody ever read: all of it waits
+        ([100, 200, 900], 3, 0, 0),
+        ([100, 200, 900], 2, 1, 0),  # what waits came just now
+        ([100, 200, 900], 1, 2, 1),
+        ([100, 200, 300], 1, 2, 2),  # and nothing came since
+    ],
+)
+def test_what_waits_for_too_long_is_counted(
+    place: Place, kafka: Any, lagging: Any, times: list[int], committed: int | None, waiting: int, late: int
+) -> None:
+    place.call()
+    partition = place.store.partition("events", 0)
+    assert partition is not None
+    for at in times:
+        partition.append(batch(at))
+    if committed is not None:
+        place.store.commit("on-1", {("events", 0): (committed, "")})
+    files = {name: str(place.folder / f"{ADMIN}.{end}") for name, end in (("certificate", "crt"), ("key", "key"))}
+    admin = kafka.Admin("127.0.0.1", place.listener.port, name=NAME, ca=str(place.folder / "ca"), **files)
+    try:
+        reader = {"service": "on", "group": "on-1", "topics": ["events", "nowhere"]}
+        rows = lagging.behind(admin, reader, 500)
+    finally:
+        admin.close()
+    assert rows == [{"service": "on", "topic": "events", "waiting": waiting, "late": late}]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 STATE = Path("/var/lib/hedgerow/backup")
+CIPHER = Path("/etc/hedgerow/backup/cipher.pass")
 
 
 class RefusedError(Exception):
@@ -42,6 +43,12 @@ def command(*words: str, quiet: bool = False) -> str:
         said = (done.stderr + done.stdout).strip()[-1500:] or "it said nothing"
         raise RefusedError(f"`{' '.join(words[:6])}` ended with {done.returncode}: {said}")
     return done.stdout
+
+
+def openssl(passphrase: Path, *words: str) -> list[str]:
+    """Return the line that encrypts or decrypts: openssl-enc(1), AES-256, its key made of the passphrase by PBKDF2."""
+    line = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "600000", "-md", "sha256", "-salt", *words]
+    return [*line, "-pass", f"file:{passphrase}"]
 
 
 def digest(path: Path) -> str:

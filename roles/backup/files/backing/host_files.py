@@ -1,6 +1,6 @@
 """What lies on this host alone and no store has, such as the seed by which the owner's second factor is shown.
 
-OpenSSL encrypts it before it is written: openssl-enc(1), AES-256 under a key that PBKDF2 makes of the passphrase.
+OpenSSL encrypts it before it is written.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from backing.base import RefusedError
+from backing.base import CIPHER, RefusedError, openssl
 
-CIPHER = Path("/etc/hedgerow/backup/cipher.pass")
 FILE = "host.enc"
 
 
 def _openssl(data: bytes, passphrase: Path, *words: str) -> bytes:
-    line = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "600000", "-md", "sha256", "-salt", *words]
-    done = subprocess.run([*line, "-pass", f"file:{passphrase}"], input=data, capture_output=True, check=False)
+    done = subprocess.run(openssl(passphrase, *words), input=data, capture_output=True, check=False)
     if done.returncode != 0:
         raise RefusedError(f"openssl ended with {done.returncode}: {done.stderr.decode(errors='replace')[-300:]}")
     return done.stdout

@@ -35,10 +35,11 @@ def information() -> dict:
     return json.loads(pgbackrest("--output=json", "info"))[0]
 
 
-def written(place: Place, labels: list[str]) -> list[Path]:
-    """Return the files of backups in the repository, for each label."""
-    folders = [place.repository / "backup" / STANZA / label for label in labels]
-    return [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+def written(place: Place, labels: list[str]) -> dict[str, int]:
+    """Return the files of backups in the repository, for each label, with their bytes."""
+    there = place.shelf.files(f"postgres/backup/{STANZA}")
+    folders = tuple(f"postgres/backup/{STANZA}/{label}/" for label in labels)
+    return {name: said[0] for name, said in there.items() if name.startswith(folders)}
 
 
 def sizes() -> dict[str, int]:

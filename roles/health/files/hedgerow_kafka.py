@@ -1,0 +1,1 @@
+../../eventlog/module_utils/hedgerow_kafka.py
