@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
+
+from hedgerow.checking import CouldNotAsk, NotExercised
 
 SETTINGS = "apt-config dump"
 
@@ -37,6 +41,10 @@ COMPILERS = (
 # Of files that packages bring, those that are not what their sums say; c marks settings, which are there to be changed.
 CHANGED = "dpkg --verify"
 PROGRAMS = re.compile(r"^..5\S* +(/(?:usr/)?(?:s?bin|lib|libexec)/.+)$", re.MULTILINE)
+SUMS = (
+    "dpkg-query -W -f='${db:Status-Abbrev}${binary:Package} ${Version}\\n' | sed -n 's/^ii  *//p'; echo;"
+    " cd /var/lib/dpkg/info && sha256sum -- *.md5sums"
+)
 DOORS = (
     "APT::Get::AllowUnauthenticated",
     "Acquire::AllowInsecureRepositories",
@@ -74,6 +82,26 @@ def test_programs_are_as_they_were_packaged(host, finding):
     changed = PROGRAMS.findall(finding.ask(host, CHANGED, timeout=60, codes=(0, 1)).stdout)
     finding.observe(f"changed: {', '.join(changed[:5]) or 'none'}")
     assert not changed, f"not as packaged: {', '.join(changed[:5])}"
+
+
+@pytest.mark.control("packages.sums-known")
+def test_the_sums_are_those_that_were_first_seen(host, finding, declared):
+    """Whoever is root on a host can change a program and its sum, and not what was seen of that version elsewhere."""
+    finding.expect("each package's list of sums as it was when this version was first seen")
+    path = Path(declared.baseline_file)
+    if not path.exists():
+        raise NotExercised("nothing was seen of this host yet: this run takes its baseline")
+    known = json.loads(path.read_text(encoding="utf-8"))
+    packages, _, lists = finding.ask(host, SUMS).stdout.partition("\n\n")
+    named = {file.removesuffix(".md5sums"): total for total, file in (line.split() for line in lists.splitlines())}
+    rows = (line.split() for line in packages.splitlines())
+    now = {f"{name} {version}": named[name] for name, version in rows if name in named}
+    if not now:
+        raise CouldNotAsk("dpkg tells of no package with sums")
+    changed = sorted(package for package, total in now.items() if known.get(package, total) != total)
+    new = len(now.keys() - known.keys())
+    finding.observe(f"{len(now)} packages, {new} seen for the first time, changed: {', '.join(changed[:5]) or 'none'}")
+    assert not changed, f"sums other than those first seen of this version: {', '.join(changed[:5])}"
 
 
 @pytest.mark.control("packages.minimal")

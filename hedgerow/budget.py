@@ -142,6 +142,17 @@ def disk(host: Host, table: Table, load: Load, *, lab: bool = False) -> dict[str
     return {**rows, "headroom": load.reserve}
 
 
+ON_ROOT = ("system", "journal", "images", "backups")
+"""What stays on a host's own disk where the stores have an encrypted volume."""
+
+
+def apart(wanted: Budget) -> tuple[dict[str, int], dict[str, int]]:
+    """Return what a host's own disk must have room for, and what an encrypted volume must."""
+    own = {name: size for name, size in wanted.items() if name in ON_ROOT}
+    stores = {name: size for name, size in wanted.items() if name not in ON_ROOT}
+    return {**own, "headroom": wanted.get("headroom", 0)}, stores
+
+
 def eventlog_days(load: Load) -> int:
     """Return for how many days the event log keeps what was stored elsewhere meanwhile."""
     return min(load.keep_days, _fact("eventlog_days"))

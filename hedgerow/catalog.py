@@ -50,6 +50,7 @@ CONCERNS = {
     "apparmor": EVERY_HOST,
     "audit": EVERY_HOST,
     "updates": EVERY_HOST,
+    "volume": ("data",),
     "postgres": ("data",),
     "valkey": ("data",),
     "clickhouse": ("data", "app"),

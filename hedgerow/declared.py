@@ -68,6 +68,8 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         tls=declaration.tls.certificate,
         edge_ca=str(declaration.tls.directory_ca or ""),
         own_kernel=all(host.machine != "container" for host in site.hosts),
+        baseline_file=str(Deployment(declaration.name).baseline(host.name)),
+        volume=declaration.encrypted_volume.unlock if declaration.encrypted_volume else "",
         own_units=tuple(own.unit for own in declaration.own_units),
         outbound_to=tuple(f"{allowed.to}:{allowed.port}" for allowed in access.outbound_to),
         outbound_services=tuple(row.name for row in running if row.outbound),

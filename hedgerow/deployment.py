@@ -89,6 +89,10 @@ class Deployment:
         """The pinned host keys."""
         return self.root / "known_hosts"
 
+    def baseline(self, host: str) -> Path:
+        """What was seen of the packages of a host (hedgerow/baseline.py)."""
+        return self.root / "baseline" / f"{host}.json"
+
     @property
     def release(self) -> str:
         """The newest release of PostHog that was ever begun to be installed here; "" where none was."""

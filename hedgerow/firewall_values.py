@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hedgerow import acme, forwarding, health, mail, outward, repository
+from hedgerow import acme, forwarding, health, mail, outward, repository, volumes
 from hedgerow.declaration import ANY, Declaration, resolve_sources
 from hedgerow.declaration.gcp import Gcp
 from hedgerow.declaration.machines import Aws
@@ -32,6 +32,7 @@ def firewall(declaration: Declaration, site: Site, host: Host, stack: Stack) -> 
             *health.outbound(declaration),
             *forwarding.outbound(declaration),
             *acme.outbound(declaration, host),
+            *volumes.outbound(declaration, host),
             *_proxied(declaration),
             *(repository.outbound(declaration) if "data" in host.roles else []),
             *needs.outbound,

@@ -25,6 +25,7 @@ from hedgerow import (
     releases,
     render,
     repository,
+    volumes,
 )
 from hedgerow.catalog import whole_catalog
 from hedgerow.credentials import Credentials, Provided, ensure
@@ -197,12 +198,20 @@ def demand_forward(work: Work) -> None:
 
 def obstacles(work: Work, site: Site, say: Say = lambda _: None, *, patience: float = 0) -> list[str]:
     """Return everything on the hosts that would make an install fail. Raises UnreachableError."""
-    table, declared = table_of(work.declaration), work.declaration
-    lab = declared.target.kind == "lab"
-    hosts = {host: preflight.needs(host, table, declared.capacity, declared.backup, lab=lab) for host in site.hosts}
+    table, declared, volume = table_of(work.declaration), work.declaration, work.declaration.encrypted_volume
+    lab, device = declared.target.kind == "lab", volume.device if volume else ""
+    hosts = {
+        host: preflight.needs(host, table, declared.capacity, declared.backup, lab=lab, volume=device)
+        for host in site.hosts
+    }
     found = preflight.check(hosts, work.deployment.known_hosts, say, patience=patience)
     lines = [f"{name}: {line}" for name, problems in found.items() for line in problems]
     return lines + preflight.locked_out(work.declaration, site)
+
+
+def secrets(declaration: Declaration, stack: Stack) -> dict[str, str]:
+    """Return every secret that the vault has to hold for a deployment, place -> kind."""
+    return {**stack.wanted, **backups.secrets(declaration), **volumes.secrets(declaration)}
 
 
 def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stack]:
@@ -213,7 +222,7 @@ def prepare(work: Work, site: Site, report: Reporter) -> tuple[Credentials, Stac
         servers = server_names(work.declaration, site, stack)
         made = ensure(
             work.deployment,
-            stack.wanted | backups.secrets(work.declaration),
+            secrets(work.declaration, stack),
             servers,
             provided(work.declaration),
             [*stack.stores.clients, *forwarding.clients(work.declaration, site)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from hedgerow import attempts, flow, installed, printing, proof
+from hedgerow import attempts, baseline, flow, installed, printing, proof
 from hedgerow.console import Reporter
 from hedgerow.errors import EXIT_CONTROL_FAILED, EXIT_DONE, EXIT_UNREACHABLE, HedgerowError
 from hedgerow.findings import Finding
@@ -56,6 +56,8 @@ def _install(work: flow.Work, report: Reporter, given: Given, meanwhile: Steady 
     site = flow.provision(work, report)
     credentials, stack = flow.prepare(work, site, report)
     converged = flow.converge_hosts(work, site, credentials, stack, report)
+    # Before the first verify, which holds hosts against it.
+    baseline.keep(work.deployment, site.hosts)
     verified = proof.compared(work, proof.verify_whole(work, site, report))
     smoked = proof.smoke_test(work, site, report, None, meanwhile) if work.declaration.posthog.deploy else None
     if smoked is not None and smoked.ok:

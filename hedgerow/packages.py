@@ -51,6 +51,7 @@ def further(declaration: Declaration, host: Host) -> tuple[str, ...]:
     """Return the roles that have something to do on a host only where it is declared."""
     wanted = {
         "backup": declaration.backup and "data" in host.roles,
+        "volume": declaration.encrypted_volume and "data" in host.roles,
         "forwarding": declaration.log_collector,
         "acme": declaration.tls.certificate == "acme" and "edge" in host.roles,
     }

@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hedgerow import backups, callers, converge, forwarding, render
+from hedgerow import callers, converge, forwarding, render
 from hedgerow.credentials import drafted
 from hedgerow.deployment import write_file
-from hedgerow.flow import Reporter, Work, brought, demand_forward, rendered, vouching
+from hedgerow.flow import Reporter, Work, brought, demand_forward, rendered, secrets, vouching
 from hedgerow.hosts import Change, Site
 from hedgerow.image_lock import ImageLock
 from hedgerow.images import stack_for
@@ -53,7 +53,7 @@ def _check(work: Work, site: Site, report: Reporter) -> converge.Converged:
         vault, key_file = _vault(work, scratch)
         known = vault.read(work.deployment.secrets) if work.deployment.key_file.exists() else {}
         places = [*(f"tls.{owner}" for owner in owners), *(f"brought.{name}" for name in brought(work.declaration))]
-        wanted = {**stack.wanted, **backups.secrets(work.declaration), **dict.fromkeys(places, "password")}
+        wanted = {**secrets(work.declaration, stack), **dict.fromkeys(places, "password")}
         credentials = replace(
             drafted(work.deployment, owners),
             callers=callers.drafted(work.deployment, work.declaration),

@@ -9,7 +9,7 @@ import ipaddress
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hedgerow import budget, ssh
@@ -25,7 +25,7 @@ OURS = {22: "sshd", 80: "nginx", 443: "nginx", 5432: "postgres", 6379: "valkey"}
 PORTS = {"edge": (80, 443), "app": (), "data": (5432, 6379)}
 
 PROBE = r"""
-import json, os, shutil, socket, subprocess, sys
+import glob, json, os, shutil, socket, subprocess, sys
 def out(*words):
     try:
         return subprocess.run(words, capture_output=True, text=True, timeout=10).stdout
@@ -45,6 +45,11 @@ listeners = []
 for line in out("ss", "-tlnpH").splitlines():
     words = line.split()
     listeners.append([int(words[3].rsplit(":", 1)[1]), words[5].split('"')[1] if len(words) > 5 else "?"])
+disks = {}
+for size in glob.glob("/sys/class/block/*/size"):
+    disks["/dev/" + size.split("/")[4]] = int(open(size).read()) * 512
+for link in glob.glob("/dev/disk/by-*/*"):
+    disks[link] = disks.get(os.path.realpath(link), 0)
 print(json.dumps({
     "id": release.get("ID", "?"), "version": release.get("VERSION_ID", "?"), "uid": os.geteuid(),
     "disk_free": shutil.disk_usage("/var").free, "disk_size": shutil.disk_usage("/var").total,
@@ -53,6 +58,7 @@ print(json.dumps({
     "installed": os.path.isdir("/etc/hedgerow"), "memory": memory * 1024, "listeners": listeners,
     "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
     "addresses": out("hostname", "-I").split(),
+    "disks": disks,
     "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
 }))
 """
@@ -62,6 +68,7 @@ print(json.dumps({
 class Facts:
     """What a host says of itself: sizes in bytes, the disk that of /var, listeners as (port, process).
 
+    `disks` are the sizes of its block devices, by each name that they have.
     `installed` is true where an install has been before: then what is used is used by what we have budgeted.
     """
 
@@ -80,6 +87,7 @@ class Facts:
     backup_free: int = 0
     backup_size: int = 0
     backup_apart: bool = False
+    disks: Mapping[str, int] = field(default_factory=dict)
 
 
 def ask(host: Host, known_hosts: Path, backups_to: str = "/var") -> Facts:
@@ -102,25 +110,30 @@ class Needs:
     """What a host must offer, by what takes it: bytes on disk and bytes of memory (hedgerow/budget.py).
 
     `backups` are the bytes of all that lie in the folder `backups_to`, 0 where none do.
+    `volume` is the disk that is declared for the stores, "" where they lie on the host's own.
     """
 
     disk: budget.Budget
     memory: budget.Budget
     backups: int = 0
     backups_to: str = "/var"
+    volume: str = ""
 
 
-def needs(host: Host, table: Table, capacity: Capacity, declared: Backup | None = None, *, lab: bool) -> Needs:
-    """Return what a host must offer."""
+def needs(
+    host: Host, table: Table, capacity: Capacity, declared: Backup | None = None, *, lab: bool, volume: str = ""
+) -> Needs:
+    """Return what a host must offer; `volume` is the disk that is declared for the stores."""
     load = load_of(capacity)
     rows, memory = budget.disk(host, table, load, lab=lab), budget.memory(host, table, lab=lab)
+    device = volume if "data" in host.roles else ""
     if declared is None or "data" not in host.roles:
-        return Needs(rows, memory)
+        return Needs(rows, memory, volume=device)
     kept = budget.Copies(declared.keep_days, declared.destination.kind != "folder")
     rows = {**rows, "a backup, while it is made": budget.making(host, table, load, kept, lab=lab)}
     if kept.away:
-        return Needs(rows, memory)
-    return Needs(rows, memory, budget.copies(host, table, load, kept, lab=lab), declared.to)
+        return Needs(rows, memory, volume=device)
+    return Needs(rows, memory, budget.copies(host, table, load, kept, lab=lab), declared.to, device)
 
 
 def load_of(capacity: Capacity) -> budget.Load:
@@ -138,7 +151,9 @@ def judge(host: Host, facts: Facts, wanted: Needs) -> list[str]:
     if not facts.systemd:
         problems.append("systemd does not run there; Hedgerow's services are systemd units")
     disk = wanted.disk if facts.backup_apart or not wanted.backups else {**wanted.disk, "backups": wanted.backups}
-    problems += _room(facts, disk)
+    own, stores = budget.apart(disk) if wanted.volume else (disk, {})
+    problems += _room(facts, own)
+    problems += _volume(facts, wanted.volume, stores) if wanted.volume else []
     problems += _room_apart(facts, wanted) if facts.backup_apart else []
     memory = sum(wanted.memory.values())
     if not budget.enough_memory(facts.memory, memory):
@@ -173,6 +188,19 @@ def _room(facts: Facts, wanted: budget.Budget) -> list[str]:
     return [
         f"{there / budget.GIB:.1f} GiB {what} under /var, {needed / budget.GIB:.1f} GiB are needed "
         f"({budget.in_words(wanted)}); enlarge the disk, or declare less in capacity.events_a_day or capacity.keep_days"
+    ]
+
+
+def _volume(facts: Facts, device: str, wanted: budget.Budget) -> list[str]:
+    """The disk of the stores is there, and has room for them."""
+    if device not in facts.disks:
+        return [f"there is no disk {device} (encrypted_volume.device); `ls /dev/disk/by-id` there lists those that are"]
+    needed = sum(wanted.values())
+    if facts.disks[device] >= needed:
+        return []
+    return [
+        f"{facts.disks[device] / budget.GIB:.1f} GiB on {device}, {needed / budget.GIB:.1f} GiB are needed "
+        f"({budget.in_words(wanted)}); take a larger disk, or declare less in capacity (events_a_day, keep_days)"
     ]
 
 

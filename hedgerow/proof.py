@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hedgerow import __version__, callers, history, inventory, network, smoke, ssh
+from hedgerow import __version__, baseline, callers, history, inventory, network, smoke, ssh
 from hedgerow.catalog import Catalog, catalog_of
 from hedgerow.cloud_sheet import CloudSheet, cloud_sheets
 from hedgerow.declaration import Declaration
@@ -80,6 +80,7 @@ def verify_whole(work: Work, site: Site, report: Reporter) -> Verified:
     looked = network.ask(site, work.deployment.known_hosts, tiers)
     verified = verify_hosts(work, site, report)
     packages = inventory.ask(site.hosts, work.deployment.known_hosts)
+    baseline.keep(work.deployment, site.hosts)
     return replace(verified, packages=packages, network=looked)
 
 

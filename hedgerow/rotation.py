@@ -16,6 +16,7 @@ KEPT: Mapping[str, str] = {
     " would not be able to read that any more",
     "posthog.owner_password": "only its owner can change it, in PostHog; the installer signs in with it",
     "backup": "every backup that was made so far could be neither read nor proven any more",
+    "volume": "the volume's header knows it, and install would not open the volume with another one",
     "brought": "it is yours: put the new one into the file that deploy.yml names, and run install",
 }
 """What is never replaced by itself, by the beginning of its name, and why."""

@@ -27,6 +27,7 @@ DROPPED = {
     "mail": "mail: nothing is sent from there",
     "alerts": "alerts: nobody is told of hosts that end in an hour",
     "log_collector": "log_collector: no second host is told of as if it were the first",
+    "encrypted_volume": "encrypted_volume: its disk goes with it",
     "object_storage": "object_storage: the deployment's own buckets are left alone",
 }
 """Keys that a scratch deployment does not have, with why: it holds the same data, and must not act on anybody."""

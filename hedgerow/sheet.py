@@ -63,6 +63,8 @@ class Declared:
     long events are kept. `signature_key` is the SHA-256 of the key that images must be signed with, "" for none.
     `second_factor` says that administrators come in with FIDO2 keys alone, `password_length` how many characters a
     password has at least. `own_units` are units that stay though no package brought them.
+    `baseline_file` is where this machine keeps what it has seen of this host's packages.
+    `volume` says who opens the encrypted volume of the stores (tang, tpm2), "" where none is declared.
     `backup` is the folder on the data host that backups lie in, "" where none are declared;
     a good drill of one is never older than `drill_days`; 0: none can be had there.
     `administrators` are those whose day has not come; `expiries` the day for each that has one, `sudo_scopes` the
@@ -120,6 +122,8 @@ class Declared:
     second_factor: bool = False
     password_length: int = 14
     own_units: tuple[str, ...] = ()
+    volume: str = ""
+    baseline_file: str = ""
 
 
 @dataclass(frozen=True)

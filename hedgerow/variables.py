@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings, repository
+from hedgerow import acme, backups, forwarding, health, mail, outward, posthog_settings, repository, volumes
 from hedgerow.budget import GIB, Load
 from hedgerow.credentials import Credentials
 from hedgerow.declaration import Declaration, resolve_sources
@@ -80,6 +80,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
         },
         ("group_vars/data", "postgres"): _postgres(site, credentials, stack) | backups.archiving(declaration),
         ("group_vars/data", "backup"): backups.values(declaration, stack.table),
+        ("group_vars/data", "volume"): volumes.values(declaration),
         ("group_vars/data", "valkey"): _valkey(site, credentials, stack),
         ("group_vars/edge", "edge"): _edge(declaration, site, credentials, stack),
     }

@@ -32,6 +32,7 @@ from hedgerow.declaration.machines import Aws, Lab, OnPrem
 from hedgerow.declaration.serving import Tls
 from hedgerow.declaration.statements import Agreement, Attestation, LegalHold
 from hedgerow.declaration.units import OwnUnit
+from hedgerow.declaration.volumes import EncryptedVolume
 
 Feature = Literal[
     "session-replay",
@@ -185,6 +186,11 @@ class Declaration(Model):
     capacity: Capacity = Field(default=Capacity(), description="What the hosts must have room for.")
     object_storage: ObjectStorage | None = Field(
         default=None, description="Object storage of your own. Default: SeaweedFS on the data host."
+    )
+    encrypted_volume: EncryptedVolume | None = Field(
+        default=None,
+        description="A disk of the data host that is encrypted for the stores (docs/encryption.md). Default: none; the"
+        " disks are yours to encrypt.",
     )
     updates: Updates = Field(default=Updates(), description="Restarts after security updates.")
     backup: Backup | None = Field(

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -14,7 +16,13 @@ description:
   - Compares the files below bin, sbin, lib and libexec with the sums that came with their packages (dpkg --verify), and
     installs again the packages of those that differ. ansible.builtin.apt installs what is missing, and never again.
   - Settings are there to be changed, and what is missing an image has left out; neither counts.
+  - Those sums themselves are held against what was first seen of a package's version, where that is given.
   - In check mode nothing is installed.
+options:
+  known:
+    description: "A package with its version, -> the SHA-256 of its list of sums when it was first seen."
+    type: dict
+    default: {}
 """
 
 RETURN = r"""
@@ -24,6 +32,7 @@ packages: {description: "What was installed again, or would be.", type: list, el
 
 CHANGED = re.compile(r"^..5\S* +(/(?:usr/)?(?:s?bin|lib|libexec)/.+)$", re.MULTILINE)
 OWNER = re.compile(r"^(?!diversion by )(.+?): /", re.MULTILINE)
+VERSIONS, INFO = "${db:Status-Abbrev} ${binary:Package} ${Version}\\n", Path("/var/lib/dpkg/info")
 DIFFERS = 1
 """dpkg's code where something differs; a greater one says that it could not look (dpkg(1), EXIT STATUS)."""
 AGAIN = (
@@ -48,8 +57,19 @@ def owners(said: str) -> list[str]:
     return sorted({name for names in OWNER.findall(said) for name in names.split(", ")})
 
 
+def rewritten(versions: str, folder: Path, known: dict[str, str]) -> list[str]:
+    """Return the packages whose list of sums is not what it was when this version was first seen."""
+    found = []
+    for _, name, version in (line.split() for line in versions.splitlines() if line.startswith("ii")):
+        path = folder / f"{name}.md5sums"
+        total = known.get(f"{name} {version}")
+        if total and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != total:
+            found.append(name)
+    return sorted(found)
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"known": {"type": "dict", "default": {}}}, supports_check_mode=True)
     code, said, complaint = module.run_command(["dpkg", "--verify"])
     if code > DIFFERS:
         module.fail_json(msg=f"dpkg could not look: {complaint.strip()}")
@@ -58,6 +78,10 @@ def main() -> None:
     if files:
         _, named, _ = module.run_command(["dpkg-query", "--search", *files], check_rc=True)
         packages = owners(named)
+    _, versions, _ = module.run_command(["dpkg-query", "-W", "-f", VERSIONS], check_rc=True)
+    renamed = rewritten(versions, INFO, module.params["known"])
+    packages = sorted({*packages, *renamed})
+    files += [f"the sums of {name}" for name in renamed]
     if packages and not module.check_mode:
         quietly = {"DEBIAN_FRONTEND": "noninteractive"}
         module.run_command(["apt-get", "update", "--quiet"], check_rc=True, environ_update=quietly)

@@ -18,6 +18,11 @@ def package(name: str, program: str = "") -> str:
 
 SABOTAGE = {
     "packages.unmodified": "echo '# harmless' >>/usr/bin/watch",
+    # Both the program and the sum of its package: dpkg finds nothing.
+    "packages.sums-known": (
+        "echo '# harmless' >>/usr/bin/tload; sum=$(md5sum </usr/bin/tload | cut -d' ' -f1);"
+        ' sed -i "s|^[0-9a-f]*  usr/bin/tload$|$sum  usr/bin/tload|" /var/lib/dpkg/info/procps*.md5sums'
+    ),
     "packages.signed": "echo 'APT::Get::AllowUnauthenticated \"true\";' >/etc/apt/apt.conf.d/zzz-loose",
     "packages.minimal": package("telnetd"),
     "packages.no-compilers": package("gcc", "gcc"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from dataclasses import replace
@@ -229,3 +230,14 @@ def test_what_nobody_brought_is_a_stranger_and_nothing_else() -> None:
     assert strangers.names("ssh.service loaded active\ngetty@.service enabled\nssh.service enabled x\n") == [
         "ssh.service"
     ]
+
+
+def test_lists_of_sums_are_those_that_were_first_seen(tmp_path: Path) -> None:
+    """A version that nobody has seen yet is believed; one whose list is not what it was is not."""
+    (tmp_path / "watch.md5sums").write_text("0  usr/bin/watch\n")
+    total = hashlib.sha256(b"0  usr/bin/watch\n").hexdigest()
+    versions = "ii  watch 1.0\nii  other 2.0\nrc  gone 1.0\n"
+    assert programs.rewritten(versions, tmp_path, {}) == []
+    assert programs.rewritten(versions, tmp_path, {"watch 1.0": total, "other 2.0": "x"}) == []
+    assert programs.rewritten(versions, tmp_path, {"watch 0.9": "x"}) == []
+    assert programs.rewritten(versions, tmp_path, {"watch 1.0": "x"}) == ["watch"]

@@ -369,7 +369,7 @@ def test_a_machine_is_made_of_a_root_without_mounts(tmp_path: Path) -> None:
         (place.half_made / "boot" / name).write_text(name)
     KINDS["vm"].finish(place)
     assert (place.kernel.read_text(), place.initrd.read_text()) == ("vmlinuz-6.12.1", "initrd.img-6.12.1")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.img", "initrd.img", "vmlinuz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.img", "initrd.img", "second.img", "vmlinuz"]
     assert place.disk.stat().st_size == vm.DISK_BYTES
     assert place.disk.stat().st_blocks * 512 < vm.DISK_BYTES // 10
     assert run(["debugfs", "-R", "cat /etc/fstab", str(place.disk)]) == vm.FSTAB

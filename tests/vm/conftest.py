@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from hedgerow import prerequisites
+from hedgerow.targets.lab import vm
 from tests.conftest import Lab
-from tests.vm import time_server
+from tests.vm import tang_server, time_server, trusted
 
 NAME = "t-vm"
 DECLARATION = f"""\
@@ -18,6 +19,10 @@ name: {NAME}
 domain: analytics.acme.example
 target: {{kind: lab, machine: vm}}
 features: []
+"""
+# The machine's second disk, which the controller opens when it starts. The address is known once the lab is there.
+VOLUME = """\
+encrypted_volume: {{device: /dev/vdb, unlock: tang, tang: "http://{}:{}", thumbprint: {}}}
 """
 # Without KVM everything takes about ten times as long as in the container lab.
 INSTALL_SECONDS = 3600
@@ -34,11 +39,13 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A place for the deployment; its host is removed when the session ends, however it ends."""
     if os.geteuid() != 0:
         pytest.fail("the lab's tests boot hosts: run them as root")
-    prerequisites.provide(prerequisites.LAB_VM, yes=True, say=print)
+    prerequisites.provide(prerequisites.LAB_VM | tang_server.NEEDED | trusted.NEEDED, yes=True, say=print)
     lab = Lab(tmp_path_factory.mktemp("vm"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
+    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME", "PATH")}
+    qemu = prerequisites.find(vm.QEMU)
+    assert qemu
+    os.environ.update({name: lab.environment[name] for name in before} | {"PATH": trusted.path_with(lab.folder, qemu)})
     lab.installer("destroy", NAME, "--yes")
     try:
         yield lab
@@ -50,12 +57,15 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def booted(lab_folder: Lab) -> Iterator[Lab]:
-    """The host, booted and not yet installed, with a source of time."""
+    """The host, booted and not yet installed, with a source of time, and who opens its volume."""
     site = lab_folder.work.target.apply(print)
+    keys = lab_folder.folder / "tang"
+    volume = VOLUME.format(site.controller, tang_server.PORT, tang_server.make_keys(keys))
+    lab_folder.declaration.write_text(DECLARATION + volume)
     source = TIME_SOURCE.format(site.controller)
     written = lab_folder.run(site.hosts[0], f"printf %s {shlex.quote(source)} >{TIME_FILE}; systemd-tmpfiles --create")
     assert written.returncode == 0, written.stderr
-    with time_server.serving(site.controller):
+    with time_server.serving(site.controller), tang_server.serving(site.controller, keys):
         yield lab_folder
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hedgerow.errors import UnreachableError
 from hedgerow.targets.lab import LabTarget, machine
@@ -106,6 +107,19 @@ def test_a_reboot_from_inside_changes_nothing(lab: Lab) -> None:
     assert eventually(lambda: boot_id(lab) not in ("", first), 300)
     assert machine.find(target.place.host(HOST)) == process, "the same machine has booted again"
     holds(lab)
+
+
+def test_another_may_open_the_volume(lab: Lab) -> None:
+    """Declared to be opened by the host's TPM: Tang's key goes, and the tests after this one start with the TPM."""
+    declared = lab.deployment.declaration
+    tree = yaml.safe_load(declared.read_text())
+    tree["encrypted_volume"] = {"device": "/dev/vdb", "unlock": "tpm2"}
+    declared.write_text(yaml.safe_dump(tree))
+    volume = sorted(control for control in OWN_KERNEL if control.startswith("volume."))
+    assert len(volume) == 4
+    lab.converge(tags=volume).raise_for_failure()
+    assert {finding.control: finding.status for finding in lab.verify(volume)} == dict.fromkeys(volume, "pass")
+    assert "tang" not in lab.run(lab.host, "clevis luks list -d /dev/vdb").stdout
 
 
 def test_the_power_button_shuts_down_in_good_order(lab: Lab) -> None:

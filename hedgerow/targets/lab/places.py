@@ -44,6 +44,7 @@ class HostPlace:
     """One host's folder: what it boots from, its console and its process.
 
     A container boots from `root`, a virtual machine from `disk` with `kernel` and `initrd`; `half_made` becomes either.
+    `second_disk` is a machine's as well, and empty.
     """
 
     folder: Path
@@ -55,6 +56,10 @@ class HostPlace:
     @property
     def disk(self) -> Path:
         return self.folder / "disk.img"
+
+    @property
+    def second_disk(self) -> Path:
+        return self.folder / "second.img"
 
     @property
     def kernel(self) -> Path:
