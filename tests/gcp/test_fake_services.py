@@ -220,7 +220,7 @@ def test_a_network_has_one_policy_of_names(gcp: Fake) -> None:
         ("GET", f"{LOGS}/logs"),
         ("GET", f"{IAM}/workloadIdentityPools?x=1"),
         ("GET", "sqladmin.googleapis.com/v1/projects/acme/instances"),
-        ("GET", f"compute.googleapis.com/compute/v1/projects/{PROJECT}/global/sslPolicies"),
+        ("GET", f"compute.googleapis.com/compute/v1/projects/{PROJECT}/global/interconnects"),
     ],
 )
 def test_what_is_not_modelled_is_never_answered_well(gcp: Fake, verb: str, url: str) -> None:
