@@ -94,11 +94,13 @@ def test_the_sums_are_those_that_were_first_seen(host, finding, declared):
     known = json.loads(path.read_text(encoding="utf-8"))
     packages, _, lists = finding.ask(host, SUMS).stdout.partition("\n\n")
     named = {file.removesuffix(".md5sums"): total for total, file in (line.split() for line in lists.splitlines())}
-    rows = (line.split() for line in packages.splitlines())
+    rows = [line.split() for line in packages.splitlines()]
     now = {f"{name} {version}": named[name] for name, version in rows if name in named}
     if not now:
         raise CouldNotAsk("dpkg tells of no package with sums")
-    changed = sorted(package for package, total in now.items() if known.get(package, total) != total)
+    # A list that is gone is no list that agrees: dpkg holds nothing of such a package against anything.
+    there = {f"{name} {version}" for name, version in rows}
+    changed = sorted(package for package in there & known.keys() if now.get(package) != known[package])
     new = len(now.keys() - known.keys())
     finding.observe(f"{len(now)} packages, {new} seen for the first time, changed: {', '.join(changed[:5]) or 'none'}")
     assert not changed, f"sums other than those first seen of this version: {', '.join(changed[:5])}"

@@ -15,10 +15,12 @@ from checks.gathered import own_kernel
 from hedgerow.checking import CouldNotAsk, NotExercised
 
 FOLDERS = ("/var/lib/postgresql", "/var/lib/valkey", "/var/lib/containers/storage/volumes")
-MOUNTS = "findmnt --json --list --output TARGET,SOURCE"
+MOUNTS = "findmnt --json --list --output TARGET,SOURCE,FSTYPE"
 BELOW = "lsblk --json --inverse --output PATH,TYPE {}"
 STATUS = "cryptsetup status {}"
 HEADER = "cryptsetup luksDump --dump-json-metadata {}"
+# What lies in memory, or in the files of another file system, is not at rest here.
+NOT_AT_REST = ("tmpfs", "ramfs", "overlay", "nsfs")
 # The key goes from one program to the other and is seen by nobody.
 OPENS = "clevis luks pass -d {device} -s {slot} | cryptsetup open --test-passphrase --disable-external-tokens {device}"
 CIPHER, KEY_BITS = "aes-xts-plain64", 512
@@ -66,16 +68,14 @@ def lying(host, finding):
     """Ask the kernel for each place where data of the stores lies: its encrypted volume, or None."""
     own_kernel(host, finding)
     rows = json.loads(finding.ask(host, MOUNTS).stdout)["filesystems"]
-    mounts = [(row["target"], row["source"]) for row in rows]
+    mounts = [(row["target"], row["source"]) for row in rows if row["fstype"] not in NOT_AT_REST]
     found = {}
     for folder in FOLDERS:
         for place, source in covering(mounts, folder):
             device = source.partition("[")[0]
-            # What lies in memory or in another file system's files is not at rest on a disk of its own.
-            if device.startswith("/dev/"):
-                found[place if place.startswith(folder) else folder] = encrypted_on(
-                    finding.ask(host, BELOW.format(shlex.quote(device))).stdout
-                )
+            # A share, or a file system that is no block device's: this kernel encrypts nothing of it.
+            below = finding.ask(host, BELOW.format(shlex.quote(device))).stdout if device.startswith("/dev/") else ""
+            found[place if place.startswith(folder) else folder] = encrypted_on(below) if below else None
     if not found:
         raise CouldNotAsk(f"none of {', '.join(FOLDERS)} lies on a disk")
     return found

@@ -63,7 +63,7 @@ def rewritten(versions: str, folder: Path, known: dict[str, str]) -> list[str]:
     for _, name, version in (line.split() for line in versions.splitlines() if line.startswith("ii")):
         path = folder / f"{name}.md5sums"
         total = known.get(f"{name} {version}")
-        if total and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != total:
+        if total and (not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != total):
             found.append(name)
     return sorted(found)
 

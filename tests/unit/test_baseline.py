@@ -33,6 +33,7 @@ def test_what_is_known_stays() -> None:
         ({}, SAID, "pass", ""),
         (SEEN, SAID.replace("4.0.4-9", "4.0.4-10").replace("bbb", "ccc"), "pass", ""),
         (SEEN, SAID.replace("bbb", "ccc"), "fail", "procps"),
+        (SEEN, SAID.replace("bbb  procps.md5sums\n", ""), "fail", "procps"),
         (None, SAID, "not-exercised", "this run takes its baseline"),
         (SEEN, "\n\n", "error", "no package"),
     ],

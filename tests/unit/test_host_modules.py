@@ -238,6 +238,7 @@ def test_lists_of_sums_are_those_that_were_first_seen(tmp_path: Path) -> None:
     total = hashlib.sha256(b"0  usr/bin/watch\n").hexdigest()
     versions = "ii  watch 1.0\nii  other 2.0\nrc  gone 1.0\n"
     assert programs.rewritten(versions, tmp_path, {}) == []
-    assert programs.rewritten(versions, tmp_path, {"watch 1.0": total, "other 2.0": "x"}) == []
+    assert programs.rewritten(versions, tmp_path, {"watch 1.0": total}) == []
+    assert programs.rewritten(versions, tmp_path, {"watch 1.0": total, "other 2.0": "x"}) == ["other"]
     assert programs.rewritten(versions, tmp_path, {"watch 0.9": "x"}) == []
     assert programs.rewritten(versions, tmp_path, {"watch 1.0": "x"}) == ["watch"]

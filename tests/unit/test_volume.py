@@ -14,8 +14,9 @@ import pytest
 
 from checks import test_volume as checks
 from hedgerow import budget, volumes
+from hedgerow.checking import Finder
 from hedgerow.declaration import DeclarationError, parse
-from tests.unit.told import DECLARED, outcome
+from tests.unit.told import DECLARED, Told, outcome
 
 REPOSITORY = Path(__file__).parents[2]
 THUMBPRINT = "3ZWS6-cDrCG61UPJS2BMmPU4I54"
@@ -260,6 +261,19 @@ def test_each_place_is_found_out_by_its_mounts() -> None:
     assert checks.encrypted_on(json.dumps({"blockdevices": [{"path": "/dev/vda", "type": "disk"}]})) is None
     logical = {"path": "/dev/mapper/vg-root", "type": "lvm", "children": below["blockdevices"]}
     assert checks.encrypted_on(json.dumps({"blockdevices": [logical]})) == VOLUME
+
+
+def test_what_lies_on_no_disk_of_the_hosts_is_in_the_clear() -> None:
+    """A share beside encrypted folders is told; memory is passed over."""
+    rows = [
+        {"target": "/", "source": MAPPED, "fstype": "ext4"},
+        {"target": "/var/lib/valkey", "source": "nas:/valkey", "fstype": "nfs4"},
+        {"target": "/var/lib/postgresql/run", "source": "tmpfs", "fstype": "tmpfs"},
+    ]
+    disk = {"path": "/dev/vdb", "type": "disk"}
+    below = {"blockdevices": [{"path": MAPPED, "type": "crypt", "children": [disk]}]}
+    answers = {"detect-virt": (1, "none\n"), "findmnt": json.dumps({"filesystems": rows}), "lsblk": json.dumps(below)}
+    assert checks.lying(Told(answers), Finder()) == PLACES | {"/var/lib/valkey": None}
 
 
 @pytest.mark.parametrize(
