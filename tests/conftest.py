@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,33 @@ class Lab:
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
 
+    @contextmanager
+    def in_this_process(self, **further: str) -> Iterator[None]:
+        """Have this process work in its folders for a while, as `installer` does; `further` are variables beside."""
+        wanted = {name: self.environment[name] for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")} | further
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+    @contextmanager
+    def on_its_own(self, *also: str, **further: str) -> Iterator[None]:
+        """Have it apart from every other deployment, in this process too; its hosts go, however that ends.
+
+        So do those of deployments that are called `also`, and what a killed session has left of any of them.
+        """
+        with self.in_this_process(**further):
+            for name in (self.name, *also):
+                self.installer("destroy", name, "--yes")
+            try:
+                yield
+            finally:
+                for name in (self.name, *also):
+                    self.installer("destroy", name, "--yes")
+
     def installer(self, *words: str, seconds: float = 3600) -> Answer:
         """Call the installer as a user would."""
         answer = subprocess.run(
@@ -174,11 +202,8 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.fail("the lab's tests boot hosts: run them as root")
     folder = tmp_path_factory.mktemp("lab")
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: Lab(folder).environment[name] for name in before})
-    yield folder
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with Lab(folder).in_this_process():
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ Minutes on a host of its own: `make test-backup`, and not part of `make test`.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -34,19 +33,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A host with backups, and rows of our own in PostHog's database; removed in the end, however that comes."""
     lab = Lab(tmp_path_factory.mktemp("backup"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
-    lab.installer("destroy", NAME, "--yes")
-    try:
+    with lab.on_its_own():
         answer = lab.installer("install", str(lab.declaration), "--json", "--yes")
         assert answer.code == 0, answer.out + answer.err
         # As PostHog makes its own: what is nobody else's is not put right by the next install.
         sql(lab, "set role posthog_web; create table kept (what text)")
         yield lab
-    finally:
-        lab.installer("destroy", NAME, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def sql(lab: Lab, statement: str, database: str = "posthog") -> str:

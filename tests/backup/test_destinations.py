@@ -75,17 +75,10 @@ def kept(places: tuple[Path, Any, list[str]]) -> Iterator[Lab]:
     """A host whose backups go to the bucket; removed in the end, however that comes."""
     lab = Lab(places[0], NAME)
     lab.declaration.write_text(DECLARATION + S3)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
-    lab.installer("destroy", NAME, "--yes")
-    try:
+    with lab.on_its_own():
         well(lab.installer("install", str(lab.declaration), "--json", "--yes"))
         sql(lab, "set role posthog_web; create table kept (what text)")
         yield lab
-    finally:
-        lab.installer("destroy", NAME, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def statuses(lab: Lab) -> dict[str, str]:

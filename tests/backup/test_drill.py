@@ -6,7 +6,6 @@ Two installs on hosts of their own: `make test-backup`, and not part of `make te
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -39,21 +38,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A host with a backup of rows of ours; removed in the end, and what a drill may have left too."""
     lab = Lab(tmp_path_factory.mktemp("drill"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
-    for name in (NAME, f"{NAME}-drill"):
-        lab.installer("destroy", name, "--yes")
-    try:
+    with lab.on_its_own(f"{NAME}-drill"):
         well(lab.installer("install", str(lab.declaration), "--json", "--yes", seconds=1800))
         sql(lab, "set role posthog_web; create table kept (what text)")
         insert(lab, "before", ROWS)
         well(lab.installer("backup", "now", NAME, "--json"))
         yield lab
-    finally:
-        for name in (NAME, f"{NAME}-drill"):
-            lab.installer("destroy", name, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def left_behind() -> list[str]:

@@ -6,7 +6,6 @@ An hour or two: `make test-killed`, and not `make test`.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -44,16 +43,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """An installed host with a backup; removed in the end, however that comes."""
     lab = Lab(tmp_path_factory.mktemp("killed"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
-    lab.installer("destroy", NAME, "--yes")
-    try:
+    with lab.on_its_own():
         well(lab.installer("install", str(lab.declaration), "--json", "--yes", seconds=MOST_SECONDS))
         yield lab
-    finally:
-        lab.installer("destroy", NAME, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def route(lab: Lab) -> steady.Route:

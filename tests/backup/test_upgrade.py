@@ -6,7 +6,6 @@ The lab has one release, so what is newer are other images. Minutes each: `make 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -44,11 +43,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A host with rows of ours, and a list of migrations as Django keeps one; removed in the end, however it comes."""
     lab = Lab(tmp_path_factory.mktemp("upgrade"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
-    for name in (NAME, f"{NAME}-drill"):
-        lab.installer("destroy", name, "--yes")
-    try:
+    with lab.on_its_own(f"{NAME}-drill"):
         well(lab.installer("install", str(lab.declaration), "--json", "--yes", seconds=1800))
         sql(lab, "set role posthog_web; create table kept (what text)")
         sql(lab, "set role posthog_web; create table django_migrations (app text, name text)")
@@ -56,11 +51,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         insert(lab, "before", ROWS)
         well(lab.installer("backup", "now", NAME, "--json"))
         yield lab
-    finally:
-        for name in (NAME, f"{NAME}-drill"):
-            lab.installer("destroy", name, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def labelled(text: str) -> variants.Change:

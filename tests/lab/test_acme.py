@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -33,20 +32,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A host whose declaration names an ACME server that runs beside it; removed in the end."""
     lab = Lab(tmp_path_factory.mktemp("acme"), NAME)
     lab.declaration.write_text(BEFORE)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
-    os.environ.update({name: lab.environment[name] for name in before})
-    lab.installer("destroy", NAME, "--yes")
-    try:
+    with lab.on_its_own():
         site = lab.work.target.apply(print)
         with acme_server.serving(lab.folder, site.controller, site.hosts[0].address) as authorities:
             directory = f"https://{site.controller}:{acme_server.PORT}/dir"
             tls = f"tls: {{certificate: acme, directory: '{directory}', directory_ca: {authorities.name}}}\n"
             lab.declaration.write_text(BEFORE + tls)
             yield lab
-    finally:
-        lab.installer("destroy", NAME, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def install(lab: Lab) -> int:

@@ -42,17 +42,10 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     prerequisites.provide(prerequisites.LAB_VM | tang_server.NEEDED | trusted.NEEDED, yes=True, say=print)
     lab = Lab(tmp_path_factory.mktemp("vm"), NAME)
     lab.declaration.write_text(DECLARATION)
-    before = {name: os.environ.get(name) for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME", "PATH")}
     qemu = prerequisites.find(vm.QEMU)
     assert qemu
-    os.environ.update({name: lab.environment[name] for name in before} | {"PATH": trusted.path_with(lab.folder, qemu)})
-    lab.installer("destroy", NAME, "--yes")
-    try:
+    with lab.on_its_own(PATH=trusted.path_with(lab.folder, qemu)):
         yield lab
-    finally:
-        lab.installer("destroy", NAME, "--yes")
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @pytest.fixture(scope="session")
