@@ -1,20 +1,16 @@
 """A host of the lab plays the instance of an emulated account: one `install`, from nothing to a verified machine.
 
-The host is what EC2 starts from Debian's image: cloud-init of the distribution, no account, no key, nothing of ours.
-It boots once the account has an instance, with that instance's user data, and at the address that the account gives it.
-What a lab cannot give: its address is written into it (EC2 has DHCP), and user data lie on its disk (EC2 has a service
-for them at a link-local address; cloud-init's NoCloud reads the same text from a folder).
+It boots once the account has an instance, with that instance's user data, and at the address that the account gives it
+(tests/lab/metal.py).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -22,14 +18,11 @@ from typing import Any
 import boto3
 import pytest
 
-from hedgerow import ssh
 from hedgerow.targets.cloud.first_boot import MARK
-from hedgerow.targets.lab import LabSpec, LabTarget, machine
-from hedgerow.targets.lab.kinds import KINDS
-from hedgerow.targets.lab.names import FIRST_HOST, network, short_name
-from hedgerow.targets.lab.places import Machine
+from hedgerow.targets.lab.names import FIRST_HOST
 from tests.cloud.conftest import emulating, led
 from tests.conftest import Answer, Lab
+from tests.lab.metal import Metal
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 NAME, HOST = "t-cloud", "analytics-1"
@@ -50,58 +43,17 @@ access:
 agreements: [{{with: aws, signed: 2026-02-01, reference: "AWS Artifact, BAA"}}]
 posthog: {{deploy: false}}
 """
-IMAGE = """
-set -eu
-export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update
-apt-get -qq install --no-install-recommends cloud-init >/dev/null
-# The lab writes the address; cloud-init would ask for one by DHCP.
-echo 'network: {config: disabled}' >/etc/cloud/cloud.cfg.d/90-lab.cfg
-echo 'datasource_list: [NoCloud]' >>/etc/cloud/cloud.cfg.d/90-lab.cfg
-cloud-init clean --logs
-rm -f /etc/ssh/ssh_host_* /etc/sudoers.d/90-cloud-init-users
-"""
-"""What makes a lab host's disk Debian's cloud image: from here on nobody has a way in but by user data."""
-
-
-@dataclass
-class Metal:
-    """The machine that waits to be an instance."""
-
-    lab: LabTarget
-
-    @property
-    def root(self) -> Path:
-        return self.lab.place.host(HOST).root
-
-    def prepare(self) -> None:
-        """Make the disk, and leave the machine off."""
-        (host,) = self.lab.apply(lambda _: None).hosts
-        said = ssh.ask(host, None, ["sudo", "sh", "-s"], stdin=IMAGE, seconds=300)
-        assert said.returncode == 0, said.stderr
-        self.lab.stop(HOST)
-        subprocess.run(["chroot", str(self.root), "userdel", "--remove", host.user], check=True, timeout=60)
-
-    def start(self, instance: str, user_data: str) -> None:
-        """Switch it on, with what the account holds for its instance."""
-        seed = self.root / "var/lib/cloud/seed/nocloud"
-        seed.mkdir(parents=True)
-        (seed / "user-data").write_text(user_data)
-        (seed / "meta-data").write_text(f"instance-id: {instance}\nlocal-hostname: ip-{ADDRESS.replace('.', '-')}\n")
-        place = Machine(short_name(NAME), HOST, self.lab.place.host(HOST))
-        machine.start(place, KINDS["container"], network(NAME, SUBNET).bridge)
 
 
 @pytest.fixture
 def metal() -> Iterator[Metal]:
-    lab = LabTarget(NAME, LabSpec(((HOST, ("edge", "app", "data")),), str(SUBNET)))
-    lab.destroy(lambda _: None)
+    made = Metal(NAME, HOST, SUBNET)
+    made.destroy()
     try:
-        made = Metal(lab)
         made.prepare()
         yield made
     finally:
-        lab.destroy(lambda _: None)
+        made.destroy()
 
 
 @pytest.fixture
