@@ -26,6 +26,7 @@ from hedgerow.declaration.promises import (
     waivers_have_not_ended,
 )
 from hedgerow.declaration.strictness import profile_is_met, second_factor_keys
+from hedgerow.declaration.volumes import volume_can_be_opened
 from hedgerow.declaration.words import Path, Wrong, shown
 from hedgerow.hosts import ROLES
 
@@ -253,30 +254,6 @@ def dropping_can_be_done(value: dict[str, Any]) -> Iterator[Wrong]:
         yield Wrong(
             place, f"they lie in more than {MOST_OBJECTS} objects", "Take out whole objects: form for form.name."
         )
-
-
-def volume_can_be_opened(value: dict[str, Any]) -> Iterator[Wrong]:
-    """A volume needs a disk of a host's own, and who opens it must be known by its key."""
-    place = ("encrypted_volume",)
-    if at(value, *place) is None:
-        return
-    if at(value, "target", "kind") in CLOUDS:
-        fix = "Remove it: there every disk is encrypted with the deployment's own key."
-        yield Wrong(place, "is for machines that were there before", fix)
-    elif at(value, "target", "kind") == "lab" and at(value, "target", "machine") != "vm":
-        fix = "Write target: {kind: lab, machine: vm}, and device: /dev/vdb."
-        yield Wrong(place, "a container has no disk of its own", fix)
-    asks = at(value, *place, "unlock") == "tang"
-    for key in ("tang", "thumbprint"):
-        if asks and at(value, *place, key) is None:
-            fix = (
-                f"Add {key}: an unknown server would be trusted with the keys."
-                if key == "thumbprint"
-                else f"Add {key}."
-            )
-            yield Wrong((*place, key), "is missing, and a Tang server is to open the volume", fix)
-        if not asks and at(value, *place, key) is not None:
-            yield Wrong((*place, key), "is used only with unlock: tang", "Write that too, or remove this line.")
 
 
 RULES: tuple[Rule, ...] = (

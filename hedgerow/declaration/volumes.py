@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Address
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from hedgerow.declaration.clouds import CLOUDS
 from hedgerow.declaration.kinds import Model
-from hedgerow.declaration.words import RefusedError, shown
+from hedgerow.declaration.lookups import at
+from hedgerow.declaration.words import RefusedError, Wrong, shown
 
 DISK = re.compile(r"/dev/(disk/by-[a-z]+/)?[A-Za-z0-9][A-Za-z0-9._:+-]*")
 TANG = re.compile(r"http://([0-9.]+)(?::([1-9][0-9]{0,4}))?/?")
@@ -76,3 +79,23 @@ class EncryptedVolume(Model):
             return None
         address, _, port = self.tang.removeprefix("http://").partition(":")
         return address, int(port or HTTP)
+
+
+def volume_can_be_opened(value: dict[str, Any]) -> Iterator[Wrong]:
+    """A volume needs a disk of a host's own, and who opens it must be known by its key."""
+    place = ("encrypted_volume",)
+    if at(value, *place) is None:
+        return
+    if at(value, "target", "kind") in CLOUDS:
+        fix = "Remove it: there every disk is encrypted with the deployment's own key."
+        yield Wrong(place, "is for machines that were there before", fix)
+    elif at(value, "target", "kind") == "lab" and at(value, "target", "machine") != "vm":
+        fix = "Write target: {kind: lab, machine: vm}, and device: /dev/vdb."
+        yield Wrong(place, "a container has no disk of its own", fix)
+    asks = at(value, *place, "unlock") == "tang"
+    for key in ("tang", "thumbprint"):
+        if asks and at(value, *place, key) is None:
+            why = ": an unknown server would be trusted with the keys" if key == "thumbprint" else ""
+            yield Wrong((*place, key), "is missing, and a Tang server is to open the volume", f"Add {key}{why}.")
+        if not asks and at(value, *place, key) is not None:
+            yield Wrong((*place, key), "is used only with unlock: tang", "Write that too, or remove this line.")
