@@ -27,6 +27,9 @@ from hedgerow.hosts import Host
 PROVE_SECONDS = 20.0
 """How long the first sign of life may take: connection, sudo and the start of Python on the host."""
 
+ANSWER_SECONDS = 30.0
+"""How long a question may take that says nothing else: a busy host is slow, and only what hangs is to be ended."""
+
 GRACE_SECONDS = 5.0
 """How much later than its own time-out an answer may arrive before the channel counts as silent."""
 
@@ -165,11 +168,11 @@ class Channel:
         if self.ask(f"echo {word}", seconds).stdout.strip() != word:
             raise CouldNotAsk("the host does not repeat a word it was told: its answers cannot be believed")
 
-    def ask(self, command: str, seconds: float = 10.0) -> Answer:
+    def ask(self, command: str, seconds: float = ANSWER_SECONDS) -> Answer:
         """Run a command on the host and wait for its answer. Raises CouldNotAsk."""
         return self.wait(self.ask_later(command, seconds), command, seconds)
 
-    def ask_later(self, command: str, seconds: float = 10.0) -> Future[Answer]:
+    def ask_later(self, command: str, seconds: float = ANSWER_SECONDS) -> Future[Answer]:
         """Send a question and return at once; the answer, or CouldNotAsk, arrives in the future."""
         future: Future[Answer] = Future()
         with self._lock:

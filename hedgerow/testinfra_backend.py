@@ -8,9 +8,7 @@ from typing import Any
 import testinfra.backend.base
 import testinfra.host
 
-from hedgerow.channel import Answer, Channel
-
-DEFAULT_SECONDS = 10.0
+from hedgerow.channel import ANSWER_SECONDS, Answer, Channel
 
 
 class ChannelBackend(testinfra.backend.base.BaseBackend):
@@ -30,10 +28,10 @@ class ChannelBackend(testinfra.backend.base.BaseBackend):
     def run(self, command: str, *args: str, **_kwargs: Any) -> testinfra.backend.base.CommandResult:
         """Run one command for testinfra. Raises CouldNotAsk."""
         whole = self.get_command(command, *args)
-        answer = self.channel.ask(whole, DEFAULT_SECONDS)
+        answer = self.channel.ask(whole, ANSWER_SECONDS)
         return self.result(answer.rc, self.encode(whole), answer.stdout, answer.stderr)
 
-    def ask_ahead(self, command: str, seconds: float = DEFAULT_SECONDS) -> None:
+    def ask_ahead(self, command: str, seconds: float = ANSWER_SECONDS) -> None:
         """Send a question whose answer a later check will want; slow ones then run beside the others."""
         if command not in self._asked:
             self._asked[command] = self.channel.ask_later(command, seconds)

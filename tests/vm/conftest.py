@@ -25,7 +25,7 @@ VOLUME = """\
 encrypted_volume: {{device: /dev/vdb, unlock: tang, tang: "http://{}:{}", thumbprint: {}}}
 """
 # Without KVM everything takes about ten times as long as in the container lab.
-INSTALL_SECONDS = 3600
+INSTALL_SECONDS = 7200
 # What a network's DHCP offers: chrony looks there (roles/base), and it must be there again after a reboot.
 TIME_FILE = "/etc/tmpfiles.d/lab-time.conf"
 TIME_SOURCE = """\
