@@ -57,7 +57,7 @@ def test_the_record_reaches_the_collector(host, finding, declared):
         undeclared(host, finding)
     state = dict(line.split("=", 1) for line in finding.ask(host, STATE).stdout.splitlines())
     assert state.get("ActiveState") == "active", "no forwarder runs: nothing leaves the host"
-    began, reached = map(int, finding.ask(host, MARKED, timeout=20).stdout.split())
+    began, reached = map(int, finding.ask(host, MARKED, timeout=60).stdout.split())
     behind = max(0, began - reached) / 1e6
     ways = peers(finding.ask(host, WAYS).stdout, state["MainPID"])
     said = f"{behind:.0f} s behind" if reached else "it has handed over nothing yet"
@@ -78,7 +78,7 @@ def test_nobody_else_gets_the_record(host, finding, declared):
     if collector is None:
         undeclared(host, finding)
     loaded(host, finding, UNIT, FOLDER)
-    said = json.loads(finding.ask(host, program("false_collector", SETTINGS, collector.host), timeout=40).stdout)
+    said = json.loads(finding.ask(host, program("false_collector", SETTINGS, collector.host), timeout=60).stdout)
     answers, declared_one = said["impostors"], said["trusts"] == collector.authority
     seen = [f"{who}: {'TLS' if row['tls'] else 'no TLS'}, {row['bytes']} bytes" for who, row in answers.items()]
     finding.observe(f"{'; '.join(seen)}; trusts {'the declared authority' if declared_one else 'somebody else'}")

@@ -70,7 +70,7 @@ def bound_of(unit: str, services: Collection[str], every: Collection[Bound]) -> 
 def test_services_may_do_no_more_than_they_need(host, finding, declared):
     """The measure goes by what systemd has loaded: a drop-in shows before the unit starts anew."""
     finding.expect("each service of ours, and each that we confine, below its bound in checks/exposure.yml")
-    said = finding.ask(host, EXPOSURE, timeout=30).stdout
+    said = finding.ask(host, EXPOSURE, timeout=60).stdout
     levels = {unit: float(level) for unit, level in LEVEL.findall(said)}
     if not levels:
         raise CouldNotAsk("systemd-analyze tells of no service")
@@ -107,7 +107,7 @@ def lasting(told):
 def test_what_starts_with_the_host_is_known(host, finding, declared):
     """A unit of our own name passes here: services.confined fails for one that it knows no bound for."""
     finding.expect("each unit comes from a package, is ours, or stands in own_units of deploy.yml")
-    told, _, packaged = finding.ask(host, STARTING, timeout=30).stdout.partition("====\n")
+    told, _, packaged = finding.ask(host, STARTING, timeout=60).stdout.partition("====\n")
     units = lasting(told)
     owned = {f"/usr{file}" if file.startswith("/lib/") else file for file in packaged.split()}
     if not units or not owned:

@@ -181,7 +181,7 @@ def test_it_will_open_when_the_host_starts(host, finding, declared_volume, decla
         host,
         OPENS.format(device=shlex.quote(declared_volume.disk), slot=slots[0]),
         codes=(0, 1, 2),
-        timeout=30.0,
+        timeout=60.0,
     )
     finding.observe("it opened" if answer.rc == 0 else f"it did not open: {answer.stderr.strip()[:200]}")
     assert answer.rc == 0, (

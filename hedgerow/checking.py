@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from hedgerow.channel import Answer, CouldNotAsk
+from hedgerow.channel import ANSWER_SECONDS, Answer, CouldNotAsk
 from hedgerow.shortening import shorten
 
 __all__ = ["ANY", "Answer", "CouldNotAsk", "Finder", "NotExercised", "shorten"]
@@ -43,7 +43,7 @@ class Finder:
         self._expected = ""
 
     def ask(
-        self, host: Any, command: str, *, timeout: float = 10.0, codes: Collection[int] = (0,), fresh: bool = False
+        self, host: Any, command: str, *, timeout: float = ANSWER_SECONDS, codes: Collection[int] = (0,), fresh: bool = False
     ) -> Answer:
         """Run a command as root on the host and return its answer: `rc`, `stdout`, `stderr`.
 

@@ -16,11 +16,11 @@ from tests.conftest import Lab
 
 CATALOG = load_catalog()
 FEW, SOME = 1, 4
-RESTART_SECONDS = 300.0
+RESTART_SECONDS = 1200.0
 # A service is asked how it is every few seconds, and counts as unwell until the next good answer.
 ALL_WELL = (
     "! command -v podman >/dev/null ||"
-    " timeout 90 sh -c 'while podman ps --filter health=unhealthy -q | grep -q .; do sleep 1; done'"
+    " timeout 900 sh -c 'while podman ps --filter health=unhealthy -q | grep -q .; do sleep 1; done'"
 )
 
 

@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-SECONDS = 3
+SECONDS = 10
 warnings.simplefilter("ignore")  # of TLS 1.1, which is what is tried
 
 

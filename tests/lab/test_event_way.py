@@ -246,9 +246,9 @@ class Stack:
         return done.stdout
 
     def well(self, package: str) -> None:
-        until = time.monotonic() + 15
+        until = time.monotonic() + 120
         argv = self._inside("-m", package, "health")
-        while subprocess.run(argv, capture_output=True, timeout=15, env=self._environment(), check=False).returncode:
+        while subprocess.run(argv, capture_output=True, timeout=60, env=self._environment(), check=False).returncode:
             assert time.monotonic() < until, f"{package} did not start"
             time.sleep(0.2)
 
@@ -269,7 +269,7 @@ class Stack:
 
     def await_events(self, count: int, **wanted: str) -> list[dict[str, object]]:
         """Wait for events, by curl: the clients of the image take a second to start."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         which = " AND ".join(f"{key} = '{value}'" for key, value in wanted.items()) or "1"
         asked = f"SELECT count() FROM posthog.events FINAL WHERE {which}"  # noqa: S608 - the test's own words
         while int((found := self.query("web", asked))[1]) < count:
@@ -434,7 +434,7 @@ def recording(session: str, tag: str) -> dict[str, object]:
 
 def played(stack: Stack, session: str, lines: int) -> list[str]:
     """Return the tags of what was recorded, once there are so many."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(found := json.loads(stack.ask(PLAY, [7, session]))) < lines:
         assert time.monotonic() < until, f"{len(found)} of {lines} lines arrived"
         time.sleep(0.5)

@@ -32,7 +32,7 @@ DRAW = """
 import http.client, json, os
 right = os.environ["TOKEN"]
 for url, token in (("https://{domain}/_health", right), ("https://{other}/", right), ("https://{domain}/", "wrong")):
-    asked = http.client.HTTPConnection("127.0.0.1", 3000, timeout=20)
+    asked = http.client.HTTPConnection("127.0.0.1", 3000, timeout=60)
     body, headers = json.dumps({{"url": url}}), {{"content-type": "application/json"}}
     asked.request("POST", "/screenshot?token=" + token, body, headers)
     answer = asked.getresponse()
@@ -45,7 +45,7 @@ from stand_in.objects import Objects, place
 Objects(place(os.environ, "OBJECT_STORAGE_", "/etc/hedgerow/ca.crt")).put("symbolsets/{ref}", b'{{"pay": "checkout"}}')
 error = {{"type": "{ref}", "value": "third", "stacktrace": {{"frames": [{{"function": "pay", "chunk_id": "{ref}"}}]}}}}
 row = {{"uuid": "u", "team_id": {team}, "properties": json.dumps({{"$exception_list": [error]}})}}
-asked = http.client.HTTPConnection("127.0.0.1", 3302, timeout=20)
+asked = http.client.HTTPConnection("127.0.0.1", 3302, timeout=60)
 asked.request("POST", "/process", json.dumps([row]))
 [made] = json.loads(asked.getresponse().read())
 print(json.loads(made["properties"])["$exception_list"][0]["stacktrace"]["frames"][0]["resolved_name"])
