@@ -43,7 +43,13 @@ class Finder:
         self._expected = ""
 
     def ask(
-        self, host: Any, command: str, *, timeout: float = ANSWER_SECONDS, codes: Collection[int] = (0,), fresh: bool = False
+        self,
+        host: Any,
+        command: str,
+        *,
+        timeout: float = ANSWER_SECONDS,
+        codes: Collection[int] = (0,),
+        fresh: bool = False,
     ) -> Answer:
         """Run a command as root on the host and return its answer: `rc`, `stdout`, `stderr`.
 
