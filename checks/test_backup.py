@@ -64,8 +64,9 @@ def place(declared):
 @pytest.mark.control("backup.recent")
 def test_one_is_young_and_the_next_will_come(host, finding, place, sheet):
     events = "clickhouse" in sheet.declared.services
-    stores = "PostgreSQL and ClickHouse" if events else "PostgreSQL"
-    finding.expect(f"a good backup of {stores} in {OLDEST // 3600} hours, a timer that waits, and no failed run")
+    stores = {"postgres": "PostgreSQL", "valkey": "Valkey"} | ({"clickhouse": "ClickHouse"} if events else {})
+    named = ", ".join(stores.values())
+    finding.expect(f"a good backup of {named} in {OLDEST // 3600} hours, a timer that waits, and no failed run")
     said, now = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
     good = [row["timestamp"]["stop"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
     timer = dict(line.split("=", 1) for line in finding.ask(host, TIMER).stdout.splitlines())
@@ -82,7 +83,8 @@ def test_one_is_young_and_the_next_will_come(host, finding, place, sheet):
     assert age <= OLDEST, old
     assert waits, "no timer waits: nobody makes the next one"
     assert last == "success", f"the last run ended with {last}"
-    assert not events or "clickhouse" in holds, "the newest holds nothing of ClickHouse, and so no event"
+    lacking = [name for store, name in stores.items() if store not in holds]
+    assert not lacking, f"the newest holds nothing of {' and '.join(lacking)}"
 
 
 def some(files):

@@ -24,7 +24,6 @@ LEFT_OUT = {
 """Stores that a backup does not hold yet, and what is in each."""
 KEPT = ("/var/lib/hedgerow/posthog/second-factor",)
 """What is on a host alone: without it nobody, `install` included, is the owner of a PostHog that was put back."""
-CACHE = {"valkey": "caches and queues, which fill again"}
 
 
 def secrets(declaration: Declaration) -> dict[str, str]:
@@ -38,7 +37,7 @@ def secrets(declaration: Declaration) -> dict[str, str]:
 def left_out(table: Table) -> dict[str, str]:
     """Return the stores of a deployment that its backups do not hold, with what is in each."""
     running = {row.name for row in table.services}
-    return {name: what for name, what in LEFT_OUT.items() if name in running} | CACHE
+    return {name: what for name, what in LEFT_OUT.items() if name in running}
 
 
 def values(declaration: Declaration, table: Table) -> dict[str, Any]:

@@ -132,8 +132,7 @@ def restored(trial: Trial, report: flow.Reporter) -> Restored:
             if told := restoring.verify(there, far, name, report.say)["problems"]:
                 raise BackupError(f"backup {name} is not as it was made: {'; '.join(told[:5])}")
             restoring.stop_writers(there, far, report.say)
-            events = name if "clickhouse" in trial.held["holds"] else ""
-            restoring.restore(there, far, restoring.Moment(name, events=events), report.say)
+            restoring.restore(there, far, restoring.end_of(trial.held), report.say)
             _compare(there, far, name, course)
     return Restored(far, credentials, stack)
 

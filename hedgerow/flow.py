@@ -15,6 +15,7 @@ from typing import Protocol
 from hedgerow import (
     backups,
     callers,
+    carrying,
     converge,
     drills,
     forwarding,
@@ -259,13 +260,14 @@ def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, 
     values = {**variables(work.declaration, site, credentials, stack)}
     if work.declaration.backup and (told := drills.remembered(work.deployment.evidence)):
         values["group_vars/data", "backup"] = {**values["group_vars/data", "backup"], "backup_drilled": told}
-    return render.files(
+    files = render.files(
         work.declaration.name,
         site,
         values,
         key_file=str(key_file),
         known_hosts="known_hosts" if all(host.host_key for host in site.hosts) else str(work.deployment.known_hosts),
     )
+    return files | ({carrying.FILE: carrying.sealed(work.deployment, key_file)} if work.declaration.backup else {})
 
 
 def converge_hosts(

@@ -72,7 +72,8 @@ def _chosen(
     def choose() -> tuple[list[dict[str, Any]], restoring.Moment]:
         backups = restoring.listed(work, site)["backups"]
         moment = restoring.chosen(backups, given.from_ or "", given.at or "", datetime.now(UTC))
-        return backups, replace(moment, events="") if given.leave else moment
+        left = {part: "" for part, store in restoring.STORES.items() if store in given.leave}
+        return backups, replace(moment, **left)
 
     backups, moment = choose()
     if given.from_ or not restoring.misses_events(backups, moment):
@@ -87,7 +88,7 @@ def _chosen(
 
 def _restore(work: flow.Work, site: Site, moment: restoring.Moment, given: Given, report: Reporter) -> int:
     with report.phase("restore", "restore: read first, then put back"):
-        for name in dict.fromkeys(filter(None, (moment.id, moment.events))):
+        for name in dict.fromkeys(filter(None, (moment.id, moment.events, moment.queues))):
             wrong = restoring.verify(work, site, name, report.say)
             if wrong["problems"]:
                 words = "; ".join(wrong["problems"][:5])
@@ -142,5 +143,11 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="go on from there to this moment (UTC, 2026-02-01T13:30:00Z), or `latest`: all that was archived",
     )
-    sub.add_argument("--leave", choices=["clickhouse"], help="leave this store as it is now")
+    sub.add_argument(
+        "--leave",
+        action="append",
+        default=[],
+        choices=sorted(restoring.STORES.values()),
+        help="leave this store as it is now; may be said of each",
+    )
     sub.add_argument("--yes", action="store_true", help="do not ask")

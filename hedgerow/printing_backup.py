@@ -15,12 +15,14 @@ from hedgerow.restoring import Moment
 from hedgerow.smoke import SmokeReport
 
 MIB = 1 << 20
-CLICKHOUSE = "clickhouse"
+CLICKHOUSE, VALKEY = "clickhouse", "valkey"
 SAME_DISK = "The backups lie on the disk of the data: who loses one loses both. Mount another machine's storage there."
 
 
 def left_out(row: dict[str, Any]) -> str:
-    """Say in one sentence what a backup does not hold."""
+    """Say in one sentence what a backup does not hold, "" where it holds all."""
+    if not row["leaves_out"]:
+        return ""
     return "Not in it: " + "; ".join(f"{name} ({what})" for name, what in row["leaves_out"].items()) + "."
 
 
@@ -67,15 +69,20 @@ def verified(report: Reporter, found: dict[str, Any], *, as_json_: bool) -> None
 def about_to_restore(report: Reporter, name: str, row: dict[str, Any], moment: Moment, missing: float) -> None:
     """Say what a restore is about to do, before it asks. `missing` are the seconds of events that no backup has."""
     to = f"as it was at {moment.at}" if moment.at else f"as it was when the backup ended ({row['finished']})"
-    parts = [part for part in row["holds"] if part != CLICKHOUSE]
+    parts = [part for part in row["holds"] if part in ("postgres", "host")]
     report.note(f"{name}: {', '.join(parts)} from backup {row['id']}, {to}. All that came later is gone then.")
     if moment.events:
         cut = f", without what came after {moment.at}" if moment.at else ""
         report.note(f"{CLICKHOUSE} from backup {moment.events}{cut}.")
+    if moment.queues:
+        report.note(f"{VALKEY} from backup {moment.queues}: what waited then is done, some of it a second time.")
     if missing:
         report.note(f"No backup has the events of the last {missing:.0f} seconds before that moment: they are lost.")
-    stays = "" if moment.events else f" So does {CLICKHOUSE}."
-    report.note(f"{left_out(row)} These stay as they are now.{stays}")
+    stays = [name for name, taken in ((CLICKHOUSE, moment.events), (VALKEY, moment.queues)) if not taken]
+    if row["leaves_out"]:
+        report.note(f"{left_out(row)} These stay as they are now.")
+    for store in stays:
+        report.note(f"{store} stays as it is now.")
 
 
 def restored(
@@ -107,6 +114,8 @@ def restored(
         gone = sum(events["deleted"].values())
         cut = f"; {gone} rows that came after the moment were deleted" if gone else ""
         report.out.print(f"ClickHouse is back from {events['from']}{cut}.", markup=False)
+    if queues := put_back.get("valkey"):
+        report.out.print(f"Valkey is back from {queues['from']}, with {queues['keys']} keys.", markup=False)
     printing.findings(report, run.findings)
     if smoked is not None:
         printing.smoked(report, smoked, as_json_=False)
@@ -114,6 +123,7 @@ def restored(
 
 
 def _told(report: Reporter, row: dict[str, Any]) -> None:
-    report.out.print(left_out(row), markup=False)
+    if row["leaves_out"]:
+        report.out.print(left_out(row), markup=False)
     if row["same_disk"]:
         report.out.print(SAME_DISK, markup=False)

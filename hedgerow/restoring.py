@@ -24,6 +24,8 @@ LATEST = "latest"
 STOPS = 6
 """How often services are told to stop. One that ended and comes back by itself starts those that it wants, and systemd
 then cancels their stop; those that were stopped before it do not come back, so that each round has fewer."""
+STORES = {"events": "clickhouse", "queues": "valkey"}
+"""The stores that go back to a backup and to no moment: part of a Moment -> name in a manifest."""
 POSTGRESQL = "%Y-%m-%d %H:%M:%S.%f+00"
 
 
@@ -38,11 +40,13 @@ class Moment:
     """What to go back to: the backup `id`, and from there on to `at` (as PostgreSQL writes it; "": to its own end).
 
     ClickHouse has no journal: it goes back to the backup `events`, without what came after `at`; "": it stays as it is.
+    So has Valkey: it goes back to the backup `queues`, and to no moment, for what waited then was done since.
     """
 
     id: str
     at: str = ""
     events: str = ""
+    queues: str = ""
 
 
 def demand_declared(work: Work) -> None:
@@ -115,8 +119,7 @@ def chosen(backups: list[dict[str, Any]], name: str, at: str, now: datetime) -> 
     if name and name not in known:
         raise CallError(f"there is no backup {name}", f"There are: {', '.join(known)}.")
     if not at:
-        only = known[name or next(iter(known))]
-        return Moment(only["id"], events=only["id"] if _events(only) else "")
+        return end_of(known[name or next(iter(known))])
     moment = now if at == LATEST else _moment(at)
     if moment > now + timedelta(seconds=1):
         raise CallError(f"{at} has not come yet", "Say --at latest for all that was archived.")
@@ -132,6 +135,11 @@ def chosen(backups: list[dict[str, Any]], name: str, at: str, now: datetime) -> 
     if not _events(base):
         return Moment(found, to)
     return Moment(found, to, found if name else _first_after(backups, base, moment))
+
+
+def end_of(row: dict[str, Any]) -> Moment:
+    """Return what a backup was made of, whole: every store that it holds, as it was when it ended. Pure."""
+    return Moment(row["id"], **{part: row["id"] for part, store in STORES.items() if store in row.get("holds", {})})
 
 
 def _first_after(backups: list[dict[str, Any]], base: dict[str, Any], moment: datetime) -> str:
@@ -199,6 +207,7 @@ def clock(work: Work, site: Site) -> str:
 def restore(work: Work, site: Site, moment: Moment, say: Callable[[str], None]) -> dict[str, Any]:
     """Put the stores back on the data host and wait until they answer. Raises BackupError."""
     host = data_host(site)
-    events = f", ClickHouse from {moment.events}" if moment.events else ""
-    say(f"{host.name}: PostgreSQL from {moment.id}{f' to {moment.at}' if moment.at else ''}{events}")
-    return ask(work, host, "restore", moment.id, moment.at, moment.events, seconds=DAY)[1]
+    further = ((moment.queues, "Valkey"), (moment.events, "ClickHouse"))
+    others = "".join(f", {store} from {name}" for name, store in further if name)
+    say(f"{host.name}: PostgreSQL from {moment.id}{f' to {moment.at}' if moment.at else ''}{others}")
+    return ask(work, host, "restore", moment.id, moment.at, moment.events, moment.queues, seconds=DAY)[1]

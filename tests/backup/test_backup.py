@@ -5,13 +5,19 @@ Minutes on a host of its own: `make test-backup`, and not part of `make test`.
 
 from __future__ import annotations
 
+import base64
 import json
+import shlex
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from hedgerow import ssh
+from hedgerow.secrets import Vault
 from tests.backup.events import VOLUME, send, stored
 from tests.conftest import Answer, Lab
 
@@ -48,6 +54,16 @@ def sql(lab: Lab, statement: str, database: str = "posthog") -> str:
     return done.stdout.strip()
 
 
+def valkey(lab: Lab, question: str) -> str:
+    """Have Valkey do something as PostHog's own user, whose password goes by standard input."""
+    word = Vault.of(lab.deployment).read(lab.deployment.secrets)["valkey"]["posthog_web"]
+    ask = f"valkey-cli --tls --cacert /etc/hedgerow/ca.crt --user posthog_web --no-auth-warning {question}"
+    line = ["sudo", "-n", "sh", "-c", shlex.quote(f"read -r REDISCLI_AUTH; export REDISCLI_AUTH; {ask}")]
+    done = ssh.ask(lab.host, lab.deployment.known_hosts, line, stdin=f"{word}\n")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def insert(lab: Lab, what: str, count: int) -> None:
     sql(lab, f"insert into kept select '{what}' from generate_series(1, {count})")  # noqa: S608 - words of this file
 
@@ -72,11 +88,13 @@ def test_a_second_run_changes_nothing(kept: Lab) -> None:
 
 
 def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
-    """Ten thousand rows, and ten thousand events that came through the edge; then both stores are lost."""
+    """Ten thousand rows, ten thousand events that came through the edge, and what waits; then all three are lost."""
+    assert valkey(kept, "SET waiting before") == "OK"
     insert(kept, "before", ROWS)
     send(kept, "before", ROWS)
     made = well(kept.installer("backup", "now", NAME, "--json")).json
-    assert set(made["holds"]) == {"postgres", "clickhouse", "host"}
+    assert set(made["holds"]) == {"postgres", "clickhouse", "valkey", "host", "deployment"}
+    assert made["holds"]["valkey"]["keys"] >= 1
     assert made["holds"]["host"]["files"] == [SEED]
     assert made["holds"]["clickhouse"]["rows"]["events"] >= ROWS
     assert "seaweedfs" in made["leaves_out"], "what a backup does not hold, it names"
@@ -85,17 +103,34 @@ def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
     send(kept, "after", 7)
     kept.run(kept.host, "systemctl stop 'hedgerow-*.service'")
     sql(kept, "drop database posthog with (force)", "postgres")
+    kept.run(kept.host, "systemctl stop valkey-server; rm -r /var/lib/valkey/appendonlydir")
     emptied = kept.run(kept.host, f"find {VOLUME} -mindepth 1 -delete && ls -A {VOLUME}")
     assert (emptied.returncode, emptied.stdout) == (0, ""), emptied.stderr
     restored = well(kept.installer("restore", NAME, "--from", made["id"], "--yes", "--json")).json
     assert found(kept) == {"before": ROWS}
     assert stored(kept) == {"before": ROWS}
+    assert valkey(kept, "GET waiting") == "before"
     assert restored["summary"]["fail"] == 0
     assert restored["smoke"]["ok"]
 
 
+def test_the_backup_and_the_vault_s_key_are_all_that_a_new_controller_needs(kept: Lab, tmp_path: Path) -> None:
+    """What the backup carries, opened as docs/backup.md says, is what the deployment's folder has."""
+    newest = well(kept.installer("backup", "list", NAME, "--json")).json["backups"][0]["id"]
+    file = f"/srv/backup/{NAME}/sets/{newest}/deployment.enc"
+    there = kept.run(kept.host, f"base64 -w0 {file}").stdout
+    (tmp_path / "deployment.enc").write_bytes(base64.b64decode(there))
+    words = "openssl enc -d -aes-256-cbc -pbkdf2 -iter 600000 -md sha256".split()
+    line = [*words, "-pass", f"file:{kept.deployment.key_file}", "-in", str(tmp_path / "deployment.enc")]
+    opened = subprocess.run(line, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-C", str(tmp_path), "-xf", "-"], input=opened, check=True)
+    for path in (kept.deployment.declaration, kept.deployment.secrets, kept.deployment.known_hosts):
+        assert (tmp_path / path.relative_to(kept.deployment.root)).read_bytes() == path.read_bytes()
+
+
 def test_a_moment_is_gone_back_to(kept: Lab) -> None:
-    """What was written before the moment is there, what came after it is gone."""
+    """What was written before the moment is there, what came after it is gone; queues stay as they are."""
+    assert valkey(kept, "SET waiting now") == "OK"
     insert(kept, "earlier", 5)
     send(kept, "earlier", 5)
     time.sleep(2)
@@ -106,6 +141,7 @@ def test_a_moment_is_gone_back_to(kept: Lab) -> None:
     restored = well(kept.installer("restore", NAME, "--at", moment, "--yes", "--json")).json["restored"]
     assert found(kept) == {"before": ROWS, "earlier": 5}
     assert stored(kept) == {"before": ROWS, "earlier": 5}
+    assert valkey(kept, "GET waiting") == "now"
     assert restored["events"]["deleted"]["events"] >= 9
     assert restored["events"]["from"] != restored["id"], "no backup of before had those of the last minute"
 

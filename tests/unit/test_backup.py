@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import importlib.util
 import io
 import json
+import subprocess
 import sys
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from checks import test_backup as checks
-from hedgerow import backups, keeping, outward, repository, scratch
+from hedgerow import backups, carrying, keeping, outward, repository, scratch
 from hedgerow.cli import main
 from hedgerow.declaration import Around, Declaration, parse
 from hedgerow.deployment import REPOSITORY
@@ -46,6 +48,7 @@ else:
     shutil.rmtree(place)
 """
 LAB = "name: acme\ndomain: analytics.acme.example\ntarget: {kind: lab}\n"
+ROOMS = ("base", "clickhouse", "host_files", "pieces", "places", "postgres", "reading", "valkey")
 NOW = datetime(2026, 2, 10, 12, 0, tzinfo=UTC)
 LABEL = "20260209-020000F"
 FIRST, SECOND = "20260208T020000Z", "20260209T020000Z"
@@ -56,14 +59,14 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def program() -> ModuleType:
-    """The program that runs on the data host."""
+def program() -> SimpleNamespace:
+    """The program that runs on the data host, by the names of its rooms."""
     spec = importlib.util.spec_from_file_location("backup_program", REPOSITORY / "roles/backup/files/backup.py")
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    rooms = {room: importlib.import_module(f"backing.{room}") for room in ROOMS}
+    return SimpleNamespace(**rooms, RefusedError=rooms["base"].RefusedError)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,7 @@ def test_defaults_and_what_the_roles_are_told() -> None:
     assert values["backup_to"] == "/mnt/backup/acme"
     assert (values["backup_keep_days"], values["backup_time"]) == (35, "02:00")
     assert values["backup_keeps"] == ["/var/lib/hedgerow/posthog/second-factor"]
-    assert {"seaweedfs", "kafka", "valkey"} == set(values["backup_leaves_out"])
+    assert {"seaweedfs", "kafka"} == set(values["backup_leaves_out"])
     assert values["backup_clickhouse"]["folder"].endswith("/hedgerow-clickhouse/_data/backups")
     asking = backups.asking_clickhouse(declaration, table_of(declaration))["clickhouse_backup"]
     assert asking["name"] == values["backup_clickhouse"]["user"]
@@ -231,6 +234,13 @@ def test_a_moment_that_cannot_be_had_is_refused(rows: list[dict[str, str]], name
         chosen(rows, name, at, NOW)
 
 
+def test_what_a_backup_holds_comes_back_as_it_was_when_it_ended_and_queues_to_no_moment() -> None:
+    rows = [{**row, "holds": {"valkey": {"keys": 3}}} for row in ROWS]
+    assert chosen(rows, "", "", NOW) == Moment(SECOND, queues=SECOND)
+    assert chosen(rows, FIRST, "", NOW) == Moment(FIRST, queues=FIRST)
+    assert chosen(rows, "", AT, NOW).queues == chosen(rows, "", LATEST, NOW).queues == ""
+
+
 def held(taken: str, **rows: int) -> dict[str, object]:
     return {"clickhouse": {"kind": "full", "base": "", "taken": taken, "rows": rows}}
 
@@ -272,9 +282,9 @@ def test_a_backup_without_events_leaves_them_as_they_are() -> None:
 
 
 @pytest.fixture
-def place(program: ModuleType, tmp_path: Path) -> SimpleNamespace:
+def place(program: SimpleNamespace, tmp_path: Path) -> SimpleNamespace:
     """A backup on disk as pgBackRest and the program leave one: two files, and one piece of the journal."""
-    made = program.Place(str(tmp_path), b"key")
+    made = program.places.Place(str(tmp_path), b"key")
     (tmp_path / "sets").mkdir()
     files = {
         f"postgres/backup/hedgerow/{LABEL}/bundle/1": b"Salted__one",
@@ -286,7 +296,7 @@ def place(program: ModuleType, tmp_path: Path) -> SimpleNamespace:
         (tmp_path / name).write_bytes(data)
 
     def rows(names: list[str]) -> dict[str, list[object]]:
-        return {name: [(tmp_path / name).stat().st_size, program.digest(tmp_path / name)] for name in names}
+        return {name: [(tmp_path / name).stat().st_size, program.base.digest(tmp_path / name)] for name in names}
 
     old = f"postgres/archive/hedgerow/17-1/0000000100000000/000000010000000000000002-{'b' * 40}.zst"
     manifest = {
@@ -327,7 +337,7 @@ def test_a_manifest_that_was_made_fit_is_told(place: SimpleNamespace) -> None:
 
 
 def test_a_backup_lies_away_as_it_would_in_a_folder(
-    program: ModuleType, place: SimpleNamespace, tmp_path: Path
+    program: SimpleNamespace, place: SimpleNamespace, tmp_path: Path
 ) -> None:
     """pgBackRest's own commands stand between: here a program of a few lines plays them over another folder."""
     shelves = importlib.import_module("backing.shelves")
@@ -340,12 +350,12 @@ def test_a_backup_lies_away_as_it_would_in_a_folder(
         file = away / name.removeprefix("postgres/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes((place.folder / name).read_bytes())
-    there = program.Place("s3://acme-backup/acme", b"key", shelf)
+    there = program.places.Place("s3://acme-backup/acme", b"key", shelf)
     manifest = place.place.manifest(SECOND)
     begun = tmp_path / "begun"
     begun.mkdir()
     (begun / "host.enc").write_bytes(b"Salted__host")
-    manifest["files"][f"sets/{SECOND}/host.enc"] = [12, program.digest(begun / "host.enc")]
+    manifest["files"][f"sets/{SECOND}/host.enc"] = [12, program.base.digest(begun / "host.enc")]
     there.begun = lambda _: begun
     assert there.names() == []
     there.add(SECOND, manifest)
@@ -366,9 +376,11 @@ def test_a_backup_lies_away_as_it_would_in_a_folder(
     assert there.shelf.files("sets") == {}
 
 
-def test_all_that_lies_there_can_be_given_away(program: ModuleType, place: SimpleNamespace, tmp_path: Path) -> None:
+def test_all_that_lies_there_can_be_given_away(
+    program: SimpleNamespace, place: SimpleNamespace, tmp_path: Path
+) -> None:
     into = io.BytesIO()
-    program.give(place.place, into)
+    program.reading.give(place.place, into)
     with tarfile.open(fileobj=io.BytesIO(into.getvalue())) as archive:
         rows = {row.name: (row.uname, row.mode, row.isdir()) for row in archive}
     assert rows["postgres"] == ("postgres", 0o700, True)
@@ -391,7 +403,7 @@ def kept(tmp_path: Path) -> SimpleNamespace:
     return SimpleNamespace(seed=seed, passphrase=passphrase, file=tmp_path / "host.enc")
 
 
-def test_what_is_on_a_host_alone_comes_back_as_it_was(program: ModuleType, kept: SimpleNamespace) -> None:
+def test_what_is_on_a_host_alone_comes_back_as_it_was(program: SimpleNamespace, kept: SimpleNamespace) -> None:
     data, names = program.host_files.packed([str(kept.seed), "/nowhere/second-factor"], kept.passphrase)
     assert names == [str(kept.seed)]
     assert data.startswith(b"Salted__"), "as the check of what lies readable wants it"
@@ -405,11 +417,11 @@ def test_what_is_on_a_host_alone_comes_back_as_it_was(program: ModuleType, kept:
     assert [path.name for path in kept.seed.parent.iterdir()] == ["second-factor"]
 
 
-def test_what_is_not_there_is_not_packed(program: ModuleType, kept: SimpleNamespace) -> None:
+def test_what_is_not_there_is_not_packed(program: SimpleNamespace, kept: SimpleNamespace) -> None:
     assert program.host_files.packed(["/nowhere/second-factor"], kept.passphrase) == (b"", [])
 
 
-def test_a_wrong_passphrase_and_a_cut_file_open_nothing(program: ModuleType, kept: SimpleNamespace) -> None:
+def test_a_wrong_passphrase_and_a_cut_file_open_nothing(program: SimpleNamespace, kept: SimpleNamespace) -> None:
     data, _ = program.host_files.packed([str(kept.seed)], kept.passphrase)
     kept.file.write_bytes(data[:-16])
     with pytest.raises(program.RefusedError):
@@ -421,33 +433,122 @@ def test_a_wrong_passphrase_and_a_cut_file_open_nothing(program: ModuleType, kep
 
 
 def test_a_folder_is_packed_in_pieces_that_open_to_what_it_was(
-    program: ModuleType, kept: SimpleNamespace, tmp_path: Path
+    program: SimpleNamespace, kept: SimpleNamespace, tmp_path: Path
 ) -> None:
-    pieces = importlib.import_module("backing.pieces")
     source, into, back = (tmp_path / name for name in ("source", "into", "back"))
     for folder in (source / "data", into, back):
         folder.mkdir(parents=True)
     (source / ".backup").write_text("files")
     (source / "data/part").write_bytes(bytes(range(256)) * 9000)
-    made = pieces.packed(source, into, "clickhouse", kept.passphrase, largest=1 << 20)
+    made = program.pieces.packed(source, into, "clickhouse", kept.passphrase, largest=1 << 20)
     assert [path.name for path in made] == [f"clickhouse.{number:03}.enc" for number in range(3)]
     assert all(path.read_bytes().startswith(b"Salted__") for path in made)
-    pieces.unpacked(made, back, kept.passphrase)
+    program.pieces.unpacked(made, back, kept.passphrase)
     assert (back / "data/part").read_bytes() == (source / "data/part").read_bytes()
     assert (back / ".backup").read_text() == "files"
     made[1].write_bytes(made[1].read_bytes()[:-16])
     with pytest.raises(program.RefusedError):
-        pieces.unpacked(made, back, kept.passphrase)
+        program.pieces.unpacked(made, back, kept.passphrase)
     with pytest.raises(program.RefusedError, match="tar could not read"):
-        pieces.packed(tmp_path / "nowhere", into, "clickhouse", kept.passphrase)
+        program.pieces.packed(tmp_path / "nowhere", into, "clickhouse", kept.passphrase)
+
+
+MANIFEST = """\
+file appendonly.aof.2.base.rdb seq 2 type b
+file appendonly.aof.1.incr.aof seq 1 type h
+file appendonly.aof.2.incr.aof seq 2 type i
+file appendonly.aof.3.incr.aof seq 3 type i
+"""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> SimpleNamespace:
+    """Valkey's folder: a base, what came since, and what an older base left behind."""
+    data = tmp_path / "valkey"
+    folder = data / "appendonlydir"
+    folder.mkdir(parents=True)
+    (folder / "appendonly.aof.manifest").write_text(MANIFEST)
+    for name in ("2.base.rdb", "1.incr.aof", "2.incr.aof", "3.incr.aof"):
+        (folder / f"appendonly.aof.{name}").write_text(name)
+    return SimpleNamespace(data=data, folder=folder, aside=data / ".hedgerow-backup")
+
+
+def test_of_valkey_s_files_those_of_its_list_are_copied_and_what_grows_is_no_second_name(
+    program: SimpleNamespace, live: SimpleNamespace
+) -> None:
+    assert program.valkey.copied(live.folder, live.aside)
+    with (live.folder / "appendonly.aof.3.incr.aof").open("a") as growing:
+        growing.write(" and more")
+    names = {path.name.removeprefix("appendonly.aof."): path.read_text() for path in live.aside.iterdir()}
+    assert names == {
+        "manifest": MANIFEST, "2.base.rdb": "2.base.rdb", "2.incr.aof": "2.incr.aof", "3.incr.aof": "3.incr.aof",
+    }  # fmt: skip
+
+
+def test_a_new_base_meanwhile_means_once_more(
+    program: SimpleNamespace, live: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there and the list is another, or the old one is gone already."""
+    monkeypatch.setattr(
+        program.valkey.shutil, "copy2",
+        lambda source, to: (live.folder / "appendonly.aof.manifest").write_text("file x seq 4 type b\n")
+        and to.write_text(source.read_text()),
+    )  # fmt: skip
+    assert not program.valkey.copied(live.folder, live.aside)
+    assert not program.valkey.copied(live.folder, live.aside), "what the list names is not there"
+
+
+def test_what_valkey_held_takes_the_place_of_what_it_holds(
+    program: SimpleNamespace, kept: SimpleNamespace, live: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealed, lost, put back: and what was there before is gone once the server has answered."""
+    asked: list[str] = []
+    monkeypatch.setattr(program.valkey, "command", lambda *words, **_: asked.append(words[1]) or "")
+    answers = iter([7, None, 7])
+    monkeypatch.setattr(program.valkey, "keys", lambda: next(answers))
+    monkeypatch.setattr(program.valkey.time, "sleep", lambda _: None)
+    for name in ("packed", "unpacked"):
+        real = getattr(program.pieces, name)
+        monkeypatch.setattr(program.valkey, name, lambda *words, real=real: real(*words, passphrase=kept.passphrase))
+    into = live.data.with_name("set")
+    into.mkdir()
+    assert program.valkey.back_up(into, live.data)["keys"] == 7
+    assert not live.aside.exists()
+    (live.folder / "appendonly.aof.3.incr.aof").write_text("of later")
+    assert program.valkey.put_back(sorted(into.iterdir()), live.data) == {"keys": 7}
+    assert (live.folder / "appendonly.aof.3.incr.aof").read_text() == "3.incr.aof"
+    assert [path.name for path in live.data.iterdir()] == ["appendonlydir"]
+    assert asked == ["stop", "reset-failed", "start"]
+
+
+def test_what_a_backup_carries_of_the_controller_opens_with_openssl_and_its_key(
+    program: SimpleNamespace, tmp_path: Path
+) -> None:
+    """As docs/backup.md has it; the same content gives the same bytes."""
+    root, key = tmp_path / "acme", tmp_path / "acme.key"
+    for name in ("deploy.yml", "group_vars/all/secrets.yml", "group_vars/data/backup.yml", "authority/ca.crt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    key.write_text("a word of the vault\n")
+    deployment = SimpleNamespace(root=root)
+    sealed = carrying.sealed(deployment, key)  # type: ignore[arg-type]
+    assert sealed == carrying.sealed(deployment, key)  # type: ignore[arg-type]
+    (tmp_path / "deployment.enc").write_bytes(base64.b64decode(sealed))
+    line = [*program.base.openssl(key, "-d"), "-in", str(tmp_path / "deployment.enc")]
+    opened = subprocess.run(line, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(opened)) as archive:
+        found = {row.name: archive.extractfile(row).read().decode() for row in archive}  # type: ignore[union-attr]
+    assert found == {name: name for name in ("deploy.yml", "group_vars/all/secrets.yml", "authority/ca.crt")}
+    (root / "deploy.yml").write_text("changed")
+    assert carrying.sealed(deployment, key)[:24] != sealed[:24], "another content has another salt"  # type: ignore[arg-type]
 
 
 class Server:
     """ClickHouse as the program asks it: says what it is told to, and keeps what it was asked."""
 
-    def __init__(self, program: ModuleType, folder: Path, answers: dict[str, str]) -> None:
+    def __init__(self, program: SimpleNamespace, folder: Path, answers: dict[str, str]) -> None:
         config = {"address": "192.0.2.1", "port": 8443, "name": "c", "user": "u", "database": "posthog"}
-        self.store = program.ClickHouse.__new__(program.ClickHouse)
+        self.store = program.clickhouse.ClickHouse.__new__(program.clickhouse.ClickHouse)
         self.store.config, self.store.database, self.store.folder = config, "posthog", folder
         self.store.ask = self.ask
         self.answers, self.asked = answers, []
@@ -468,7 +569,7 @@ DONE = {"BACKUP": "1\tCREATING_BACKUP", "system.backups": '{"status": "BACKUP_CR
 
 
 def test_a_backup_of_events_goes_on_from_the_full_one_while_its_list_is_there(
-    program: ModuleType, kept: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: SimpleNamespace, kept: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed: list[str] = []
     monkeypatch.setattr("backing.clickhouse.packed", lambda folder, *_: packed.append(folder.name))
@@ -487,7 +588,7 @@ def test_a_backup_of_events_goes_on_from_the_full_one_while_its_list_is_there(
     assert packed == [FIRST, SECOND, "20260210T020000Z"]
 
 
-def test_a_backup_of_events_that_fails_says_why(program: ModuleType, tmp_path: Path) -> None:
+def test_a_backup_of_events_that_fails_says_why(program: SimpleNamespace, tmp_path: Path) -> None:
     answers = {**DONE, "system.backups": '{"status": "BACKUP_FAILED", "error": "no space left"}', "now64": "now"}
     with pytest.raises(program.RefusedError, match="no space left"):
         Server(program, tmp_path / "backups", answers).store.back_up(FIRST, "", tmp_path)
@@ -495,7 +596,7 @@ def test_a_backup_of_events_that_fails_says_why(program: ModuleType, tmp_path: P
         Server(program, tmp_path / "other", {**answers, "system.backups": ""}).store.back_up(FIRST, "", tmp_path)
 
 
-def test_what_came_after_a_moment_is_deleted_where_a_table_knows(program: ModuleType, tmp_path: Path) -> None:
+def test_what_came_after_a_moment_is_deleted_where_a_table_knows(program: SimpleNamespace, tmp_path: Path) -> None:
     columns = (
         '{"table": "events", "names": ["created_at", "_timestamp"]}\n{"table": "persons", "names": ["created_at"]}'
         '\n{"table": "a_view", "names": ["_timestamp"]}'
@@ -531,7 +632,7 @@ def recent(
     now: int,
     timer: str = "active",
     result: str = "success",
-    holds: tuple[str, ...] = ("clickhouse",),
+    holds: tuple[str, ...] = ("clickhouse", "postgres", "valkey"),
     **changed: object,
 ) -> tuple[str, str]:
     answers = {
@@ -549,7 +650,7 @@ def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
     assert "no timer waits" in recent(1_000_060, timer="inactive")[1]
     assert "ended with exit-code" in recent(1_000_060, result="exit-code")[1]
     assert "there is no backup" in recent(1_000_060, backup=[])[1]
-    assert "no event" in recent(1_000_060, holds=("postgres",))[1]
+    assert recent(1_000_060, holds=("postgres",))[1].startswith("the newest holds nothing of Valkey and ClickHouse")
 
 
 def archiver(archived: tuple[int, ...] = (5, 6, 7), **changed: object) -> tuple[str, str]:
@@ -574,13 +675,15 @@ def test_the_check_of_the_archiver_passes_and_fails() -> None:
     assert archiver(last="00000002.history", archived=())[0] == "fail"
 
 
-def test_a_hole_in_the_journal_is_found_by_both_who_look_for_it(program: ModuleType, place: SimpleNamespace) -> None:
+def test_a_hole_in_the_journal_is_found_by_both_who_look_for_it(
+    program: SimpleNamespace, place: SimpleNamespace
+) -> None:
     """A piece that is lost since the newest backup, also where a later one was archived, and over a file's turn."""
     state = {"backup": [{"archive": {"start": "000000010000000000000005"}}]}
-    assert program.holes(place.place, state, "000000010000000000000005") == 0
-    assert program.holes(place.place, state, "000000010000000000000007") == 2
-    assert program.holes(place.place, state, "00000002.history") == 0
-    assert program.holes(place.place, {"backup": []}, "000000010000000000000007") == 0
+    assert program.postgres.holes(place.place, state, "000000010000000000000005") == 0
+    assert program.postgres.holes(place.place, state, "000000010000000000000007") == 2
+    assert program.postgres.holes(place.place, state, "00000002.history") == 0
+    assert program.postgres.holes(place.place, {"backup": []}, "000000010000000000000007") == 0
     for number in (program.postgres.number, checks.number):
         assert number("000000020000000100000000") - number("0000000100000000000000FF") == 1
 
