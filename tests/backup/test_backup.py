@@ -120,7 +120,7 @@ def test_the_backup_and_the_vault_s_key_are_all_that_a_new_controller_needs(kept
     file = f"/srv/backup/{NAME}/sets/{newest}/deployment.enc"
     there = kept.run(kept.host, f"base64 -w0 {file}").stdout
     (tmp_path / "deployment.enc").write_bytes(base64.b64decode(there))
-    words = "openssl enc -d -aes-256-cbc -pbkdf2 -iter 600000 -md sha256".split()
+    words = ["openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-iter", "600000", "-md", "sha256"]
     line = [*words, "-pass", f"file:{kept.deployment.key_file}", "-in", str(tmp_path / "deployment.enc")]
     opened = subprocess.run(line, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-C", str(tmp_path), "-xf", "-"], input=opened, check=True)
