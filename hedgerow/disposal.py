@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from hedgerow.hosts import Change
 from hedgerow.targets.cloud.graph import Resource
 
 FILE = "disposal.json"
+FAILED = "failed"
+"""What a change is whose removal was refused; its row is marked so."""
+GONE = "it was gone when it was looked for again"
 
 
 def begin(folder: Path, deployment: str, doomed: Sequence[Resource | Change]) -> None:
@@ -43,12 +46,27 @@ def write(folder: Path, deployment: str, gone: Sequence[Change], left: Sequence[
             "at": now(),
             "who": operator(),
             "removed": [_removed(one) for one in gone],
-            "kept": [{"kind": one.kind, "name": one.name, "why": one.detail} for one in left],
+            "kept": [_left(one) for one in left],
             "notes": list(notes),
         }
     )
     write_file(place, _text(ends))
     return place
+
+
+def _left(one: Change) -> dict[str, Any]:
+    row = {"kind": one.kind, "name": one.name, "why": one.detail}
+    return row | {FAILED: True} if one.action == FAILED else row
+
+
+def gone_since(folder: Path, there: Collection[str]) -> list[Change]:
+    """Return what the last end could not remove, so it was told, and what is not `there` (keys) any more.
+
+    An answer can say no where the thing was on its way already: without this no record would ever have its end.
+    """
+    kept = ends[-1]["kept"] if (ends := _ends(folder)) else []
+    failed = [(row["kind"], row["name"]) for row in kept if row.get(FAILED)]
+    return [Change("delete", kind, name, GONE) for kind, name in failed if f"{kind}/{name}" not in there]
 
 
 def _removed(one: Change) -> dict[str, str]:

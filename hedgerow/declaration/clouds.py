@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,12 +54,21 @@ def gcp_holds_together(value: dict[str, Any]) -> Iterator[Wrong]:
     if not isinstance(target, dict) or target.get("kind") != "gcp":
         return
     yield from _egress_suffices(value, target)
+    yield from _names_buckets(value)
     if isinstance(target.get("load_balancer"), dict):
         yield from _enters_by_the_balancer(target)
         yield from _tls_ends_before(value)
     if target.get("public") is True and CONTROLLER in texts(at(value, "access", "ssh_from") or [CONTROLLER]):
         fix = "Write the public address that you come from, for example ssh_from: [198.51.100.7]."
         yield Wrong(("access", "ssh_from"), "a public machine needs networks here: Google knows no `controller`", fix)
+
+
+def _names_buckets(value: dict[str, Any]) -> Iterator[Wrong]:
+    """Buckets bear the deployment's name (docs.cloud.google.com/storage/docs/buckets#naming)."""
+    name = value.get("name")
+    if isinstance(name, str) and (found := re.search(r"g[o0]{2}g[l1]e", name)):
+        what = f"buckets bear this name, and Google has none that contains {found[0]}"
+        yield Wrong(("name",), what, "Name the deployment for its purpose, for example analytics.")
 
 
 def _enters_by_the_balancer(target: dict[str, Any]) -> Iterator[Wrong]:

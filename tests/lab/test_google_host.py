@@ -32,7 +32,7 @@ from tests.gcp.fake.world import PROJECT
 from tests.lab.metal import Metal
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
-NAME, HOST = "t-google", "analytics-1"
+NAME, HOST = "t-cloud-g", "analytics-1"
 SUBNET = IPv4Network("10.92.0.0/24")
 """Within the subnet that the declaration's default makes."""
 TUNNELS = ("35.235.240.8", "35.235.247.9")

@@ -47,6 +47,7 @@ def test_the_example_holds() -> None:
         (REGION, f"{REGION}\n  cidr: 10.90.16.0/20", "where the containers live"),
         (REGION, f"{REGION}\n  cidr: 8.8.0.0/20", "no private IPv4 network"),
         ("project: acme-analytics", "project: Acme", "is no id of a project"),
+        ("name: acme", "name: acme-g00gle", "Google has none that contains g00gle"),
         ("size: medium", "size: huge", "is not one of small, medium, large"),
         ("  size: medium", "  vpc: x", "is not a key"),
         (REGION, f"{REGION}\n  load_balancer: {{certificate: analytics}}", "is no certificate of Compute Engine"),

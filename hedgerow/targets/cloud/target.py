@@ -113,7 +113,9 @@ class CloudTarget(ABC):
         if found:
             doomed = [one for one in resources if one.key in found and not one.kept and not found[one.key].adopted]
             disposal.begin(self.deployment.root, self.declaration.name, doomed)
+        late = disposal.gone_since(self.deployment.root, found)
         gone, left = take_away(resources, found, self.drivers, say)
+        gone = [*late, *gone]
         if gone or left:
             disposal.write(self.deployment.root, self.declaration.name, gone, left, self.notes(gone))
         failed = [change for change in left if change.action == "failed"]
