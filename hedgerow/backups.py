@@ -40,14 +40,14 @@ def left_out(table: Table) -> dict[str, str]:
     return {name: what for name, what in LEFT_OUT.items() if name in running}
 
 
-def values(declaration: Declaration, table: Table) -> dict[str, Any]:
-    """Return the variables of the role `backup`."""
+def values(declaration: Declaration, table: Table, bucket: str = "") -> dict[str, Any]:
+    """Return the variables of the role `backup`; `bucket` is Site.bucket."""
     declared = declaration.backup
     if declared is None:
         return {"backup_enabled": False}
     return {
         "backup_enabled": True,
-        **repository.values(declaration),
+        **repository.values(declaration, bucket),
         "backup_keep_days": declared.keep_days,
         "backup_time": declared.time,
         "backup_deployment": declaration.name,
@@ -91,7 +91,7 @@ def archiving(declaration: Declaration) -> dict[str, Any]:
         return {}
     if not repository.is_folder(declaration.backup):
         return {"postgres_archive_command": ARCHIVE}
-    path = f"{repository.place(declaration)}/postgres"
+    path = f"{repository.folder(declaration)}/postgres"
     return {
         "postgres_archive_command": ARCHIVE,
         # The declared folder and not ours below it: what is removed and made again under a running server stays open.

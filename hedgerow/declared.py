@@ -79,7 +79,7 @@ def declared_facts(declaration: Declaration, site: Site, host: Host, lock: Image
         mask_text=declaration.privacy.mask_text,
         drop_properties=declaration.privacy.drop_properties,
         keep_days=declaration.capacity.keep_days,
-        backup=repository.place(declaration),
+        backup=repository.place(declaration, site.bucket),
         drill_days=declaration.backup.drill_days if declaration.backup and scratch.possible(declaration) else 0,
         mail=_relay(declaration),
         alerts=tuple(health.channels(declaration)),

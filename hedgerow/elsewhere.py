@@ -212,7 +212,7 @@ def copy(work: flow.Work, host: Host, there: flow.Work, far: Host, say: Callable
     no harm, as all of it is read before it is used.
     """
     say(f"from {host.name} to {far.name}")
-    to = shlex.quote(repository.place(there.declaration))
+    to = shlex.quote(repository.folder(there.declaration))
     as_root(there, far, f"install -d -m 711 {to}")
     give = ["sudo", "-n", restoring.PROGRAM, "give"]
     take = ["sudo", "-n", "tar", "-C", to, "-xpf", "-"]

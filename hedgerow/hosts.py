@@ -44,12 +44,14 @@ class Site:
     address this controller can also come from that is on no allow-list, or "" where
     there is none (then what only a stranger can show is reported as not exercised).
     `stand_ins` is true only in the lab: stand-in images run instead of PostHog's own.
+    `bucket` is where the target has machines keep their backups (s3://NAME/..., gs://NAME), "" where it has none.
     """
 
     hosts: tuple[Host, ...]
     controller: str
     stranger: str = ""
     stand_ins: bool = False
+    bucket: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hedgerow.declaration import Declaration
 from hedgerow.declaration.backups import Backup
 from hedgerow.declaration.destinations import OWN_BUCKET
-from hedgerow.declaration.gcp import Gcp, bucket
+from hedgerow.declaration.machines import Aws
 from hedgerow.stores import vault
 
 Values = dict[str, Any]
@@ -36,30 +36,25 @@ def port(declared: Backup) -> int:
     return urlsplit(declared.endpoint or "").port or 443
 
 
-def place(declaration: Declaration) -> str:
-    """Return where this deployment's backups lie, as people write it; "" where none are declared."""
+def place(declaration: Declaration, bucket: str) -> str:
+    """Return where this deployment's backups lie, as people write it; "" where none are declared.
+
+    `bucket` is the one that the target makes for them (Site.bucket).
+    """
     declared = declaration.backup
     if declared is None:
         return ""
     if declared.destination.kind == OWN_BUCKET:
-        return f"gs://{own_bucket(declaration)}/{declaration.name}"
+        return f"{bucket}/{declaration.name}"
     return f"{declared.to.rstrip('/')}/{declaration.name}"
-
-
-def own_bucket(declaration: Declaration) -> str:
-    """Return the name of the bucket that the target makes for backups."""
-    target = declaration.target
-    if not isinstance(target, Gcp):
-        raise TypeError(f"no bucket for backups is made by {target.kind}")
-    return bucket(target.project, target.region, declaration.name, "backup")
 
 
 def folder(declaration: Declaration) -> str:
     """Return the folder on the data host that they lie in; "" where none are declared, and where they leave it."""
-    return place(declaration) if declaration.backup and is_folder(declaration.backup) else ""
+    return place(declaration, "") if declaration.backup and is_folder(declaration.backup) else ""
 
 
-def options(declaration: Declaration) -> dict[str, str]:
+def options(declaration: Declaration, bucket: str) -> dict[str, str]:
     """Return pgBackRest's options of the repository, without the secret ones; pgbackrest.org/configuration.html."""
     declared = declaration.backup
     if declared is None:
@@ -97,11 +92,32 @@ def options(declaration: Declaration) -> dict[str, str]:
             key = {"repo1-gcs-key": KEY_FILE} if declared.key_file else {"repo1-gcs-key-type": "auto"}
             return {"repo1-type": "gcs", "repo1-path": path, "repo1-gcs-bucket": to.host, **key}
         case "bucket":
-            # As the machine itself: no key is on it.
-            own = {"repo1-type": "gcs", "repo1-gcs-bucket": own_bucket(declaration), "repo1-gcs-key-type": "auto"}
-            return own | {"repo1-path": path}
+            return _own(declaration, bucket)
         case _:
             return {"repo1-path": f"{path}/postgres"}
+
+
+def _own(declaration: Declaration, bucket: str) -> dict[str, str]:
+    """Return the options of the bucket that the target makes: it is used as the machine itself, and no key is on it."""
+    own = urlsplit(place(declaration, bucket))
+    if own.scheme == "gs":
+        return {
+            "repo1-type": "gcs",
+            "repo1-path": own.path,
+            "repo1-gcs-bucket": own.netloc,
+            "repo1-gcs-key-type": "auto",
+        }
+    target = declaration.target
+    if own.scheme != "s3" or not isinstance(target, Aws):
+        raise TypeError(f"no bucket for backups is made by {target.kind}")
+    return {
+        "repo1-type": "s3",
+        "repo1-path": own.path,
+        "repo1-s3-bucket": own.netloc,
+        "repo1-s3-region": target.region,
+        "repo1-s3-endpoint": f"s3.{target.region}.amazonaws.com",
+        "repo1-s3-key-type": "auto",
+    }
 
 
 def _endpoint(declared: Backup) -> dict[str, str]:
@@ -113,12 +129,15 @@ def _endpoint(declared: Backup) -> dict[str, str]:
     return told | ({"repo1-storage-port": str(own.port)} if own.port else {})
 
 
-def values(declaration: Declaration) -> Values:
+def values(declaration: Declaration, bucket: str) -> Values:
     """Return what the role `backup` needs to know of the place."""
     declared = declaration.backup
     if declared is None:
         return {}
-    found: Values = {"backup_to": place(declaration), "backup_repository": options(declaration)}
+    found: Values = {
+        "backup_to": place(declaration, bucket),
+        "backup_repository": options(declaration, bucket),
+    }
     kind = declared.destination.kind
     if declared.key_file and kind == "s3":
         found["backup_repository_secret"] = vault(f"brought.{KEY}")

@@ -79,7 +79,7 @@ def variables(declaration: Declaration, site: Site, credentials: Credentials, st
             "updates_reboot_time": declaration.updates.reboot_time,
         },
         ("group_vars/data", "postgres"): _postgres(site, credentials, stack) | backups.archiving(declaration),
-        ("group_vars/data", "backup"): backups.values(declaration, stack.table),
+        ("group_vars/data", "backup"): backups.values(declaration, stack.table, site.bucket),
         ("group_vars/data", "volume"): volumes.values(declaration),
         ("group_vars/data", "valkey"): _valkey(site, credentials, stack),
         ("group_vars/edge", "edge"): _edge(declaration, site, credentials, stack),

@@ -19,7 +19,7 @@ SSH = re.compile(
 BUCKET = re.compile(r"(?P<kind>s3|gs)://(?P<host>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<path>/.+)?")
 OWN_BUCKET = "bucket"
 """The bucket that a cloud's target makes for the deployment's backups."""
-OWN_BUCKETS = ("gcp",)
+OWN_BUCKETS = ("aws", "gcp")
 """The kinds of targets whose machine may keep its backups in such a bucket."""
 WRITE = (
     "Write a folder of the data host's (/mnt/backup), ssh://user@host/folder, s3://bucket/prefix or gs://bucket/prefix."

@@ -31,18 +31,19 @@ agreements: [{{with: aws, signed: 2026-02-01, reference: "AWS Artifact, BAA"}}]
 """
 
 
-def text(more: str = "") -> str:
-    """Return a deploy.yml; `more` goes on with the target."""
-    return TEXT.format(key=KEY, more=f", {more}" if more else "")
+def text(more: str = "", backup: str = "") -> str:
+    """Return a deploy.yml; `more` goes on with the target, `backup` says where backups go."""
+    kept = f"backup: {backup}\n" if backup else ""
+    return TEXT.format(key=KEY, more=f", {more}" if more else "") + kept
 
 
 DOORS: list[Aws] = []
 """The door that targets share: botocore takes a second to read what AWS can do, and each door reads it anew."""
 
 
-def target(more: str = "", *, fresh: bool = False) -> AwsTarget:
+def target(more: str = "", *, backup: str = "", fresh: bool = False) -> AwsTarget:
     """Return the target, as the command line would make it; `fresh` with a door of its own."""
-    declaration = parse(text(more))
+    declaration = parse(text(more, backup))
     made = AwsTarget(declaration, declaration.target, Deployment(declaration.name))  # type: ignore[arg-type]
     made.missing_programs = lambda: []  # type: ignore[method-assign] # no machine of these tests is reached
     if not fresh:

@@ -7,6 +7,7 @@ import json
 import boto3
 import pytest
 
+from hedgerow import repository
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError, UnreachableError
 from hedgerow.targets.aws.permissions import calls as in_the_source
@@ -64,6 +65,31 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(aws: str) ->
     # What was kept is taken up again.
     target().provision(quiet)
     assert census() == there and set(actions(target()).values()) == {"keep"}
+
+
+def test_the_machine_keeps_its_backups_in_the_bucket_that_is_made_for_them(aws: str) -> None:
+    """Its role may read and remove below one prefix then, and age takes nothing that newer backups stand on."""
+    target().provision(quiet)
+    own = target(backup="{to: bucket}")
+    with recorded() as calls:
+        own.provision(quiet)
+    assert changing(calls) == ["s3.put_bucket_lifecycle_configuration", "iam.put_role_policy"]
+    with recorded() as calls:
+        own.provision(quiet)
+    assert changing(calls) == []
+    # What the machine is told is the bucket that is there, and its own role.
+    told = repository.options(own.declaration, own.bucket())
+    assert told["repo1-path"] == "/host/acme" and told["repo1-s3-key-type"] == "auto"
+    assert not [name for name in told if name.endswith("-key")], "no key lies on the machine"
+    s3, iam = boto3.client("s3", region_name="us-east-1"), boto3.client("iam", region_name="us-east-1")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=told["repo1-s3-bucket"])["Rules"]
+    assert not [rule for rule in rules if "Expiration" in rule]
+    old = [rule["NoncurrentVersionExpiration"] for rule in rules if "NoncurrentVersionExpiration" in rule]
+    assert old == [{"NoncurrentDays": 35}]
+    (name,) = iam.list_role_policies(RoleName="hedgerow-acme-host")["PolicyNames"]
+    said = iam.get_role_policy(RoleName="hedgerow-acme-host", PolicyName=name)["PolicyDocument"]["Statement"]
+    keep = next(row for row in said if row["Sid"] == "Keep")
+    assert keep["Resource"] == f"arn:aws:s3:::{told['repo1-s3-bucket']}/host/*"
 
 
 def test_what_an_account_has_already_is_used_and_left(aws: str) -> None:

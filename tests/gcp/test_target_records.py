@@ -207,8 +207,9 @@ def test_the_machine_keeps_its_backups_in_the_bucket_that_is_made_for_them(gcp: 
     own().provision(quiet)
     assert gcp.changing() == [] and "gcp.account-least-roles" not in failing("")
     # What the machine is told is the bucket that is there, and its own account.
-    said = repository.options(own().declaration)
+    assert own().bucket() == f"gs://{held['name']}"
+    said = repository.options(own().declaration, own().bucket())
     assert said["repo1-gcs-bucket"] == held["name"] and said["repo1-gcs-key-type"] == "auto"
     assert not [one for one in said if one.endswith("-key")], "no key lies on the machine"
-    assert repository.place(own().declaration) == f"gs://{held['name']}/acme"
+    assert repository.place(own().declaration, own().bucket()) == f"gs://{held['name']}/acme"
     assert {one["to"][0] for one in repository.outbound(own().declaration)} == {"any", "169.254.169.254/32"}

@@ -159,7 +159,11 @@ def test_backups_may_go_to_the_bucket_that_is_made_and_not_where_none_is() -> No
     said = "backup: {to: bucket}\n"
     declaration = parse(TEXT + said)
     bucket = Place("acme-analytics", "us-central1", "us-central1-a", "acme").bucket("backup")
-    assert repository.own_bucket(declaration) == bucket
+    assert repository.place(declaration, f"gs://{bucket}") == f"gs://{bucket}/acme"
+    options = repository.options(declaration, f"gs://{bucket}")
+    assert (options["repo1-gcs-bucket"], options["repo1-path"]) == (bucket, "/acme")
+    with pytest.raises(TypeError, match="no bucket for backups"):
+        repository.options(declaration, "")
     with pytest.raises(DeclarationError, match="makes no bucket"):
         parse(f"name: acme\ndomain: a.acme.example\ntarget: {{kind: lab}}\n{said}")
     with pytest.raises(DeclarationError, match="means nothing where backups go to a bucket"):

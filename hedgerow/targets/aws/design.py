@@ -27,7 +27,7 @@ def resources(wanted: Wanted, place: Place) -> tuple[Resource, ...]:
         *_account(),
         *_keys(place),
         *_buckets(wanted, place),
-        *_roles(place),
+        *_roles(wanted, place),
         *design_network.network(wanted, place),
         *design_network.groups(wanted),
         *design_front.front(wanted),
@@ -85,6 +85,8 @@ def _buckets(wanted: Wanted, place: Place) -> list[Resource]:
     def bucket(name: str, days: int, policy: documents.Document, **more: Any) -> Resource:
         lock = {"lock": {"mode": wanted.target.lock, "days": days}} if name != "access" else {}
         log = {"access_log": names["access"]} if name != "access" else {}
+        # The machine lets go of its own backups: by age S3 would take what newer ones still stand on.
+        age = {} if name == "backup" and wanted.backs_up else {"expire": days}
         sse: dict[str, Any] = {"algorithm": "AES256", "key": None}
         if name != "access":
             sse = {"algorithm": "aws:kms", "key": Ref("key/records", "arn")}
@@ -97,7 +99,7 @@ def _buckets(wanted: Wanted, place: Place) -> list[Resource]:
                 "public_access_block": block,
                 "ownership": "BucketOwnerEnforced",
                 "policy": policy,
-                "lifecycle": {"abort-uploads": 7, "expire": days, "expire-old-versions": days},
+                "lifecycle": {"abort-uploads": 7, **age, "expire-old-versions": days},
                 "tags": {
                     "hedgerow:deployment": place.deployment,
                     "hedgerow:name": name,
@@ -120,11 +122,12 @@ def _buckets(wanted: Wanted, place: Place) -> list[Resource]:
     ]
 
 
-def _roles(place: Place) -> list[Resource]:
+def _roles(wanted: Wanted, place: Place) -> list[Resource]:
     key = Ref("key/records", "arn")
     backup, logs = bucket_name(place, "backup"), bucket_name(place, "logs")
+    host = documents.instance_role(place, backup, logs, key, backs_up=wanted.backs_up)
     rows = {
-        "host": ("ec2.amazonaws.com", documents.instance_role(place, backup, logs, key), ("key/records",)),
+        "host": ("ec2.amazonaws.com", host, ("key/records",)),
         "flow": ("vpc-flow-logs.amazonaws.com", documents.write_logs(place, log_group(place, "flow")), ()),
         "trail": ("cloudtrail.amazonaws.com", documents.write_logs(place, log_group(place, "trail")), ()),
         "config": ("config.amazonaws.com", documents.config_role(place, bucket_name(place, "access")), ()),

@@ -8,6 +8,8 @@ from typing import Any
 
 Document = dict[str, Any]
 VERSION = "2012-10-17"
+HOST_FOLDER = "host"
+"""Where in the buckets of backups and logs the machine may write."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,11 @@ def endpoint(place: Place, service: str) -> Document:
     )
 
 
-def instance_role(place: Place, backup: str, logs: str, key: Any) -> Document:
-    """What the machine may do: be reached by Session Manager, and add (not read, not remove) backups and logs."""
+def instance_role(place: Place, backup: str, logs: str, key: Any, *, backs_up: bool) -> Document:
+    """What the machine may do: be reached by Session Manager, and add (not read, not remove) backups and logs.
+
+    One that `backs_up` reads its backups, too, and lets go of them: the bucket keeps what it removes as a version.
+    """
     session = [
         "ssm:UpdateInstanceInformation",
         "ssmmessages:CreateControlChannel",
@@ -152,11 +157,19 @@ def instance_role(place: Place, backup: str, logs: str, key: Any) -> Document:
         "ssmmessages:OpenControlChannel",
         "ssmmessages:OpenDataChannel",
     ]
-    objects = [f"arn:{place.partition}:s3:::{name}/host/*" for name in (backup, logs)]
+    arns = [f"arn:{place.partition}:s3:::{name}" for name in (backup, logs)]
+    below = {"StringLike": {"s3:prefix": f"{HOST_FOLDER}/*"}}
+    keeps = [
+        allow("List", ["s3:ListBucket"], arns[0], Condition=below),
+        # What is sent in parts is put together by whoever began it, and may be given up.
+        allow("Keep", ["s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], f"{arns[0]}/{HOST_FOLDER}/*"),
+        allow("Decrypt", ["kms:Decrypt"], [key]),
+    ]
     return document(
         allow("Session", session, "*"),
-        allow("Add", ["s3:PutObject"], objects),
+        allow("Add", ["s3:PutObject"], [f"{arn}/{HOST_FOLDER}/*" for arn in arns]),
         allow("Encrypt", ["kms:GenerateDataKey"], [key]),
+        *(keeps if backs_up else ()),
     )
 
 

@@ -14,10 +14,10 @@ from hedgerow.hosts import Change, Host
 from hedgerow.images import table_of
 from hedgerow.targets.aws import design, facts, permissions
 from hedgerow.targets.aws.api import Aws
-from hedgerow.targets.aws.documents import Place
+from hedgerow.targets.aws.documents import HOST_FOLDER, Place
 from hedgerow.targets.aws.kinds import drivers
 from hedgerow.targets.aws.storage import WAITING_DAYS
-from hedgerow.targets.aws.wanted import BACKUP_DAYS, Wanted
+from hedgerow.targets.aws.wanted import BACKUP_DAYS, Wanted, bucket_name
 from hedgerow.targets.cloud import costs
 from hedgerow.targets.cloud.doing import look
 from hedgerow.targets.cloud.graph import Resource
@@ -53,13 +53,13 @@ class AwsTarget(CloudTarget):
             web_from=networks((*access.interface_from, *access.ingest_from)),
             outbound=tuple(f"{port} {place}" for port, place in outward.places(self.declaration)),
             keep_days=BACKUP_DAYS,
+            backs_up=self.backs_up,
             ssh_key=self.public_line(),
             event_paths=tuple(
                 path for route in table_of(self.declaration).routes if route.access == "ingest" for path in route.paths
             ),
         )
-        place = Place(self.aws.partition, self.spec.region, self.aws.account, self.declaration.name)
-        return design.resources(wanted, place)
+        return design.resources(wanted, self._place())
 
     def ineligible(self) -> list[str]:
         """Return why health information may not lie there."""
@@ -80,6 +80,13 @@ class AwsTarget(CloudTarget):
         if not any(change.kind == "key" for change in gone):
             return []
         return [f"The key of the disks is gone {WAITING_DAYS} days after this record; until then it can be kept."]
+
+    def bucket(self) -> str:
+        """Return where the machine may keep its backups: its role allows it this one folder."""
+        return f"s3://{bucket_name(self._place(), 'backup')}/{HOST_FOLDER}"
+
+    def _place(self) -> Place:
+        return Place(self.aws.partition, self.spec.region, self.aws.account, self.declaration.name)
 
     def cost(self) -> str:
         """Return what a month costs, for a person."""

@@ -26,6 +26,8 @@ class Wanted:
     outbound: tuple[str, ...]
     keep_days: int
     ssh_key: str
+    backs_up: bool = False
+    """Whether the machine keeps its backups in the bucket that is made for them."""
     event_paths: tuple[str, ...] = ()
     """Prefixes of whole segments by which events come: what AWS WAF must not take for an attack."""
 

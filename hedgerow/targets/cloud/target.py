@@ -9,10 +9,12 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hedgerow import disposal, ssh
 from hedgerow.declaration import Declaration
+from hedgerow.declaration.destinations import OWN_BUCKET
 from hedgerow.deployment import Deployment, keys_folder
 from hedgerow.errors import CallError, HedgerowError, UnreachableError
 from hedgerow.hosts import Change, Host, HostState, Site
@@ -60,6 +62,15 @@ class CloudTarget(ABC):
     def notes(self, gone: Sequence[Change]) -> list[str]:
         """Return what the record of an end says beside what is gone and what is left."""
 
+    @abstractmethod
+    def bucket(self) -> str:
+        """Return where the machine may keep its backups (Site.bucket)."""
+
+    @property
+    def backs_up(self) -> bool:
+        """Whether the machine keeps its backups in the bucket that is made for them."""
+        return self.declaration.backup is not None and self.declaration.backup.to == OWN_BUCKET
+
     # The protocol
 
     def preflight(self) -> list[str]:
@@ -84,7 +95,7 @@ class CloudTarget(ABC):
         self.provision(say)
         hosts = self._hosts()
         self._await(hosts, say)
-        return hosts.apply(say)
+        return replace(hosts.apply(say), bucket=self.bucket())
 
     def provision(self, say: Say) -> None:
         """Make everything that is declared be so. Raises CallError and UnreachableError."""
@@ -97,7 +108,7 @@ class CloudTarget(ABC):
 
     def site(self) -> Site:
         """Return the machine as it is now. Raises CallError where there is none."""
-        return self._hosts().site()
+        return replace(self._hosts().site(), bucket=self.bucket())
 
     def observe(self) -> list[HostState]:
         """Look at the machine now."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from hedgerow import outward
 from hedgerow.declaration import Declaration, Gcp
-from hedgerow.declaration.destinations import OWN_BUCKET
 from hedgerow.deployment import Deployment
 from hedgerow.errors import CallError
 from hedgerow.hosts import Change, Host
@@ -51,7 +50,7 @@ class GcpTarget(CloudTarget):
             web_from=networks((*access.interface_from, *access.ingest_from)),
             outbound=outbound,
             ssh_key=self.public_line(),
-            backs_up=self.declaration.backup is not None and self.declaration.backup.to == OWN_BUCKET,
+            backs_up=self.backs_up,
         )
         return design.resources(wanted, self.place)
 
@@ -72,6 +71,10 @@ class GcpTarget(CloudTarget):
         return [
             "The key of the disks and of their snapshots ends 30 days after this record; until then it can be restored."
         ]
+
+    def bucket(self) -> str:
+        """Return where the machine may keep its backups."""
+        return f"gs://{self.place.bucket('backup')}"
 
     def cost(self) -> str:
         """Return what a month costs, for a person."""
