@@ -25,7 +25,7 @@ from moto.iam.models import AccountSummary
 from moto.logs.responses import LogsResponse
 from moto.moto_proxy.proxy3 import ProxyRequestHandler as Handler
 
-from tests.cloud import balancing_gaps, reading_gaps
+from tests.cloud import balancing_gaps, reading_gaps, twice_gaps
 
 
 class RefusedError(EC2ClientError):
@@ -42,6 +42,7 @@ def close_gaps() -> None:
     endpoints_end_once()
     balancing_gaps.close()
     reading_gaps.close()
+    twice_gaps.close()
     snapshots_can_be_blocked()
     backup_selections()
     deleted_plans_are_gone()
