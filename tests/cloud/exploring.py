@@ -2,7 +2,8 @@
 
 moto answers within this process, and one thing is done at a time. So a fork in front of a call is a picture of the
 account and of the run in the middle of it: in the child the fault happens, the run ends as it would, the next one is
-made, and what it leads to is compared with the end of an undisturbed run. The parent goes on to the next such call.
+made, and what it leads to is compared with the end of an undisturbed run. The parent goes on to the next fault, and
+then to the next such call. An account is prepared once: a process keeps it, and forks for each run.
 
 Started as `python -m tests.cloud.exploring FOLDER`: takes `{"call": ..., "fault": ...}` a line, answers with a line.
 """
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hedgerow import disposal
 from hedgerow.deployment import Deployment
@@ -28,7 +29,7 @@ from hedgerow.targets.aws.api import asks
 from hedgerow.targets.cloud import doing
 from tests.cloud.account import census, quiet, target, watched
 from tests.cloud.conftest import VALIDATION, images, led
-from tests.cloud.faults import FAULTS, MAKING, REMOVING, Answered, KilledError, Scenario, public
+from tests.cloud.faults import FAULTS, MAKING, REMOVING, Answered, KilledError, Scenario, concerns, public
 from tests.conftest import folders_of_its_own
 
 ACCOUNT = "123456789012"
@@ -85,10 +86,9 @@ def recorded_ends() -> int:
     return len(json.loads(place.read_text())) if place.exists() else 0
 
 
-def undisturbed(scenario: Scenario) -> dict[str, Any]:
+def undisturbed(scenario: Scenario, declared: str, earlier: int) -> dict[str, Any]:
     """Return the calls that change something in a run without a fault, and its end."""
     calls: list[str] = []
-    declared, earlier = scenario.prepare(), recorded_ends()
 
     def see(name: str, make: partial[Any]) -> Any:
         calls.append(name)
@@ -100,27 +100,29 @@ def undisturbed(scenario: Scenario) -> dict[str, Any]:
     return {"calls": changing, "end": end(declared, earlier)}
 
 
-def explore(scenario: Scenario, expected: dict[str, Any], call: str, fault: str) -> list[str]:
-    """Let each such call of one run meet the fault, in a child each; return what is wrong then, "" where nothing is."""
-    said: list[str] = []
+def explore(
+    scenario: Scenario, declared: str, earlier: int, expected: dict[str, Any], call: str
+) -> dict[str, list[str]]:
+    """Let each such call of one run meet each fault, in a child each; return what is wrong then, "" for nothing."""
+    said: dict[str, list[str]] = {fault: [] for fault in FAULTS if concerns(fault, call)}
     after: list[str] = []
-    write = -1
-    declared, earlier = scenario.prepare(), recorded_ends()
+    write, met = -1, ""
     answered = Answered(target(declared), call)
 
     def see(name: str, make: partial[Any]) -> Any:
-        nonlocal write
-        if write >= 0:
+        nonlocal write, met
+        if met:
             after.append(name)
-        elif name == call:
+            return make()
+        for fault in said if name == call else ():
             read, other = os.pipe()
             kept = files()
             if (child := os.fork()) == 0:
-                write = other
+                write, met = other, fault
                 return FAULTS[fault](make, answered)
             os.close(other)
             with os.fdopen(read) as heard:
-                said.append(json.loads(heard.read() or '"it ended without a word"'))
+                said[fault].append(json.loads(heard.read() or '"it ended without a word"'))
             os.waitpid(child, 0)
             put_back(kept)
         return make()
@@ -131,8 +133,8 @@ def explore(scenario: Scenario, expected: dict[str, Any], call: str, fault: str)
             run(scenario, declared)
         except BaseException as error:
             failure = error
-    if write >= 0:
-        ended = Ended(scenario.verb, call, fault, failure, tuple(after))
+    if met:
+        ended = Ended(scenario.verb, call, met, failure, tuple(after))
         _answer(write, lambda: ended.wrong() or next_one(scenario, declared, expected, ended, answered.theirs, earlier))
     assert failure is None, failure
     return said
@@ -256,22 +258,77 @@ def emulated(folder: Path) -> Iterator[None]:
                 yield
 
 
+class Prepared:
+    """An account as a scenario prepares it, kept by a process that explores one call after the other.
+
+    `calls` are those of an undisturbed run that change something.
+    """
+
+    all: ClassVar[list[Prepared]] = []
+
+    def __init__(self, scenario: Scenario, home: Path) -> None:
+        orders, self._down = os.pipe()
+        self._up, answers = os.pipe()
+        if os.fork() == 0:
+            for one in (self, *self.all):
+                os.close(one._down)  # else it would never hear that there are no more orders
+            _keep(scenario, home, orders, answers)
+        os.close(orders)
+        os.close(answers)
+        self.all.append(self)
+        self._heard = os.fdopen(self._up)
+        self.calls: list[str] = self._answer()
+
+    def _answer(self) -> Any:
+        said = json.loads(self._heard.readline() or '{"broke": "it ended without a word"}')
+        assert "broke" not in said, said
+        return said
+
+    def explore(self, call: str) -> dict[str, list[str]]:
+        """Return what is wrong after each fault at each such call of a run."""
+        os.write(self._down, f"{call}\n".encode())
+        found: dict[str, list[str]] = self._answer()
+        return found
+
+
+def _keep(scenario: Scenario, home: Path, orders: int, answers: int) -> None:
+    """Prepare an account, and answer for it until nobody asks any more; ends this process."""
+    with os.fdopen(orders) as asked, os.fdopen(answers, "w") as out:
+        try:
+            home.mkdir()
+            os.environ.update(folders_of_its_own(home))
+            declared = scenario.prepare()
+            earlier, kept = recorded_ends(), files()
+            found = apart(partial(undisturbed, scenario, declared, earlier))
+            print(json.dumps(found.get("calls", found)), file=out, flush=True)
+            for line in asked:
+                put_back(kept)
+                answer = apart(partial(explore, scenario, declared, earlier, found["end"], line.strip()))
+                print(json.dumps(answer), file=out, flush=True)
+        except BaseException as error:
+            print(json.dumps({"broke": f"{type(error).__name__}: {error}"}), file=out, flush=True)
+            os._exit(1)
+    os._exit(0)
+
+
 def serve(folder: Path) -> None:
     """Answer orders until there are no more. What a scenario leads to is found out when it is first asked for."""
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[str, Prepared] = {}
+    said: dict[str, dict[str, dict[str, list[str]]]] = {}
     with emulated(folder):
         for line in sys.stdin:
             order = json.loads(line)
-            answer: dict[str, Any] = {}
-            for scenarios in (MAKING, REMOVING):
-                for name, scenario in scenarios.items():
-                    if name not in known:
-                        known[name] = apart(partial(undisturbed, scenario))
-                    if order["call"] in known[name]["calls"]:
-                        work = partial(explore, scenario, known[name]["end"], order["call"], order["fault"])
-                        answer[name] = apart(work)
-                        break
-            print(json.dumps(answer), flush=True)
+            if order["call"] not in said:
+                answer = said[order["call"]] = {}
+                for scenarios in (MAKING, REMOVING):
+                    for name, scenario in scenarios.items():
+                        if name not in known:
+                            known[name] = Prepared(scenario, folder / f"home-{len(known)}")
+                        if order["call"] in known[name].calls:
+                            answer[name] = known[name].explore(order["call"])
+                            break
+            rows = {name: results[order["fault"]] for name, results in said[order["call"]].items()}
+            print(json.dumps(rows), flush=True)
 
 
 if __name__ == "__main__":
