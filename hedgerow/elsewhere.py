@@ -120,6 +120,7 @@ def restored(trial: Trial, report: flow.Reporter) -> Restored:
     facts |= _reach(restoring.ask(work, data_host(site), "reach")[1]["youngest"], moment)
     with course.part("boot"):
         far = flow.provision(there, report)
+    scratch.demand_free(there, far)
     facts |= {"hosts": tuple(f"{host.name} ({host.address})" for host in far.hosts), "stand_in": far.stand_ins}
     with course.part("stores"):
         credentials, stack = flow.prepare(there, far, report)

@@ -14,15 +14,19 @@ from typing import Any
 
 import yaml
 
-from hedgerow import flow, image_lock
+from hedgerow import flow, image_lock, repository
 from hedgerow.declaration import Declaration
 from hedgerow.declaration.destinations import OWN
 from hedgerow.deployment import Deployment, write_file
-from hedgerow.errors import CallError
+from hedgerow.errors import CallError, UnreachableError
+from hedgerow.hosts import Site
+from hedgerow.targets import wiping
 from hedgerow.targets.lab import LabTarget
 
 SUFFIX = "-drill"
 NOTE = ".scratch"
+BEGUN = "site.yml"
+"""What the folder has from the first converge on: before it nothing of ours is on the host."""
 DROPPED = {
     "mail": "mail: nothing is sent from there",
     "alerts": "alerts: nobody is told of hosts that end in an hour",
@@ -34,13 +38,14 @@ DROPPED = {
 CLOSED = "access.outbound_to: what the data would send out stays there"
 BACKUPS = "/srv/backup"
 ASIDE = "backup: a folder of the host's own; where the deployment's lie, nothing is written"
+OWN_MACHINE = "target: the one machine of backup.drill_on; access.ssh_from: this controller"
 PRIVATE = "tls: a certificate of the private CA"
-ELSEWISE = "Restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then."
+ELSEWISE = "Or restore onto a machine of yours (docs/backup.md, Onto a new host), and end it with the data it has then."
 
 
 def possible(declaration: Declaration) -> bool:
-    """Whether hosts can be made for a while, and ended with all their data."""
-    return declaration.target.kind == "lab"
+    """Whether there are hosts that can be ended with all their data: made for it, or declared to be wiped."""
+    return declaration.target.kind == "lab" or bool(declaration.backup and declaration.backup.drill_on)
 
 
 def demand_possible(work: flow.Work, what: str, instead: str = ELSEWISE) -> None:
@@ -48,8 +53,8 @@ def demand_possible(work: flow.Work, what: str, instead: str = ELSEWISE) -> None
     kind = work.declaration.target.kind
     if not possible(work.declaration):
         raise CallError(
-            f"{what} needs a host made for it and ended after it; in this release target.kind: {kind} has none",
-            instead,
+            f"{what} needs a host that is ended after it, and target.kind: {kind} makes none",
+            f"Declare an empty machine as backup.drill_on: it is wiped after each (docs/backup.md). {instead}",
         )
 
 
@@ -63,14 +68,19 @@ def text(declared: str, name: str) -> tuple[str, tuple[str, ...]]:
     tls = tree.pop("tls", None) or {}
     if tls.get("certificate", "private") != "private":
         changed.append(PRIVATE)
-    if not access:
-        tree.pop("access", None)
     backup = tree.get("backup")
     if isinstance(backup, dict) and "://" in str(backup.get("to", "")):
         tree["backup"] = {key: value for key, value in backup.items() if key not in OWN} | {"to": BACKUPS}
         changed.append(ASIDE)
+    if isinstance(backup, dict) and (machine := tree["backup"].pop("drill_on", None)):
+        tree["target"] = {"kind": "onprem", "hosts": [machine]}
+        # Who may come from where was said of another machine's network.
+        access.pop("ssh_from", None)
+        changed.append(OWN_MACHINE)
     # Its own network, chosen anew: the deployment's is in use.
     tree["target"].pop("subnet", None)
+    if not access:
+        tree.pop("access", None)
     # By default it is the deployment's name, and the data have that already.
     posthog = tree.get("posthog") or {}
     tree["posthog"] = {"organization": tree["name"], **posthog}
@@ -132,6 +142,8 @@ def remove(scratch: Deployment, report: flow.Reporter) -> None:
     if not (scratch.root / NOTE).exists():
         return
     with report.phase("destroy", "the scratch host ends"):
+        if (scratch.root / BEGUN).exists():
+            _wiped(flow.open_work(scratch.name, judge_files=False), report)
         LabTarget(scratch.name).destroy(report.say)
     for path in (scratch.key_file, scratch.caller_file, scratch.signing_key):
         path.unlink(missing_ok=True)
@@ -141,6 +153,30 @@ def remove(scratch: Deployment, report: flow.Reporter) -> None:
     (scratch.root / NOTE).unlink()
     scratch.root.rmdir()
     scratch.root.with_name(f".{scratch.name}.lock").unlink(missing_ok=True)
+
+
+def demand_free(work: flow.Work, site: Site) -> None:
+    """Raise CallError where a machine that is declared to be wiped holds anything of a deployment."""
+    for host in site.hosts if work.declaration.target.kind == "onprem" else ():
+        if whose := wiping.bears(host, work.deployment.known_hosts):
+            raise CallError(
+                f"{host.name} ({host.address}) is not empty: {whose}; it would be wiped after this",
+                "Nothing was touched. Name another machine as backup.drill_on, or `destroy NAME --wipe` what is there.",
+            )
+
+
+def _wiped(work: flow.Work, report: flow.Reporter) -> None:
+    """End the data on a machine that stays. Raises UnreachableError; then the next drill or rehearsal does it first."""
+    if work.declaration.target.kind != "onprem":
+        return
+    for host in work.target.site().hosts:
+        report.say(f"{host.name}: services stopped, data written over")
+        known = work.deployment.known_hosts
+        wiped = wiping.ask(host, known, work.deployment.name, repository.folder(work.declaration))
+        if not wiped.whole:
+            raise UnreachableError(
+                f"{host.name} is not wiped: {'; '.join(wiped.notes)}", "The next drill ends it first."
+            )
 
 
 def _gone(path: Path) -> None:

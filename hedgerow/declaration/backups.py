@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from hedgerow.declaration import fields, times
 from hedgerow.declaration.destinations import Destination, destination
 from hedgerow.declaration.kinds import Count, File, Model, PublicKey, Text
+from hedgerow.declaration.machines import OnPremHost
 
 
 def place(text: str) -> str:
@@ -22,7 +23,7 @@ class Backup(Model):
 
     to: Annotated[str, AfterValidator(place)] = Field(
         description="A folder on the data host, ssh://user@host/folder, s3://bucket/prefix, gs://bucket/prefix, or"
-        " bucket: the one that target gcp makes for it. Best not on the data host's own disk. What goes there is"
+        " bucket: the one that target aws or gcp makes for it. Best not on the data host's own disk. What goes there is"
         " encrypted.",
         examples=["/mnt/backup", "ssh://acme@backup.acme.example/srv/acme", "s3://acme-backup/posthog"],
     )
@@ -32,6 +33,10 @@ class Backup(Model):
     )
     drill_days: Count = Field(
         default=90, description="A drill (`drill NAME`, a restore elsewhere) that went well is never older than this."
+    )
+    drill_on: OnPremHost | None = Field(
+        default=None,
+        description="Outside a lab, a machine for drills and rehearsals: empty, and wiped after each.",
     )
     address: Annotated[str, AfterValidator(fields.ip_address)] | None = Field(
         default=None, description="The IP address of the SSH host or of `endpoint`: the firewall lets out to it alone."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hedgerow.declaration.lookups import at
+from hedgerow.declaration.lookups import at, rows_of
 from hedgerow.declaration.words import RefusedError, Wrong, shown
 
 FOLDER = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
@@ -80,6 +80,21 @@ def destination(text: str) -> Destination:
         return Destination(kind, path)
     parts = found.groupdict()
     return Destination(kind, path, parts["host"], parts.get("user") or "", int(parts.get("port") or 22))
+
+
+def drill_host_is_apart(value: dict[str, Any]) -> Iterator[Wrong]:
+    """What a drill wipes is no host of the deployment; and a lab boots its own."""
+    where = ("backup", "drill_on")
+    wiped = at(value, *where)
+    if not isinstance(wiped, dict):
+        return
+    if at(value, "target", "kind") == "lab":
+        yield Wrong(where, "means nothing in a lab, which boots a host for each drill", "Remove it.")
+    hosts = rows_of(value, "target", "hosts")
+    taken = {str(row[key]) for _, row in hosts for key in ("address", "private_address") if row.get(key)}
+    if taken & {str(wiped.get("address")), str(wiped.get("private_address"))}:
+        fix = "Name a machine that holds nothing: each drill ends with everything on it wiped."
+        yield Wrong((*where, "address"), "is a host of this deployment", fix)
 
 
 def backup_place_is_whole(value: dict[str, Any]) -> Iterator[Wrong]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hedgerow import releases
 from hedgerow.declaration.clouds import CLOUDS, agreement_is_signed, aws_holds_together, gcp_holds_together
-from hedgerow.declaration.destinations import backup_place_is_whole
+from hedgerow.declaration.destinations import backup_place_is_whole, drill_host_is_apart
 from hedgerow.declaration.lookups import at, rows_of, texts, twice
 from hedgerow.declaration.networks import ANY
 from hedgerow.declaration.promises import (
@@ -266,6 +266,7 @@ RULES: tuple[Rule, ...] = (
     authority_can_ask,
     volume_can_be_opened,
     backup_place_is_whole,
+    drill_host_is_apart,
     mail_is_encrypted,
     alerts_have_a_way,
     agreement_is_signed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from hedgerow.hosts import Change, Host
 
 PROGRAM = Path(__file__).with_name("wipe_on_host.py")
 DAY = 24 * 3600.0
+MARKER = "/etc/hedgerow/health/question.json"
+"""By it a host says whose it is, once it was installed whole (roles/health)."""
 FOLDERS = (
     "/var/lib/postgresql",
     "/var/lib/valkey",
@@ -73,6 +76,15 @@ def ask(host: Host, known_hosts: Path, deployment: str, backups: str) -> Wiped:
     if "refused" in said:
         raise CallError(f"{host.name}: {said['refused']}", "Mend the address in deploy.yml.")
     return read(host.name, said)
+
+
+def bears(host: Host, known_hosts: Path) -> str:
+    """Return what a host holds of a deployment of ours, "" where it is empty or wiped."""
+    kept = " ".join(f"! -path '{path}*'" for path in KEPT)
+    line = f"cat {MARKER} 2>/dev/null; find /etc/hedgerow -type f {kept} 2>/dev/null | head -1"
+    said = ssh.ask(host, known_hosts, ["sudo", "-n", "sh", "-c", ssh.quoted([line])]).stdout.strip()
+    found = re.search(r'"deployment": *"([^"]+)"', said)
+    return f"it is of the deployment {found[1]}" if found else (f"there is {said.splitlines()[-1]}" if said else "")
 
 
 def read(name: str, said: dict[str, Any]) -> Wiped:

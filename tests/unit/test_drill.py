@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
@@ -19,11 +20,13 @@ from hedgerow.bundle import contents
 from hedgerow.checking import NotExercised
 from hedgerow.cli import main
 from hedgerow.console import Reporter
-from hedgerow.declaration import parse
+from hedgerow.declaration import DeclarationError, parse
 from hedgerow.deployment import REPOSITORY, Deployment
 from hedgerow.drills import Drill
-from hedgerow.errors import CallError
+from hedgerow.errors import CallError, UnreachableError
+from hedgerow.hosts import Host, Site
 from hedgerow.restoring import BackupError
+from hedgerow.targets import wiping
 from tests.unit.told import DECLARED, outcome
 
 RECORDED = {
@@ -194,7 +197,7 @@ def test_what_was_not_made_by_a_drill_is_not_removed(folders: Path) -> None:
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("{kind: onprem, hosts: [{name: one, address: 192.0.2.52, user: debian}]}", "target.kind: onprem has none")],
+    [("{kind: onprem, hosts: [{name: one, address: 192.0.2.52, user: debian}]}", "target.kind: onprem makes none")],
 )
 def test_a_target_without_hosts_to_throw_away_is_refused(
     folders: Path, capsys: pytest.CaptureFixture[str], target: str, said: str
@@ -287,7 +290,7 @@ def test_figures_lie_beside_their_backup_and_are_refused_when_changed(
     assert program.told(["nonsense"], place) is None
 
 
-def test_only_a_lab_can_drill() -> None:
+def test_a_lab_can_drill_and_whoever_declares_a_machine_for_it() -> None:
     onprem = (
         "name: acme\ndomain: analytics.acme.example\ntarget: {kind: onprem, hosts: [{name: one, address: 192.0.2.52,"
         " user: debian}]}\nbackup: {to: /mnt/backup}\nposthog: {deploy: false}\n"
@@ -296,6 +299,74 @@ def test_only_a_lab_can_drill() -> None:
     )
     assert scratch.possible(parse(LAB))
     assert not scratch.possible(parse(onprem))
+    apart = onprem.replace("backup}", "backup, drill_on: {name: two, address: 192.0.2.53, user: debian}}")
+    assert scratch.possible(parse(apart))
+    text, changed = scratch.text(apart.replace("access: {", "access: {ssh_from: [198.51.100.7], "), "acme-drill")
+    (host,) = parse(text).target.hosts  # type: ignore[union-attr]
+    assert (host.name, host.address) == ("two", "192.0.2.53")
+    assert parse(text).access.ssh_from == ("controller",) and scratch.OWN_MACHINE in changed
+    assert parse(text).backup.drill_on is None  # type: ignore[union-attr]
+    with pytest.raises(DeclarationError, match="is a host of this deployment"):
+        parse(apart.replace("192.0.2.53", "192.0.2.52"))
+    with pytest.raises(DeclarationError, match="boots a host for each drill"):
+        parse(LAB.replace("backup}", "backup, drill_on: {name: two, address: 192.0.2.53, user: debian}}"))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("", ""),
+        ('{"deployment": "billing", "host": "one"}\n/etc/hedgerow/ca.crt\n', "it is of the deployment billing"),
+        ("/etc/hedgerow/ca.crt\n", "there is /etc/hedgerow/ca.crt"),
+    ],
+)
+def test_a_machine_that_holds_anything_is_not_drilled_on(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    monkeypatch.setattr(wiping.ssh, "ask", lambda *_, **__: SimpleNamespace(stdout=said, returncode=0))
+    host = Host("two", "192.0.2.53", "192.0.2.53", "debian")
+    assert wiping.bears(host, folders / "known_hosts") == told
+    work = SimpleNamespace(
+        declaration=SimpleNamespace(target=SimpleNamespace(kind="onprem")),
+        deployment=SimpleNamespace(known_hosts=folders / "known_hosts"),
+    )
+    with pytest.raises(CallError, match="it would be wiped") if told else nullcontext():
+        scratch.demand_free(work, Site((host,), "192.0.2.1"))  # type: ignore[arg-type]
+
+
+def test_a_machine_that_was_begun_with_is_wiped_and_one_that_was_not_is_left(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever did not get to the first converge has left nothing there."""
+    asked: list[str] = []
+    host = Host("two", "192.0.2.53", "192.0.2.53", "debian")
+    work = SimpleNamespace(
+        declaration=parse(LAB),
+        deployment=Deployment("acme-drill"),
+        target=SimpleNamespace(site=lambda: Site((host,), "192.0.2.1")),
+    )
+    monkeypatch.setattr(scratch.flow, "open_work", lambda *_, **__: work)
+
+    def ask(host: Host, *_: object) -> SimpleNamespace:
+        asked.append(host.name)
+        return SimpleNamespace(whole=len(asked) > 1, notes=())
+
+    monkeypatch.setattr(wiping, "ask", ask)
+    kind = SimpleNamespace(kind="onprem")
+    monkeypatch.setattr(work, "declaration", SimpleNamespace(target=kind, backup=work.declaration.backup, name="acme"))
+    root = Deployment("acme-drill").root
+    root.mkdir(parents=True)
+    (root / scratch.NOTE).write_text("acme\n")
+    scratch.remove(Deployment("acme-drill"), Reporter(quiet=True))
+    assert asked == [] and not root.exists()
+    root.mkdir()
+    for name in (scratch.NOTE, scratch.BEGUN):
+        (root / name).write_text("acme\n")
+    with pytest.raises(UnreachableError, match="two is not wiped"):
+        scratch.remove(Deployment("acme-drill"), Reporter(quiet=True))
+    assert (root / scratch.NOTE).exists(), "the next one finds it"
+    scratch.remove(Deployment("acme-drill"), Reporter(quiet=True))
+    assert asked == ["two", "two"] and not root.exists()
 
 
 def asked(told: dict[str, object], days: int = 90) -> tuple[str, str]:

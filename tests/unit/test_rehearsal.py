@@ -275,7 +275,7 @@ ONPREM = LAB.replace(
     [
         (LAB.replace("backup: {to: /srv/backup}\n", ""), "declares no backup"),
         (LAB + "posthog: {deploy: false}\n", "PostHog is not deployed here"),
-        (ONPREM, "target.kind: onprem has none"),
+        (ONPREM, "target.kind: onprem makes none"),
         (LAB, "not known what was last installed whole"),
     ],
 )
