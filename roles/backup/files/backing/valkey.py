@@ -75,7 +75,7 @@ def newest(manifest: str) -> list[str]:
 
 def keys() -> int | None:
     """Return how many keys the server holds, None where it cannot be asked just now."""
-    said = command(INSPECT, "INFO", "keyspace", quiet=True)
+    said = command("timeout", "20", INSPECT, "INFO", "keyspace", quiet=True)
     lines = [line.partition("keys=")[2].partition(",")[0] for line in said.splitlines() if line.startswith("db")]
     return sum(map(int, lines)) if said.startswith("# Keyspace") else None
 
