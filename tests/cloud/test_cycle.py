@@ -35,7 +35,7 @@ def test_a_plan_touches_nothing_and_an_install_twice_is_one_install(aws: str) ->
         cost = target().cost()
     assert changing(calls) == [] and census() == empty
     assert {change.action for change in planned} == {"create", "change"}
-    assert "USD a month" in cost and "from memory" in cost
+    assert "USD a month" in cost and "2026-11-27 (pages of others)" in cost
     assert all(word in cost for word in ("data events", "storage of the trail", "AWS Backup", "GuardDuty", "Config"))
     with recorded() as calls:
         target().provision(quiet)
