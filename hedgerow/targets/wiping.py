@@ -29,9 +29,13 @@ FOLDERS = (
     "/var/log/nginx",
     "/etc/hedgerow",
     "/etc/pgbackrest",
+    "/etc/postgresql",
     "/etc/containers/systemd",
 )
-"""Stores and containers with their volumes and secrets, what the application left in logs, keys, and what starts it."""
+"""Stores and containers with their volumes and secrets, what the application left in logs, keys, and what starts it.
+
+Settings of PostgreSQL's cluster go with its data: by that the role knows that there is to be a new one.
+"""
 UNITS = ("nginx.service", "postgresql.service", "valkey-server.service")
 KEPT = ("/etc/hedgerow/forwarding",)
 KEPT_UNITS = (
