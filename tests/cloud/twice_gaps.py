@@ -20,6 +20,13 @@ class UnknownAssociationError(EC2ClientError):
         super().__init__("InvalidAssociationID.NotFound", f"The association ID '{name}' does not exist")
 
 
+class UnknownEntryError(EC2ClientError):
+    """EC2's refusal of an entry that is not there (EC2 API reference, error codes)."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("InvalidNetworkAclEntry.NotFound", f"The network ACL entry {number} does not exist")
+
+
 class SecondDetectorError(GuardDutyException):
     """GuardDuty's refusal (GuardDuty API reference, CreateDetector: one detector per account per Region)."""
 
@@ -36,6 +43,9 @@ def close() -> None:
     an_association_is_replaced_once()
     a_role_is_taken_from_a_profile_once()
     what_has_ended_may_be_ended_again()
+    an_entry_is_removed_once()
+    one_endpoint_a_client_token()
+    an_endpoint_outlives_a_route_table()
 
 
 def one_detector_a_region() -> None:
@@ -85,3 +95,40 @@ def what_has_ended_may_be_ended_again() -> None:
         return [*ended, *(real(self, alive) if alive else [])]
 
     InstanceBackend.terminate_instances = end
+
+
+def an_entry_is_removed_once() -> None:
+    """By itself: an error of its own."""
+    real = EC2Backend.delete_network_acl_entry
+
+    def delete(self: Any, network_acl_id: str, rule_number: int, egress: bool) -> Any:
+        rows = self.get_network_acl(network_acl_id).network_acl_entries
+        if not any((row.egress, row.rule_number) == (egress, rule_number) for row in rows):
+            raise UnknownEntryError(rule_number)
+        return real(self, network_acl_id, rule_number, egress)
+
+    EC2Backend.delete_network_acl_entry = delete
+
+
+def one_endpoint_a_client_token() -> None:
+    """By itself: the token means nothing (EC2 API reference, CreateVpcEndpoint: it ensures idempotency)."""
+    real = EC2Backend.create_vpc_endpoint
+
+    def create(self: Any, *args: Any, client_token: str | None = None, **kwargs: Any) -> Any:
+        alive = [one for one in self.vpc_end_points.values() if one.state != "deleted"]
+        there = next((one for one in alive if client_token and one.client_token == client_token), None)
+        return there or real(self, *args, client_token=client_token, **kwargs)
+
+    EC2Backend.create_vpc_endpoint = create
+
+
+def an_endpoint_outlives_a_route_table() -> None:
+    """By itself: one whose route table was deleted before it cannot be deleted any more."""
+    real = EC2Backend.delete_vpc_endpoints
+
+    def delete(self: Any, vpce_ids: list[str] | None = None) -> None:
+        for one in filter(None, map(self.vpc_end_points.get, vpce_ids or [])):
+            one.route_table_ids = [name for name in one.route_table_ids or [] if name in self.route_tables]
+        real(self, vpce_ids)
+
+    EC2Backend.delete_vpc_endpoints = delete
