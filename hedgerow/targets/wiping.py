@@ -36,6 +36,9 @@ FOLDERS = (
 
 Settings of PostgreSQL's cluster go with its data: by that the role knows that there is to be a new one.
 """
+STORES = ("/etc/hedgerow", "/var/lib/postgresql", "/var/lib/valkey", "/var/lib/containers")
+"""What has no file on a machine that was wiped, nor on one that holds nothing."""
+ASKED = "that is all"
 UNITS = ("nginx.service", "postgresql.service", "valkey-server.service")
 KEPT = ("/etc/hedgerow/forwarding",)
 KEPT_UNITS = (
@@ -83,10 +86,17 @@ def ask(host: Host, known_hosts: Path, deployment: str, backups: str) -> Wiped:
 
 
 def bears(host: Host, known_hosts: Path) -> str:
-    """Return what a host holds of a deployment of ours, "" where it is empty or wiped."""
+    """Return what a host holds that a wipe would end, "" where it is empty or wiped. Raises UnreachableError.
+
+    Also what is nobody's of ours: a server's data that were there before. Silence is no answer.
+    """
     kept = " ".join(f"! -path '{path}*'" for path in KEPT)
-    line = f"cat {MARKER} 2>/dev/null; find /etc/hedgerow -type f {kept} 2>/dev/null | head -1"
-    said = ssh.ask(host, known_hosts, ["sudo", "-n", "sh", "-c", ssh.quoted([line])]).stdout.strip()
+    line = f"cat {MARKER}; find {' '.join(STORES)} -type f {kept} -print -quit; echo {ASKED}"
+    answer = ssh.ask(host, known_hosts, ["sudo", "-n", "sh", "-c", ssh.quoted([line])])
+    said = answer.stdout.strip()
+    if answer.returncode or not said.endswith(ASKED):
+        raise UnreachableError(f"{host.name} did not say what it holds: {answer.stderr.strip()[-300:]}")
+    said = said.removesuffix(ASKED).strip()
     found = re.search(r'"deployment": *"([^"]+)"', said)
     return f"it is of the deployment {found[1]}" if found else (f"there is {said.splitlines()[-1]}" if said else "")
 

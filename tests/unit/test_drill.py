@@ -318,12 +318,15 @@ def test_a_lab_can_drill_and_whoever_declares_a_machine_for_it() -> None:
         ("", ""),
         ('{"deployment": "billing", "host": "one"}\n/etc/hedgerow/ca.crt\n', "it is of the deployment billing"),
         ("/etc/hedgerow/ca.crt\n", "there is /etc/hedgerow/ca.crt"),
+        ("/var/lib/postgresql/17/main/PG_VERSION\n", "there is /var/lib/postgresql/17/main/PG_VERSION"),
     ],
 )
 def test_a_machine_that_holds_anything_is_not_drilled_on(
     folders: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
 ) -> None:
-    monkeypatch.setattr(wiping.ssh, "ask", lambda *_, **__: SimpleNamespace(stdout=said, returncode=0))
+    monkeypatch.setattr(
+        wiping.ssh, "ask", lambda *_, **__: SimpleNamespace(stdout=f"{said}that is all\n", returncode=0)
+    )
     host = Host("two", "192.0.2.53", "192.0.2.53", "debian")
     assert wiping.bears(host, folders / "known_hosts") == told
     work = SimpleNamespace(
@@ -332,6 +335,16 @@ def test_a_machine_that_holds_anything_is_not_drilled_on(
     )
     with pytest.raises(CallError, match="it would be wiped") if told else nullcontext():
         scratch.demand_free(work, Site((host,), "192.0.2.1"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("code", "said"), [(1, ""), (0, ""), (1, "that is all")])
+def test_a_machine_that_does_not_say_what_it_holds_is_not_empty(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    answer = SimpleNamespace(stdout=said, stderr="sudo: a password is required", returncode=code)
+    monkeypatch.setattr(wiping.ssh, "ask", lambda *_, **__: answer)
+    with pytest.raises(UnreachableError, match="did not say what it holds: sudo"):
+        wiping.bears(Host("two", "192.0.2.53", "192.0.2.53", "debian"), folders / "known_hosts")
 
 
 def test_a_machine_that_was_begun_with_is_wiped_and_one_that_was_not_is_left(
