@@ -21,7 +21,6 @@ LOOK = "systemctl start hedgerow-health.service && systemctl start hedgerow-aler
 SECRET = "patient-4711"
 UNIT = "probe-of-the-tests.service"
 # The unit is to fail, and systemd-run, which waits for it, says so.
-# A unit that ends badly is what is wanted: the command that makes it must not end the test.
 FAIL = f"systemd-run --quiet --wait --unit={UNIT} sh -c 'echo {SECRET}; exit 3' || true"
 OVER = f"systemctl reset-failed {UNIT}"
 
