@@ -30,6 +30,9 @@ CORES = 4
 DISK_BYTES = 24 * 1024**3
 # Empty, for whoever declares `encrypted_volume`: /dev/vdb. A file with holes takes no room.
 SECOND_DISK_BYTES = 16 * 1024**3
+# A lab's guest runs nothing of a stranger's. Under TCG each change between a process and its kernel costs the emulator
+# all translated addresses where page tables are kept apart (PTI): a third of all time, and pages that are cleared twice.
+BOOT_LINE = "root=/dev/vda rw console=ttyS0 mitigations=off init_on_alloc=0"
 FSTAB = "/dev/vda / ext4 rw,discard,errors=remount-ro 0 1\n"
 
 # A guest without a disk: its kernel says what it is, finds no root, and ends.
@@ -119,7 +122,7 @@ def qemu(machine: Machine, accelerator: str) -> list[str]:
         *("-smp", str(min(CORES, os.cpu_count() or 1)), "-m", str(MEMORY_MIB)),
         *("-no-user-config", "-nodefaults", "-display", "none", "-rtc", "base=utc"),
         *("-kernel", place.kernel.name, "-initrd", place.initrd.name),
-        *("-append", "root=/dev/vda rw console=ttyS0"),
+        *("-append", BOOT_LINE),
         # A lab's disk need not outlive the controller's power: nobody waits for the real disk.
         *("-drive", f"file={place.disk.name},format=raw,if=virtio,cache=unsafe,discard=unmap"),
         *("-drive", f"file={place.second_disk.name},format=raw,if=virtio,cache=unsafe,discard=unmap"),
