@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 
+from checks import timers
 from checks.gathered import walk
 from checks.sql import sql
 from hedgerow.checking import CouldNotAsk, NotExercised
@@ -16,7 +17,7 @@ from hedgerow.checking import CouldNotAsk, NotExercised
 OLDEST = 30 * 3600
 ENCRYPTED = "Salted__"
 INFORMATION = "runuser -u postgres -- pgbackrest --stanza=hedgerow --output=json info && echo && date +%s"
-TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-backup.timer"
+TIMER = timers.QUESTION.format("hedgerow-backup")
 LAST = "systemctl show -p Result --value hedgerow-backup.service"
 ARCHIVED = "find {place}/postgres/archive -type f -printf '%f\\n'"
 # Where backups do not lie on the host pgBackRest alone reaches them; its first answer names each file with its size.
@@ -69,11 +70,10 @@ def test_one_is_young_and_the_next_will_come(host, finding, place, sheet):
     finding.expect(f"a good backup of {named} in {OLDEST // 3600} hours, a timer that waits, and no failed run")
     said, now = finding.ask(host, INFORMATION, timeout=60).stdout.strip().rsplit("\n", 1)
     good = [row["timestamp"]["stop"] for row in json.loads(said)[0].get("backup", ()) if not row.get("error")]
-    timer = dict(line.split("=", 1) for line in finding.ask(host, TIMER).stdout.splitlines())
+    waits = timers.comes_again(finding.ask(host, TIMER).stdout)
     last = finding.ask(host, LAST).stdout.strip()
     holds = json.loads(finding.ask(host, LOOK, timeout=60, codes=(0, 1)).stdout).get("holds", [])
     age = int(now) - max(good, default=0)
-    waits = timer.get("ActiveState") == "active" and timer.get("NextElapseUSecRealtime", "")
     old = f"the newest is {age // 3600} hours old" if good else "there is none"
     finding.observe(
         f"{len(good)} backups, {old}; the timer {'waits' if waits else 'does not wait'}; last run {last};"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from checks import timers
 from hedgerow.checking import NotExercised
 
-TIMER = "systemctl show -p ActiveState -p NextElapseUSecRealtime hedgerow-acme.timer"
+TIMER = timers.QUESTION.format("hedgerow-acme")
 LAST = "systemctl show -p Result -p ExecMainExitTimestamp hedgerow-acme.service"
 
 
@@ -16,11 +17,8 @@ def test_somebody_asks_again_in_time(host, finding, declared):
     if declared.tls != "acme":
         raise NotExercised("no authority is asked for the certificate (tls.certificate: acme)")
     finding.expect("a timer waits, and when the authority was last asked all went well")
-    timer, last = (
-        dict(line.split("=", 1) for line in finding.ask(host, question).stdout.splitlines())
-        for question in (TIMER, LAST)
-    )
-    waits = timer.get("ActiveState") == "active" and timer.get("NextElapseUSecRealtime", "")
+    waits = timers.comes_again(finding.ask(host, TIMER).stdout)
+    last = dict(line.split("=", 1) for line in finding.ask(host, LAST).stdout.splitlines())
     asked, result = last.get("ExecMainExitTimestamp", ""), last.get("Result", "unknown")
     finding.observe(f"the timer {'waits' if waits else 'does not wait'}; last asked {asked or 'never'}: {result}")
     assert waits, "no timer waits: nobody renews it"

@@ -630,7 +630,7 @@ EVENTS = SimpleNamespace(declared=SimpleNamespace(services=("web", "clickhouse")
 
 def recent(
     now: int,
-    timer: str = "active",
+    timer: str = "active\nSubState=waiting\nNextElapseUSecRealtime=Wed 2026-02-11 02:00:00 UTC",
     result: str = "success",
     holds: tuple[str, ...] = ("clickhouse", "postgres", "valkey"),
     **changed: object,
@@ -638,7 +638,7 @@ def recent(
     answers = {
         "backup look": json.dumps({"holds": holds}),
         "pgbackrest": f"{json.dumps([GOOD | changed])}\n{now}\n",
-        "hedgerow-backup.timer": f"ActiveState={timer}\nNextElapseUSecRealtime=Wed 2026-02-11 02:00:00 UTC\n",
+        "hedgerow-backup.timer": f"ActiveState={timer}\n",
         "hedgerow-backup.service": f"{result}\n",
     }
     return outcome(checks.test_one_is_young_and_the_next_will_come, answers, DECLARED, EVENTS)
@@ -647,7 +647,10 @@ def recent(
 def test_the_check_of_a_recent_backup_passes_and_fails() -> None:
     assert recent(1_000_000 + 3600)[0] == "pass"
     assert "31 hours old" in recent(1_000_000 + 31 * 3600)[1]
-    assert "no timer waits" in recent(1_000_060, timer="inactive")[1]
+    assert "no timer waits" in recent(1_000_060, timer="inactive\nSubState=dead\nNextElapseUSecRealtime=")[1]
+    assert "no timer waits" in recent(1_000_060, timer="active\nSubState=elapsed\nNextElapseUSecRealtime=")[1]
+    making_one = "active\nSubState=running\nNextElapseUSecRealtime="
+    assert recent(1_000_060, timer=making_one)[0] == "pass", "the nightly backup is being made"
     assert "ended with exit-code" in recent(1_000_060, result="exit-code")[1]
     assert "there is no backup" in recent(1_000_060, backup=[])[1]
     assert recent(1_000_060, holds=("postgres",))[1].startswith("the newest holds nothing of Valkey and ClickHouse")

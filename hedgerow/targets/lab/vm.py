@@ -30,8 +30,8 @@ CORES = 4
 DISK_BYTES = 24 * 1024**3
 # Empty, for whoever declares `encrypted_volume`: /dev/vdb. A file with holes takes no room.
 SECOND_DISK_BYTES = 16 * 1024**3
-# A lab's guest runs nothing of a stranger's. Under TCG each change between a process and its kernel costs the emulator
-# all translated addresses where page tables are kept apart (PTI): a third of all time, and pages that are cleared twice.
+# A lab's guest runs nothing of a stranger's. Where page tables are kept apart (PTI), each system call costs TCG every
+# address it has translated: a third of all time.
 BOOT_LINE = "root=/dev/vda rw console=ttyS0 mitigations=off init_on_alloc=0"
 FSTAB = "/dev/vda / ext4 rw,discard,errors=remount-ro 0 1\n"
 
