@@ -36,7 +36,7 @@ from hedgerow.hosts import Host
 from hedgerow.packages import every_package
 
 OURS, THEIRS = "t-bench-roles", "t-bench-others"
-TOKEN = (
+KEY = (
     "sk-ssh-ed25519@openssh.com "
     "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8NAAAABHNzaDo="
 )
@@ -48,7 +48,7 @@ target: {{kind: lab}}
 profile: hipaa-2025
 posthog: {{deploy: {whole}}}
 access:
-  administrators: [{{name: jane, ssh_keys: ["{token}"]}}]
+  administrators: [{{name: jane, ssh_keys: ["{key}"]}}]
   second_factor: fido2
   ingest_from: [any]
 backup: {{to: /srv/backup}}
@@ -129,7 +129,7 @@ def figures(first: tuple[float, Counter], later: list[tuple[float, Counter]]) ->
 def booted(folder: Path, name: str, whole: bool = False) -> tuple[flow.Work, Host]:
     """Return a fresh lab host that has fetched the packages of every role."""
     place = folder / f"{name}.yml"
-    place.write_text(DECLARATION.format(name=name, token=TOKEN, whole=str(whole).lower()))
+    place.write_text(DECLARATION.format(name=name, key=KEY, whole=str(whole).lower()))
     work = flow.open_work(str(place))
     host = flow.provision(work, Reporter(quiet=True)).hosts[0]
     fetched = FETCH.format(" ".join(every_package("Debian")))
