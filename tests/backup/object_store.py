@@ -49,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
             "wsgi.url_scheme": "https",
             "wsgi.input": io.BytesIO(body),
             **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self.headers.items()},
+            # moto takes the first word of a name for a bucket; ours stands in the path.
+            "HTTP_HOST": "localhost",
         }
         told: list[Any] = []
         answer = b"".join(self.application(environ, lambda status, headers, _=None: told.append((status, headers))))

@@ -97,13 +97,13 @@ def test_a_bucket_has_all_of_it_encrypted_and_gives_it_back(kept: Lab, places: t
     insert(kept, "s3", ROWS)
     send(kept, "s3", ROWS)
     made = well(kept.installer("backup", "now", NAME, "--json")).json
-    assert set(made["holds"]) == {"postgres", "clickhouse", "host"}
+    assert set(made["holds"]) == {"postgres", "clickhouse", "valkey", "host", "deployment"}
     assert not made["same_disk"]
     objects = places[1].list_objects_v2(Bucket=object_store.BUCKET, Prefix=f"posthog/{NAME}/")["Contents"]
     names = {row["Key"].removeprefix(f"posthog/{NAME}/") for row in objects}
     mine = {name.rpartition("/")[2] for name in names if name.startswith(f"sets/{made['id']}/")}
-    figures = {"manifest.figures.json", "manifest.figures.mac"}
-    assert mine == {"manifest.json", "manifest.mac", "clickhouse.000.enc", "host.enc"} | figures
+    manifests = {"manifest.json", "manifest.mac", "manifest.figures.json", "manifest.figures.mac"}
+    assert mine == {"clickhouse.000.enc", "valkey.000.enc", "host.enc", "deployment.enc"} | manifests
     assert any(name.startswith("backup/hedgerow/") for name in names)
     assert any(name.startswith("archive/hedgerow/") for name in names)
     for name in names - {f"sets/{each}/{file}" for each in {made["id"]} for file in mine if "manifest" in file}:
