@@ -18,7 +18,7 @@ import pytest
 
 from hedgerow import ssh
 from hedgerow.secrets import Vault
-from tests.backup.events import VOLUME, send, stored
+from tests.backup.events import VOLUME, send, stop_services, stored
 from tests.conftest import Answer, Lab
 
 pytestmark = pytest.mark.lab
@@ -101,7 +101,7 @@ def test_what_was_destroyed_is_there_again(kept: Lab) -> None:
     assert made["same_disk"], "a lab's backups lie on its own disk, and it is said"
     insert(kept, "after", 7)
     send(kept, "after", 7)
-    kept.run(kept.host, "systemctl stop 'hedgerow-*.service'")
+    stop_services(kept)
     sql(kept, "drop database posthog with (force)", "postgres")
     kept.run(kept.host, "systemctl stop valkey-server; rm -r /var/lib/valkey/appendonlydir")
     emptied = kept.run(kept.host, f"find {VOLUME} -mindepth 1 -delete && ls -A {VOLUME}")

@@ -18,7 +18,7 @@ import pytest
 from hedgerow.targets.lab import image
 from hedgerow.targets.lab.places import Places
 from tests.backup import object_store, sftp_host
-from tests.backup.events import VOLUME, send, stored
+from tests.backup.events import VOLUME, send, stop_services, stored
 from tests.backup.test_backup import found, insert, sql, well
 from tests.conftest import Lab
 
@@ -87,9 +87,7 @@ def statuses(lab: Lab) -> dict[str, str]:
 
 def lose(lab: Lab) -> None:
     """Empty both stores."""
-    # Not the host's look at itself: one that is ended halfway counts as a failed look until the next.
-    services = "systemctl list-units --plain --no-legend 'hedgerow-*.service' | cut -d' ' -f1 | grep -v health"
-    lab.run(lab.host, f"systemctl stop $({services})")
+    stop_services(lab)
     sql(lab, "drop database posthog with (force)", "postgres")
     emptied = lab.run(lab.host, f"find {VOLUME} -mindepth 1 -delete")
     assert emptied.returncode == 0, emptied.stderr
