@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from backing.postgres import ask, holes, information, pgbackrest
 from backing.reading import look, verify
 
 DEPLOYMENT = Path("/etc/hedgerow/backup/deployment.sealed")
+UNIT = "hedgerow-backup.service"
 FULL_DAYS = 7
 ELSEWHERE = "the seed of the owner's second factor, which was not on this host"
 
@@ -102,6 +104,15 @@ def made(place: Place, config: dict, name: str, row: dict, others: dict[str, dic
     }
 
 
+def by_its_unit() -> None:
+    """Have the unit make a backup, as the timer does. Raises RefusedError with the unit's own last words."""
+    started = subprocess.run(["systemctl", "start", UNIT], capture_output=True, text=True, check=False)
+    if started.returncode != 0:
+        words = ("journalctl", "-q", "-u", UNIT, "-n", "12", "-o", "cat", "--no-pager")
+        said = command(*words, quiet=True).strip()
+        raise RefusedError(f"{UNIT} made no backup: {said or started.stderr.strip()}")
+
+
 def full_events(place: Place, week: str) -> str:
     """Return the newest full backup of ClickHouse among those of PostgreSQL's full backup `week`; "" where none is.
 
@@ -137,13 +148,13 @@ def prepare(place: Place, config: dict) -> dict:
         # A new host in the place of an old one, or a mistake: either way the next word is a person's.
         return {"done": done, "foreign": True}
     if not place.names():
-        command("systemctl", "start", "hedgerow-backup.service")
+        by_its_unit()
         done.append("made the first backup")
     elif lacking := sorted({"valkey", *(["clickhouse"] if config["clickhouse"] else [])} - set(look(place)["holds"])):
-        command("systemctl", "start", "hedgerow-backup.service")
+        by_its_unit()
         done.append(f"made a backup: the newest held nothing of {' and '.join(lacking)}, or was not as it was made")
     elif missing := holes(place, state, ask("select last_archived_wal from pg_stat_archiver")):
         # Nothing brings them back, and behind them no moment can be gone back to: from here on it can again.
-        command("systemctl", "start", "hedgerow-backup.service")
+        by_its_unit()
         done.append(f"made a backup: {missing} pieces of the journal since the newest were missing")
     return {"done": done, "foreign": False}
