@@ -24,7 +24,11 @@ ARCHIVED = "find {place}/postgres/archive -type f -printf '%f\\n'"
 AWAY = "runuser -u postgres -- pgbackrest --stanza=hedgerow --log-level-console=off --log-level-stderr=error"
 LISTED = f"{AWAY} --output=json --recurse repo-ls"
 ARCHIVED_AWAY = f"{AWAY} --recurse repo-ls archive/hedgerow | sed 's|.*/||'"
-BEGINNING = f"{AWAY} --raw repo-get {{file}} | head -c 8; echo"
+# It ends with 1 where a file went since it was listed, as what is being written does when it gets its name.
+GONE = "gone"
+BEGINNING = (
+    f"{{{{ {AWAY} --raw --ignore-missing repo-get {{file}} || test $? -ne 1 || printf {GONE}; }}}} | head -c 8; echo"
+)
 MOST = 24
 SEGMENT = "[0-9A-F]{24}"
 DRILLED = "cat /etc/hedgerow/backup/drilled.json || test ! -e /etc/hedgerow/backup/drilled.json"
@@ -103,7 +107,7 @@ def read_away(host, finding):
         name: finding.ask(host, BEGINNING.format(file=shlex.quote(name)), timeout=60).stdout.strip()
         for name in some(files)
     }
-    return len(files), [name for name, begin in begins.items() if begin != ENCRYPTED]
+    return len(files), [name for name, begin in begins.items() if begin not in (ENCRYPTED, GONE)]
 
 
 def read_here(host, finding, place):

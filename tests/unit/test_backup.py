@@ -329,6 +329,13 @@ def test_a_changed_file_a_lost_one_and_a_lost_piece_of_the_journal_are_told(plac
     assert len(place.place.problems(SECOND)) == 2
 
 
+def test_a_piece_of_the_journal_that_is_being_written_is_none_yet(place: SimpleNamespace) -> None:
+    before = place.place.segments()
+    place.segment.with_name(place.segment.name.replace("05-", "06-") + ".pgbackrest.tmp").write_bytes(b"Salted__")
+    assert place.place.segments() == before
+    assert list(before.values()) == ["000000010000000000000005"]
+
+
 def test_a_manifest_that_was_made_fit_is_told(place: SimpleNamespace) -> None:
     """Whoever can write at the backup's place has not the key of the seal."""
     path = (place.folder / "sets") / SECOND / "manifest.json"
@@ -696,6 +703,15 @@ def test_the_check_of_what_lies_readable_passes_and_fails() -> None:
     assert outcome(ask, {"find ": "7\n"}, DECLARED)[0] == "pass"
     assert "by-hand.sql" in outcome(ask, {"find ": "/srv/backup/acme/by-hand.sql\n7\n"}, DECLARED)[1]
     assert outcome(ask, {"find ": "0\n"}, DECLARED)[0] == "error"
+
+
+@pytest.mark.parametrize(
+    ("begins", "status"), [("Salted__", "pass"), ("gone", "pass"), ("create t", "fail"), ("", "fail")]
+)
+def test_away_what_went_since_it_was_listed_is_not_readable(begins: str, status: str) -> None:
+    listed = json.dumps({"sets/x.enc": {"type": "file", "size": 9, "time": 1}, "sets": {"type": "path"}})
+    answers = {"repo-ls": listed, "repo-get": f"{begins}\n"}
+    assert outcome(checks.test_nothing_lies_readable, answers, "s3://acme/posthog")[0] == status
 
 
 def test_the_check_of_the_newest_passes_and_fails() -> None:

@@ -13,7 +13,8 @@ from backing.base import STATE, RefusedError, sealed, write
 from backing.shelves import Folder, Repository
 
 STANZA = "hedgerow"
-SEGMENT = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
+# Whole ones alone: while one is written, its name goes on with .pgbackrest.tmp, and a moment later it is gone.
+SEGMENT = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}(\.[a-z0-9]+)?")
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 ARCHIVE = f"postgres/archive/{STANZA}"
 
@@ -86,7 +87,7 @@ class Place:
     def segments(self) -> dict[str, str]:
         """Return PostgreSQL's archived journal: path -> segment."""
         found = self.shelf.files(ARCHIVE)
-        return {name: match[1] for name in found if (match := SEGMENT.match(name.rpartition("/")[2]))}
+        return {name: match[1] for name in found if (match := SEGMENT.fullmatch(name.rpartition("/")[2]))}
 
     def youngest(self) -> float:
         """Return when the youngest file of the journal was written, in seconds since 1970; 0 where there is none."""
@@ -123,6 +124,6 @@ class Place:
         needed = {
             path: row
             for path, row in files.items()
-            if not (match := SEGMENT.match(Path(path).name)) or order(match[1]) >= start
+            if not (match := SEGMENT.fullmatch(Path(path).name)) or order(match[1]) >= start
         }
         return list(self.wrong(needed, whole))
