@@ -109,8 +109,9 @@ def by_its_unit() -> None:
     started = subprocess.run(["systemctl", "start", UNIT], capture_output=True, text=True, check=False)
     if started.returncode != 0:
         words = ("journalctl", "-q", "-u", UNIT, "-n", "12", "-o", "cat", "--no-pager")
-        said = command(*words, quiet=True).strip()
-        raise RefusedError(f"{UNIT} made no backup: {said or started.stderr.strip()}")
+        # The program's answer, one object, says the same again.
+        said = [line for line in command(*words, quiet=True).splitlines() if not line.startswith("{")]
+        raise RefusedError("\n".join((f"{UNIT} made no backup:", *(said or started.stderr.splitlines()))))
 
 
 def full_events(place: Place, week: str) -> str:
