@@ -7,9 +7,12 @@ import importlib
 import importlib.util
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -334,6 +337,21 @@ def test_a_piece_of_the_journal_that_is_being_written_is_none_yet(place: SimpleN
     place.segment.with_name(place.segment.name.replace("05-", "06-") + ".pgbackrest.tmp").write_bytes(b"Salted__")
     assert place.place.segments() == before
     assert list(before.values()) == ["000000010000000000000005"]
+
+
+def test_a_push_to_the_place_before_is_ended_and_no_other(program: SimpleNamespace, tmp_path: Path) -> None:
+    settings = tmp_path / "pgbackrest.conf"
+    settings.touch()
+    os.utime(settings, (time.time() - 60,) * 2)
+    script = tmp_path / "pgbackrest"
+    script.write_text("import time; time.sleep(60)")
+    with subprocess.Popen([sys.executable, str(script), "--stanza=hedgerow", "archive-push", "x"]) as push:
+        program.postgres.let_go(settings, str(os.getuid()))
+        assert push.poll() is None
+        time.sleep(2)
+        settings.touch()
+        program.postgres.let_go(settings, str(os.getuid()))
+        assert push.wait(10) == -signal.SIGTERM
 
 
 def test_a_manifest_that_was_made_fit_is_told(place: SimpleNamespace) -> None:

@@ -139,6 +139,7 @@ def prepare(place: Place, config: dict) -> dict:
         if not path.is_dir():
             command("install", "-d", "-m", mode, "-o", owner, "-g", owner, str(path))
             done.append(f"made {path}")
+    postgres.let_go()
     state = information()
     if state["status"]["code"] == 1:  # no such stanza
         pgbackrest("stanza-create")
