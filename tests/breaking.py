@@ -152,11 +152,10 @@ def break_and_mend_by_restart(lab: Lab, group: Sequence[Case], put_right: list[C
 
 def restart(lab: Lab, seconds: float = RESTART_SECONDS) -> None:
     """Start the host again, and wait until it is up."""
-    question = "cat /proc/sys/kernel/random/boot_id"
-    before = lab.run(lab.host, question).stdout.strip()
+    before = lab.boot_id()
     lab.run(lab.host, "systemd-run --on-active=1 systemctl reboot")
     deadline = time.monotonic() + seconds
-    while lab.run(lab.host, question).stdout.strip() in ("", before):
+    while lab.boot_id() in ("", before):
         assert time.monotonic() < deadline, f"the host has not started again within {seconds:.0f} s"
         time.sleep(1)
     lab.run(lab.host, "systemctl is-system-running --wait")

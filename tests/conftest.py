@@ -21,6 +21,7 @@ from hedgerow import converge, flow, pki, prerequisites, proof, ssh
 from hedgerow.console import Reporter
 from hedgerow.converge import Converged
 from hedgerow.deployment import Deployment
+from hedgerow.errors import UnreachableError
 from hedgerow.findings import Finding
 from hedgerow.hosts import Host, Site
 from tests.collector import Collector, collecting
@@ -177,7 +178,16 @@ class Lab:
     def run(self, host: Host | str, command: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root on a host."""
         chosen = host if isinstance(host, Host) else next(h for h in self.site.hosts if h.name == host)
-        return ssh.ask(chosen, self.deployment.known_hosts, ["sudo", "sh", "-c", shlex.quote(command)], seconds=120)
+        line = ["sudo", "sh", "-c", shlex.quote(command)]
+        return ssh.ask(chosen, self.deployment.known_hosts, line, seconds=120 * chosen.patience)
+
+    def boot_id(self) -> str:
+        """Return what tells one boot of the first host from another, "" while nobody answers."""
+        line = ["cat", "/proc/sys/kernel/random/boot_id"]
+        try:
+            return ssh.ask(self.host, self.deployment.known_hosts, line, seconds=60).stdout.strip()
+        except UnreachableError:
+            return ""
 
     def verify(self, controls: Sequence[str] = ()) -> tuple[Finding, ...]:
         """Return the findings of these controls, or of all."""

@@ -1,4 +1,4 @@
-"""One installed deployment on a virtual machine, for the whole session."""
+"""One deployment on a virtual machine, for the whole session: first the host alone, then with the application."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from hedgerow import prerequisites
 from hedgerow.targets.lab import vm
@@ -20,6 +21,7 @@ domain: analytics.acme.example
 target: {{kind: lab, machine: vm}}
 features: []
 """
+ALONE = "posthog: {deploy: false}\n"
 # The machine's second disk, which the controller opens when it starts. The address is known once the lab is there.
 VOLUME = """\
 encrypted_volume: {{device: /dev/vdb, unlock: tang, tang: "http://{}:{}", thumbprint: {}}}
@@ -54,7 +56,7 @@ def booted(lab_folder: Lab) -> Iterator[Lab]:
     site = lab_folder.work.target.apply(print)
     keys = lab_folder.folder / "tang"
     volume = VOLUME.format(site.controller, tang_server.PORT, tang_server.make_keys(keys))
-    lab_folder.declaration.write_text(DECLARATION + volume)
+    lab_folder.declaration.write_text(DECLARATION + ALONE + volume)
     source = TIME_SOURCE.format(site.controller)
     written = lab_folder.run(site.hosts[0], f"printf %s {shlex.quote(source)} >{TIME_FILE}; systemd-tmpfiles --create")
     assert written.returncode == 0, written.stderr
@@ -62,9 +64,22 @@ def booted(lab_folder: Lab) -> Iterator[Lab]:
         yield lab_folder
 
 
-@pytest.fixture(scope="session")
-def lab(booted: Lab) -> Lab:
-    """The installed deployment."""
-    answer = booted.installer("install", str(booted.declaration), "--json", "--yes", seconds=INSTALL_SECONDS)
+def installed(lab: Lab) -> Lab:
+    answer = lab.installer("install", str(lab.declaration), "--json", "--yes", seconds=INSTALL_SECONDS)
     assert answer.code == 0, answer.out + answer.err
-    return booted
+    return lab
+
+
+@pytest.fixture(scope="session")
+def bare(booted: Lab) -> Lab:
+    """The installed host, without the application: its containers take most of what such a machine has."""
+    return installed(booted)
+
+
+@pytest.fixture(scope="session")
+def lab(bare: Lab) -> Lab:
+    """The installed deployment, with everything else as the tests before have left it."""
+    tree = yaml.safe_load(bare.deployment.declaration.read_text())
+    tree.pop("posthog")
+    bare.declaration.write_text(yaml.safe_dump(tree))
+    return installed(bare)

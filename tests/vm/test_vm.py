@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import pytest
 import yaml
 
-from hedgerow.errors import UnreachableError
 from hedgerow.targets.lab import LabTarget, machine
 from hedgerow.targets.lab.commands import run
 from tests.breaking import CATALOG, Case, break_and_mend, broken, cases, groups, mend, settle
 from tests.conftest import Lab
-from tests.vm.conftest import INSTALL_SECONDS, NAME
+from tests.vm.conftest import INSTALL_SECONDS, NAME, installed
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 HOST = "hedge-1"
 OWN_KERNEL = {control.id for control in CATALOG.controls if control.own_kernel}
+# What needs a kernel and the application: containers. All else is asked before it is there, while the host is fast.
+OF_CONTAINERS = {control for control in OWN_KERNEL if CATALOG.control(control).role in ("containers", "posthog")}
 GROUPS = groups((case for case in cases() if case.own_kernel), whole=True)
+BARE = {name: group for name, group in GROUPS.items() if not OF_CONTAINERS & {case.control for case in group}}
+OTHERS = sorted(GROUPS.keys() - BARE)
 SERVICES = ("ssh", "chrony", "nftables", "nginx", "postgresql@17-main", "valkey-server")
 
 
@@ -35,16 +38,8 @@ def eventually(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def boot_id(lab: Lab) -> str:
-    """Return what tells one boot from another, "" while nobody answers."""
-    try:
-        return lab.run(lab.host, "cat /proc/sys/kernel/random/boot_id").stdout.strip()
-    except UnreachableError:
-        return ""
-
-
-def holds(lab: Lab) -> None:
-    """Wait until the host has come up whole, and ask every control."""
+def holds(lab: Lab, kernel: Set[str] = OWN_KERNEL) -> None:
+    """Wait until the host has come up whole, and ask every control; those of `kernel` must not be left out."""
 
     def settled() -> bool:
         return lab.run(lab.host, "systemctl is-system-running").stdout.strip() == "running"
@@ -55,7 +50,7 @@ def holds(lab: Lab) -> None:
     findings = lab.verify()
     assert broken(findings) == {}
     status = {finding.control: f"{finding.status} {finding.reason}" for finding in findings}
-    assert {control: status.get(control, "not asked") for control in OWN_KERNEL} == dict.fromkeys(OWN_KERNEL, "pass ")
+    assert {control: status.get(control, "not asked") for control in kernel} == dict.fromkeys(kernel, "pass ")
 
 
 def test_a_host_boots_into_a_kernel_of_its_own(booted: Lab) -> None:
@@ -73,64 +68,57 @@ def test_a_host_boots_into_a_kernel_of_its_own(booted: Lab) -> None:
     assert {"memory", "pids"} <= set(booted.run(host, "cat /sys/fs/cgroup/cgroup.controllers").stdout.split())
 
 
-def test_a_second_install_changes_nothing(lab: Lab) -> None:
+def changes_nothing(lab: Lab) -> None:
     again = lab.installer("install", NAME, "--json", "--yes", seconds=INSTALL_SECONDS)
     assert again.code == 0, again.out + again.err
     assert again.json["hosts"][HOST]["changed"] == 0
 
 
-def test_what_needs_a_kernel_is_asked_and_holds(lab: Lab) -> None:
-    holds(lab)
+def test_a_second_install_of_the_host_alone_changes_nothing(bare: Lab) -> None:
+    changes_nothing(bare)
+
+
+def test_what_needs_a_kernel_is_asked_and_holds(bare: Lab) -> None:
+    holds(bare, OWN_KERNEL - OF_CONTAINERS)
 
 
 @pytest.fixture
-def put_right(lab: Lab) -> Iterator[list[Case]]:
+def put_right(booted: Lab) -> Iterator[list[Case]]:
     """Whatever is still in this list when a test has ended badly must not spoil the next one."""
     left: list[Case] = []
     yield left
     if left:
-        mend(lab, left)
-        lab.converge().raise_for_failure()
-        settle(lab, left)
+        mend(booted, left)
+        booted.converge().raise_for_failure()
+        settle(booted, left)
 
 
-@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
-def test_broken_seen_mended(lab: Lab, put_right: list[Case], group: tuple[Case, ...]) -> None:
-    break_and_mend(lab, group, set(), put_right)
+@pytest.mark.parametrize("group", BARE.values(), ids=BARE.keys())
+def test_broken_seen_mended(bare: Lab, put_right: list[Case], group: tuple[Case, ...]) -> None:
+    break_and_mend(bare, group, set(), put_right)
 
 
-def test_a_reboot_from_inside_changes_nothing(lab: Lab) -> None:
-    first, target = boot_id(lab), lab.work.target
-    assert isinstance(target, LabTarget)
-    process = machine.find(target.place.host(HOST))
-    lab.run(lab.host, "systemd-run --on-active=1 systemctl reboot")
-    assert eventually(lambda: boot_id(lab) not in ("", first), 1200)
-    assert machine.find(target.place.host(HOST)) == process, "the same machine has booted again"
-    holds(lab)
-
-
-def test_another_may_open_the_volume(lab: Lab) -> None:
+def test_another_may_open_the_volume(bare: Lab) -> None:
     """Declared to be opened by the host's TPM: Tang's key goes, and the tests after this one start with the TPM."""
-    declared = lab.deployment.declaration
-    tree = yaml.safe_load(declared.read_text())
+    tree = yaml.safe_load(bare.deployment.declaration.read_text())
     tree["encrypted_volume"] = {"device": "/dev/vdb", "unlock": "tpm2"}
-    declared.write_text(yaml.safe_dump(tree))
+    bare.declaration.write_text(yaml.safe_dump(tree))
+    installed(bare)
     volume = sorted(control for control in OWN_KERNEL if control.startswith("volume."))
     assert len(volume) == 4
-    lab.converge(tags=volume).raise_for_failure()
-    assert {finding.control: finding.status for finding in lab.verify(volume)} == dict.fromkeys(volume, "pass")
-    assert "tang" not in lab.run(lab.host, "clevis luks list -d /dev/vdb").stdout
+    assert {finding.control: finding.status for finding in bare.verify(volume)} == dict.fromkeys(volume, "pass")
+    assert "tang" not in bare.run(bare.host, "clevis luks list -d /dev/vdb").stdout
 
 
-def test_the_power_button_shuts_down_in_good_order(lab: Lab) -> None:
-    first, target = boot_id(lab), lab.work.target
+def test_the_power_button_shuts_down_in_good_order(bare: Lab) -> None:
+    first, target = bare.boot_id(), bare.work.target
     assert isinstance(target, LabTarget)
     target.stop(HOST)
     assert [state.state for state in target.observe()] == ["stopped"]
     assert "Power down" in target.place.host(HOST).console.read_text(errors="replace").splitlines()[-1]
     target.start(HOST)
-    assert boot_id(lab) not in ("", first)
-    holds(lab)
+    assert bare.boot_id() not in ("", first)
+    holds(bare, OWN_KERNEL - OF_CONTAINERS)
 
 
 def links() -> list[str]:
@@ -150,9 +138,9 @@ def guests() -> list[str]:
     return found
 
 
-def test_a_machine_that_was_killed_is_gone_and_boots_again(lab: Lab) -> None:
+def test_a_machine_that_was_killed_is_gone_and_boots_again(bare: Lab) -> None:
     """Also when nobody is left who kept it: no tap device, no process, and the disk's journal is played back."""
-    target = lab.work.target
+    target = bare.work.target
     assert isinstance(target, LabTarget)
     (keeper,) = machine.keepers(target.place.host(HOST))
     machine.signal_process(keeper, signal.SIGKILL)
@@ -163,6 +151,29 @@ def test_a_machine_that_was_killed_is_gone_and_boots_again(lab: Lab) -> None:
     assert [state.state for state in target.observe()] == ["stopped"]
     assert [host.name for host in target.apply(print).hosts] == [HOST]
     assert len(guests()) == 1
+    holds(bare, OWN_KERNEL - OF_CONTAINERS)
+
+
+def test_with_the_application_all_of_it_holds(lab: Lab) -> None:
+    holds(lab)
+
+
+def test_a_second_install_changes_nothing(lab: Lab) -> None:
+    changes_nothing(lab)
+
+
+@pytest.mark.parametrize("group", [GROUPS[name] for name in OTHERS], ids=OTHERS)
+def test_what_needs_containers_is_broken_seen_mended(lab: Lab, put_right: list[Case], group: tuple[Case, ...]) -> None:
+    break_and_mend(lab, group, set(), put_right)
+
+
+def test_a_reboot_from_inside_changes_nothing(lab: Lab) -> None:
+    first, target = lab.boot_id(), lab.work.target
+    assert isinstance(target, LabTarget)
+    process = machine.find(target.place.host(HOST))
+    lab.run(lab.host, "systemd-run --on-active=1 systemctl reboot")
+    assert eventually(lambda: lab.boot_id() not in ("", first), 1200)
+    assert machine.find(target.place.host(HOST)) == process, "the same machine has booted again"
     holds(lab)
 
 
