@@ -9,27 +9,15 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from stand_in import objects
+from stand_in.addresses import METRICS_PORTS, address_of
 
 TWO_WEEKS = 14 * 24 * 3600
 CA_FILE = "/etc/hedgerow/ca.crt"
-# Where a service listens, unless ADDRESS (or GRPC_ADDRESS, or BIND_HOST and BIND_PORT) says otherwise.
-ADDRESSES = {
-    "web": "0.0.0.0:8000",
-    "capture": "0.0.0.0:3000",
-    "feature-flags": "0.0.0.0:3001",
-    "recording-api": "0.0.0.0:6738",
-    "hypercache-server": "0.0.0.0:3002",
-    "livestream": "0.0.0.0:8080",
-    "personhog-replica": "127.0.0.1:50051",
-    "personhog-router": "127.0.0.1:50052",
-    "property-defs-rs": "[::]:3301",
-}
 OBJECTS = {
     "web": "OBJECT_STORAGE_",
     "ingestion-sessionreplay": "SESSION_RECORDING_V2_S3_",
     "recording-api": "SESSION_RECORDING_V2_S3_",
 }
-METRICS_PORTS = {"personhog-replica": 9100, "personhog-router": 9101}
 # Their client of Redis verifies against public CAs alone (rust/Cargo.toml: redis with tls-rustls-webpki-roots).
 PUBLIC_CAS_ALONE = ("capture", "feature-flags", "hypercache-server")
 CAPTURE_MODES = ("events", "recordings")
@@ -169,17 +157,6 @@ def read_settings(service: str, environment: Mapping[str, str]) -> Settings:
         destinations=environment.get("CDP_API_URL", ""),
         jobs_url=environment.get("CYCLOTRON_DATABASE_URL", ""),
     )
-
-
-def address_of(service: str, environment: Mapping[str, str]) -> str:
-    """Return where a service listens, under the names that upstream's has for it."""
-    address = ADDRESSES.get(service, "")
-    if service.startswith("personhog-"):
-        return environment.get("GRPC_ADDRESS", address)
-    if service == "property-defs-rs":
-        host, _, port = address.rpartition(":")
-        return f"{environment.get('BIND_HOST', host)}:{environment.get('BIND_PORT', port)}"
-    return environment.get("ADDRESS", address)
 
 
 def plain_cache_faults(url: str) -> list[str]:

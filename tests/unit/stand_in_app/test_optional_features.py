@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from stand_in import optional_health
 from stand_in.asgi import Request
 from stand_in.browserless import handler
 from stand_in.event_log import EXCEPTIONS, INCOMING, Intake
@@ -268,9 +267,3 @@ def test_dangerous_settings_are_refused_and_no_value_is_shown(service: str, chan
 def test_temporal_is_given_its_own_database_verified() -> None:
     url = read_optional("temporal", RIGHT["temporal"]).base.database_url
     assert url.endswith("@postgres:5432/temporal?sslmode=verify-full&sslrootcert=/ca.crt")
-
-
-@pytest.mark.parametrize("service", optional_health.QUESTIONS)
-def test_who_does_not_answer_is_not_well(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optional_health, "QUESTIONS", {service: (1, optional_health.QUESTIONS[service][1])})
-    assert optional_health.ask(service, {}) == 1
