@@ -69,7 +69,7 @@ def _answer(port: int, path: str, token: str = "") -> str:
             allowed = f"Authorization: Bearer {token}\r\n" if token else ""
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{allowed}Connection: close\r\n\r\n".encode())
             said = b""
-            while block := connection.recv(4096):
+            while b"\r\n\r\n" not in said and (block := connection.recv(4096)):
                 said += block
     except OSError as error:
         return str(error)
