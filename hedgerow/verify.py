@@ -28,7 +28,7 @@ AT_ONCE = 4 * (os.cpu_count() or 1)
 make one another late, and then a question that took too long tells nothing about the host."""
 
 HOST_SECONDS = 180.0
-"""A host that is not done by then has its child ended; what it did not answer is `error`."""
+"""A host that is not done by then, times its patience, has its child ended; what it did not answer is `error`."""
 
 CLOUD_KEPT = (
     "AWS_",
@@ -142,7 +142,8 @@ def verify_host(sheet: Sheet | CloudSheet, controls: Sequence[Control], checks: 
     why = ""
     rows = {control.id: control for control in controls}
     words: Mapping[str, Any]
-    for words in _child(json.dumps(order, default=str), cloud):
+    seconds = HOST_SECONDS * (1.0 if isinstance(sheet, CloudSheet) else sheet.host.patience)
+    for words in _child(json.dumps(order, default=str), cloud, seconds):
         if "control" in words:
             finding = Finding(hipaa=rows[words["control"]].hipaa, host=name, **words)
             heard[finding.control] = finding
@@ -182,7 +183,7 @@ def settle(finding: Finding, waivers: Sequence[Waiver], attestations: Sequence[A
     return finding
 
 
-def _child(order: str, cloud: bool) -> Iterator[dict[str, Any]]:
+def _child(order: str, cloud: bool, seconds: float) -> Iterator[dict[str, Any]]:
     """Start the child, give it its order and yield what it says; the last word is "died" if it did not end well."""
     environment = {
         name: value for name, value in os.environ.items() if name in KEPT or (cloud and name.startswith(CLOUD_KEPT))
@@ -203,7 +204,7 @@ def _child(order: str, cloud: bool) -> Iterator[dict[str, Any]]:
         assert process.stdin is not None
         assert process.stdout is not None
         late = threading.Event()
-        alarm = threading.Timer(HOST_SECONDS, _too_late, (process, late))
+        alarm = threading.Timer(seconds, _too_late, (process, late))
         alarm.start()
         ended = False
         try:
@@ -223,7 +224,7 @@ def _child(order: str, cloud: bool) -> Iterator[dict[str, Any]]:
                 _end(process)
                 process.wait()
         if late.is_set():
-            yield {"died": f"it took longer than {HOST_SECONDS:g} s"}
+            yield {"died": f"it took longer than {seconds:g} s"}
         elif not ended:
             complaints.seek(0)
             tail = complaints.read()[-500:].decode("utf-8", "replace").strip().splitlines()

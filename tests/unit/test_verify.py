@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hedgerow import verify as verifying
 from hedgerow.catalog import CHECKS, Catalog, Control
 from hedgerow.evidence import Evidence, html, json_, junit
 from hedgerow.findings import Finding
@@ -213,6 +214,24 @@ def test_a_child_that_dies_leaves_errors_and_keeps_what_it_had_said(place):
     findings = verify([sheet_of()], catalog=catalog_of("way.before", "way.dies", "way.after"), checks=place)
     assert [finding.status for finding in findings] == ["pass", "error", "error"]
     assert "ended before this was answered" in findings[2].reason
+
+
+HANGS = f"""{BEFORE}
+import time
+@pytest.mark.control("way.hangs")
+def test_hangs():
+    time.sleep(300)
+"""
+
+
+def test_a_run_that_hangs_ends_with_errors_and_a_slow_host_has_longer(place, monkeypatch):
+    monkeypatch.setattr(verifying, "HOST_SECONDS", 2.0)
+    (place / "test_way.py").write_text(HANGS)
+    sheet = sheet_of()
+    slow = replace(sheet, host=replace(sheet.host, patience=10.0))
+    findings = verify([slow], catalog=catalog_of("way.before", "way.hangs"), checks=place)
+    assert [finding.status for finding in findings] == ["pass", "error"]
+    assert "longer than 20 s" in findings[1].reason
 
 
 VANISHES = f"""{BEFORE}
