@@ -16,8 +16,8 @@ from hedgerow.checking import ANY, CouldNotAsk
 
 USERS = f"{INSPECTOR} ACL LIST"
 SETTINGS = f"printf '%s\\n' 'CONFIG GET *port' 'CONFIG GET enable-*' | {INSPECTOR}"
-PLAIN = "timeout 15 valkey-cli -h 127.0.0.1 -p 6379 PING"
-NAMELESS = f"timeout 15 valkey-cli -h 127.0.0.1 -p 6379 --tls --cacert {CA} --sni valkey.hedgerow.internal PING"
+PLAIN = "timeout 60 valkey-cli -h 127.0.0.1 -p 6379 PING"
+NAMELESS = f"timeout 60 valkey-cli -h 127.0.0.1 -p 6379 --tls --cacert {CA} --sni valkey.hedgerow.internal PING"
 HANDSHAKE = handshake("127.0.0.1:6379", "valkey.hedgerow.internal")
 
 MEMORY = f"printf '%s\\n' 'CONFIG GET maxmemory' 'CONFIG GET maxmemory-policy' | {INSPECTOR}"

@@ -6,7 +6,7 @@ from hedgerow.checking import Answer, CouldNotAsk, Finder
 
 CA = "/etc/hedgerow/ca.crt"
 DAYS_LEFT = 21
-SECONDS = 15
+SECONDS = 60
 
 
 def handshake(place: str, name: str, how: str = "") -> str:
