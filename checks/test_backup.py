@@ -107,7 +107,9 @@ def read_away(host, finding):
         name: finding.ask(host, BEGINNING.format(file=shlex.quote(name)), timeout=60).stdout.strip()
         for name in some(files)
     }
-    return len(files), [name for name, begin in begins.items() if begin not in (ENCRYPTED, GONE)]
+    # A file of just that word's size may say the word itself.
+    went = {name for name, begin in begins.items() if begin == GONE and told[name]["size"] != len(GONE)}
+    return len(files), [name for name, begin in begins.items() if begin != ENCRYPTED and name not in went]
 
 
 def read_here(host, finding, place):

@@ -724,10 +724,17 @@ def test_the_check_of_what_lies_readable_passes_and_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begins", "status"), [("Salted__", "pass"), ("gone", "pass"), ("create t", "fail"), ("", "fail")]
+    ("begins", "size", "status"),
+    [
+        ("Salted__", 9, "pass"),
+        ("gone", 9, "pass"),
+        ("gone", 4, "fail"),
+        ("create t", 9, "fail"),
+        ("", 9, "fail"),
+    ],
 )
-def test_away_what_went_since_it_was_listed_is_not_readable(begins: str, status: str) -> None:
-    listed = json.dumps({"sets/x.enc": {"type": "file", "size": 9, "time": 1}, "sets": {"type": "path"}})
+def test_away_what_went_since_it_was_listed_is_not_readable(begins: str, size: int, status: str) -> None:
+    listed = json.dumps({"sets/x.enc": {"type": "file", "size": size, "time": 1}, "sets": {"type": "path"}})
     answers = {"repo-ls": listed, "repo-get": f"{begins}\n"}
     assert outcome(checks.test_nothing_lies_readable, answers, "s3://acme/posthog")[0] == status
 
