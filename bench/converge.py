@@ -191,7 +191,7 @@ def main() -> None:
             json.dump(found, sys.stdout, indent=1)
             print()
         finally:
-            for name in (OURS, THEIRS):
+            for name in (OURS, THEIRS) if given.against else (OURS,):
                 bench.call("destroy", name, "--yes")
 
 

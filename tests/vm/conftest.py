@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from hedgerow import prerequisites
-from hedgerow.targets.lab import vm
+from hedgerow.targets.lab import LabTarget, vm
 from tests.conftest import Lab
 from tests.vm import tang_server, time_server, trusted
 
 NAME = "t-vm"
+KEPT = "HEDGEROW_VM_KEPT"
+"""Names a folder: the machine is then kept there from one session to the next, to go on with tests chosen by name."""
 DECLARATION = f"""\
 name: {NAME}
 domain: analytics.acme.example
@@ -36,17 +40,31 @@ f+ /run/chrony-dhcp/lab.sources 0644 root root - server {} iburst\\n
 """
 
 
+@contextlib.contextmanager
+def stopped_at_the_end(lab: Lab, path: str) -> Iterator[None]:
+    """Leave the machine and its deployment for the next session, which goes on with them."""
+    with lab.in_this_process(PATH=path):
+        yield
+        if lab.deployment.exists():
+            target = lab.work.target
+            assert isinstance(target, LabTarget)
+            target.stop(lab.host.name)
+
+
 @pytest.fixture(scope="session")
 def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A place for the deployment; its host is removed when the session ends, however it ends."""
+    """A place for the deployment; its host is removed when the session ends, unless it is kept (KEPT)."""
     if os.geteuid() != 0:
         pytest.fail("the lab's tests boot hosts: run them as root")
     prerequisites.provide(prerequisites.LAB_VM | tang_server.NEEDED | trusted.NEEDED, yes=True, say=print)
-    lab = Lab(tmp_path_factory.mktemp("vm"), NAME)
+    kept = os.environ.get(KEPT)
+    lab = Lab(Path(kept) if kept else tmp_path_factory.mktemp("vm"), NAME)
+    lab.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lab.declaration.write_text(DECLARATION)
     qemu = prerequisites.find(vm.QEMU)
     assert qemu
-    with lab.on_its_own(PATH=trusted.path_with(lab.folder, qemu)):
+    path = trusted.path_with(lab.folder, qemu)
+    with stopped_at_the_end(lab, path) if kept else lab.on_its_own(PATH=path):
         yield lab
 
 

@@ -16,9 +16,10 @@ PORT = 7500
 
 
 def make_keys(folder: Path) -> str:
-    """Make a server's keys in a folder, and return the thumbprint of the one that it signs with."""
-    folder.mkdir()
-    subprocess.run([MAKE_KEYS, str(folder)], check=True, capture_output=True)
+    """Make a server's keys in a folder, once, and return the thumbprint of the one that it signs with."""
+    if not folder.exists():
+        folder.mkdir()
+        subprocess.run([MAKE_KEYS, str(folder)], check=True, capture_output=True)
     (signing,) = [path for path in folder.glob("*.jwk") if "verify" in json.loads(path.read_text())["key_ops"]]
     told = subprocess.run(
         ["jose", "jwk", "thp", "-a", "S256", "-i", str(signing)], check=True, capture_output=True, text=True

@@ -18,7 +18,7 @@ def path_with(folder: Path, qemu: str) -> str:
     """Return a PATH by which `qemu`, a program's whole path, runs with a TPM whose state is kept in a folder."""
     state, commands = folder / "tpm", folder / "commands"
     for each in (state, commands):
-        each.mkdir(mode=0o700)
+        each.mkdir(mode=0o700, exist_ok=True)
     command = commands / Path(qemu).name
     command.write_text(COMMAND.format(folder=state, qemu=qemu))
     command.chmod(0o755)
