@@ -135,18 +135,19 @@ def break_and_mend(lab: Lab, group: Sequence[Case], beforehand: set[str], put_ri
 
 def break_and_mend_by_restart(lab: Lab, group: Sequence[Case], put_right: list[Case]) -> None:
     """Break all of a group, start the host again, see exactly them fail among their concerns; and back the same way."""
-    concerns = sorted({CATALOG.control(case.control).concern for case in group})
+    concerns = {CATALOG.control(case.control).concern for case in group}
+    asked = [control.id for control in CATALOG.controls if control.concern in concerns]
     put_right.extend(group)
     for case in group:
         done = lab.run(lab.host, case.command)
         assert done.returncode == 0, f"{case.control}: the sabotage itself failed: {done.stderr}"
     restart(lab)
-    seen = broken(lab.verify(controls=concerns))
+    seen = broken(lab.verify(controls=asked))
     assert seen.keys() == {case.control for case in group}, f"not exactly what was broken: {seen}"
     assert all(said.startswith("fail") for said in seen.values()), seen
     lab.converge(tags=sorted(seen)).raise_for_failure()
     restart(lab)
-    assert broken(lab.verify(controls=concerns)) == {}, "converge by the controls' tags does not restore it"
+    assert broken(lab.verify(controls=asked)) == {}, "converge by the controls' tags does not restore it"
     put_right.clear()
 
 
