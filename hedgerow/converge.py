@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from hedgerow.errors import ConvergeError, UnreachableError
 from hedgerow.unwell import meaning
 
 Event = dict[str, Any]
+APART = ("--extra-vars", "mitogen_task_isolation=fork")
+"""Each task in a process of its own: none finds what another has changed of the one it runs in."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,8 @@ def run(
             private_data_dir=str(private),
             project_dir=str(folder),
             playbook=playbook,
-            cmdline=" ".join(arguments) or None,
-            envvars={
-                # Only our own environment's Ansible, whatever else is on the machine.
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-                "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
-                "ANSIBLE_FORCE_COLOR": "0",
-                "ANSIBLE_NOCOLOR": "1",
-            },
+            cmdline=" ".join((*arguments, *APART)),
+            envvars=environment(folder),
             event_handler=watcher,
             quiet=True,
             suppress_env_files=True,
@@ -155,6 +152,27 @@ def run(
     # A failure that a rescue answered is no failure of the run.
     failures = tuple(watcher.failures) if runner.rc else ()
     return Converged(watcher.hosts, tuple(watcher.changes), failures, round(time.monotonic() - started, 2), log)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the variables that Ansible runs with in a deployment's folder.
+
+    Tasks travel by mitogen: one Python a host for the whole run, which keeps what it has loaded. Ansible's own way
+    starts one for each task and compiles the same modules anew every time, which is most of what a task costs. What
+    is done on a host is the same; whoever sets ANSIBLE_STRATEGY (`linear`) has the way they name.
+    """
+    plugins = files("ansible_mitogen").joinpath("plugins", "strategy")
+    return {
+        # Only our own environment's Ansible, whatever else is on the machine.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_STRATEGY": os.environ.get("ANSIBLE_STRATEGY", "mitogen_linear"),
+        "ANSIBLE_STRATEGY_PLUGINS": str(plugins),
+        # That strategies of others are to end some day is for those who choose the versions, not who run them.
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+    }
 
 
 def _handlers() -> dict[signal.Signals, Any]:
