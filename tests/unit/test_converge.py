@@ -112,3 +112,21 @@ def test_a_playbook_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(ConvergeError, match=r"site\.yml"):
         run(tmp_path, lambda _: None, log=tmp_path / "log")
     assert (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(("named", "pythons"), [("", 1), ("linear", 2)])
+def test_tasks_of_a_run_share_one_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, pythons: int
+) -> None:
+    """Whoever names Ansible's own strategy has that."""
+    monkeypatch.setenv("ANSIBLE_STRATEGY", named) if named else monkeypatch.delenv("ANSIBLE_STRATEGY", raising=False)
+    told = tmp_path / "told"
+    # The one that runs a module's shell is a fork of the one that stays.
+    say = f"ps -o ppid= -p $PPID >>{told}" if not named else f"echo $PPID >>{told}"
+    tasks = "".join(f"    - ansible.builtin.shell: {say}\n" for _ in range(2))
+    (tmp_path / "site.yml").write_text(
+        f"- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n{tasks}"
+    )
+    (tmp_path / "ansible.cfg").write_text("[defaults]\n")
+    assert run(tmp_path, lambda _: None).failures == ()
+    assert len(set(told.read_text().split())) == pythons
