@@ -151,14 +151,19 @@ def break_and_mend_by_restart(lab: Lab, group: Sequence[Case], put_right: list[C
     put_right.clear()
 
 
-def restart(lab: Lab, seconds: float = RESTART_SECONDS) -> None:
-    """Start the host again, and wait until it is up."""
+def start_again(lab: Lab, seconds: float = RESTART_SECONDS) -> None:
+    """Start the host again, and wait until it answers."""
     before = lab.boot_id()
     lab.run(lab.host, "systemd-run --on-active=1 systemctl reboot")
     deadline = time.monotonic() + seconds
     while lab.boot_id() in ("", before):
         assert time.monotonic() < deadline, f"the host has not started again within {seconds:.0f} s"
         time.sleep(1)
+
+
+def restart(lab: Lab) -> None:
+    """Start the host again, and wait until it is up."""
+    start_again(lab)
     lab.run(lab.host, "systemctl is-system-running --wait")
 
 

@@ -211,14 +211,14 @@ class Copying(Runner):
         return super().run_command(words, data, binary_data)
 
 
-@pytest.mark.parametrize("killed", ["before", "half", "copied"])
+@pytest.mark.parametrize("killed", ["before", "half"])
 def test_data_moves_whole_whenever_an_earlier_run_was_killed(tmp_path: Path, killed: str) -> None:
     folder, copy = tmp_path / "lib/postgresql", tmp_path / "volume/postgresql"
     folder.mkdir(parents=True)
     copy.parent.mkdir()
     (folder / "rows").write_text("new")
-    if killed != "before":
-        left = copy.with_name("postgresql.copying") if killed == "half" else copy
+    if killed == "half":
+        left = copy.with_name("postgresql.copying")
         left.mkdir()
         (left / "rows").write_text("old")
     folders.place(folders.Mover(Copying(mounts())), folder, copy, Path(MAPPED))
@@ -228,16 +228,38 @@ def test_data_moves_whole_whenever_an_earlier_run_was_killed(tmp_path: Path, kil
     assert not copy.with_name("postgresql.copying").exists()
 
 
-def test_a_run_that_was_killed_after_the_copy_goes_on_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("copied", ["postgresql.copying", "postgresql"])
+def test_a_run_that_was_killed_after_the_copy_goes_on_with_it(tmp_path: Path, copied: str) -> None:
     folder, copy = tmp_path / "lib/postgresql", tmp_path / "volume/postgresql"
     old = folder.with_name("postgresql.before-volume")
-    for each in (old, copy):
+    for each in (old, copy.with_name(copied)):
         each.mkdir(parents=True)
         (each / "rows").write_text(each.name)
     runner = Copying(mounts())
     folders.place(folders.Mover(runner), folder, copy, Path(MAPPED))
-    assert (copy / "rows").read_text() == "postgresql"
+    assert (copy / "rows").read_text() == copied
+    assert [each.name for each in copy.parent.iterdir()] == ["postgresql"]
     assert not old.exists()
+    assert not any(line.startswith("cp") for line in runner.ran)
+
+
+@pytest.mark.parametrize("beside", ["", "PG_VERSION"])
+def test_a_volume_that_was_shut_keeps_what_is_on_it(tmp_path: Path, beside: str) -> None:
+    """Nobody opened it when the host started: the folder is the closed place where it is mounted, and no data."""
+    folder, copy = tmp_path / "lib/postgresql", tmp_path / "volume/postgresql"
+    for each in (folder, copy):
+        each.mkdir(parents=True)
+    (copy / "rows").write_text("years of them")
+    if beside:
+        (folder / beside).write_text("")
+    runner = Copying(mounts() | {"systemd-escape": (0, "var-lib-postgresql.mount\n")})
+    if beside:
+        with pytest.raises(folders.FailedError, match="was shut something was written in its place: PG_VERSION"):
+            folders.place(folders.Mover(runner), folder, copy, Path(MAPPED))
+    else:
+        folders.place(folders.Mover(runner), folder, copy, Path(MAPPED))
+        assert "systemctl start var-lib-postgresql.mount" in runner.ran
+    assert (copy / "rows").read_text() == "years of them"
     assert not any(line.startswith("cp") for line in runner.ran)
 
 

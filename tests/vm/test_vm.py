@@ -13,7 +13,7 @@ import yaml
 
 from hedgerow.targets.lab import LabTarget, machine
 from hedgerow.targets.lab.commands import run
-from tests.breaking import CATALOG, Case, break_and_mend, broken, cases, groups, mend, settle
+from tests.breaking import CATALOG, Case, break_and_mend, broken, cases, groups, mend, settle, start_again
 from tests.conftest import Lab
 from tests.vm.conftest import INSTALL_SECONDS, NAME, installed
 
@@ -96,6 +96,20 @@ def put_right(booted: Lab) -> Iterator[list[Case]]:
 @pytest.mark.parametrize("group", BARE.values(), ids=BARE.keys())
 def test_broken_seen_mended(bare: Lab, put_right: list[Case], group: tuple[Case, ...]) -> None:
     break_and_mend(bare, group, set(), put_right)
+
+
+def test_a_volume_that_nobody_opened_keeps_what_is_on_it(bare: Lab) -> None:
+    """The host starts without it, and can be asked; the next install opens it, and all of it is there."""
+    sql = "cd /; runuser -u postgres -- psql -Atc '{}' postgres"
+    assert bare.run(bare.host, sql.format("CREATE TABLE kept AS SELECT generate_series(1, 1000)")).returncode == 0
+    (unbind,) = (case.command for case in cases() if case.control == "volume.unlocks-itself")
+    assert bare.run(bare.host, unbind).returncode == 0
+    start_again(bare)
+    assert bare.run(bare.host, "findmnt --mountpoint /var/lib/postgresql").returncode != 0
+    assert bare.run(bare.host, "ls -A /var/lib/postgresql").stdout == ""
+    installed(bare)
+    assert bare.run(bare.host, sql.format("SELECT count(*) FROM kept")).stdout.strip() == "1000"
+    assert bare.run(bare.host, sql.format("DROP TABLE kept")).returncode == 0
 
 
 def test_another_may_open_the_volume(bare: Lab) -> None:

@@ -19,6 +19,8 @@ description:
     are removed. The units that ran are started again.
   - Killed while it copies, the next run copies anew; killed later, the next run goes on with the copy. At no time do
     two states of a folder take turns.
+  - What is on the volume under a folder's name is that folder, and is never copied over. It was shut, then, and files
+    that lie where it belongs are somebody's to look at.
 options:
   source: {type: path, required: true, description: "The opened volume."}
   mount: {type: path, required: true, description: "Where it is mounted."}
@@ -61,6 +63,11 @@ class Mover:
         if code != 0:
             raise FailedError(f"{' '.join(words)} ended with {code}: {(err or out).strip()}")
 
+    def mount(self, path: Path) -> None:
+        """Mount what /etc/fstab names for a path: by systemd, which may be about to, and would do it a second time."""
+        unit = self.ask("systemd-escape", "--path", "--suffix=mount", str(path)).strip()
+        self.have("systemctl", "start", unit)
+
     def lies_on(self, path: Path, source: Path) -> bool:
         """Tell whether what one finds at a path lies on the volume."""
         return self.mounted("--target", str(path))[-1:] == [str(source)]
@@ -88,23 +95,30 @@ def place(mover: Mover, folder: Path, copy: Path, source: Path) -> None:
         mover.have("umount", str(folder))
     if layers:
         return
-    old = folder.with_name(folder.name + OLD)
-    if not old.exists():
+    old, half = folder.with_name(folder.name + OLD), copy.with_name(copy.name + COPYING)
+    if not old.exists() and copy.exists():
+        if folder.exists() and (beside := sorted(each.name for each in folder.iterdir())):
+            raise FailedError(
+                f"{folder} lies on the volume, and while that was shut something was written in its place:"
+                f" {', '.join(beside[:3])}. Look at it and move it away"
+            )
+    elif not old.exists():
         for missing in [each for each in (*reversed(folder.parents), folder) if not each.exists()]:
             missing.mkdir(mode=0o700)
-        # An earlier run may have made the copy, and been killed; what was in use since then is the folder.
-        half = copy.with_name(copy.name + COPYING)
-        for leftover in (half, copy):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(half, ignore_errors=True)
         half.parent.mkdir(parents=True, exist_ok=True)
         mover.have("cp", "--archive", "--no-target-directory", str(folder), str(half))
         mover.have("sync", "--file-system", str(half))
-        half.rename(copy)
+        # From here on the copy is what counts: whoever is killed now goes on with it.
         folder.rename(old)
+    if not copy.exists():
+        half.rename(copy)
+        mover.have("sync", "--file-system", str(copy))
     # Closed to the stores' accounts: where the volume is not open, nothing is written in the clear.
     folder.mkdir(mode=0o700, exist_ok=True)
-    mover.have("mount", str(folder))
-    shutil.rmtree(old)
+    mover.mount(folder)
+    if old.exists():
+        shutil.rmtree(old)
 
 
 def main() -> None:
@@ -132,7 +146,7 @@ def main() -> None:
             mover.have("systemctl", "daemon-reload")
             if not mover.lies_on(mount, source):
                 mount.mkdir(parents=True, exist_ok=True)
-                mover.have("mount", str(mount))
+                mover.mount(mount)
             if stopped:
                 mover.have("systemctl", "stop", *stopped)
             for path in away:
