@@ -20,6 +20,7 @@ from hedgerow.errors import ConvergeError, UnreachableError
 from hedgerow.unwell import meaning
 
 Event = dict[str, Any]
+MITOGEN = "mitogen_linear"
 APART = ("--extra-vars", "mitogen_task_isolation=fork")
 """Each task in a process of its own: none finds what another has changed of the one it runs in."""
 
@@ -161,15 +162,17 @@ def environment(folder: Path) -> dict[str, str]:
     starts one for each task and compiles the same modules anew every time, which is most of what a task costs. What
     is done on a host is the same; whoever sets ANSIBLE_STRATEGY (`linear`) has the way they name.
     """
-    plugins = files("ansible_mitogen").joinpath("plugins", "strategy")
-    return {
+    strategy = os.environ.get("ANSIBLE_STRATEGY", MITOGEN)
+    # Not by a connection of somebody's ssh_config that is still open: who proves that one can come in opens a new one.
+    new = {"ANSIBLE_SSH_EXTRA_ARGS": "-o ControlPath=none"} if strategy == MITOGEN else {}
+    return new | {
         # Only our own environment's Ansible, whatever else is on the machine.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_STRATEGY": os.environ.get("ANSIBLE_STRATEGY", "mitogen_linear"),
-        "ANSIBLE_STRATEGY_PLUGINS": str(plugins),
+        "ANSIBLE_STRATEGY": strategy,
+        "ANSIBLE_STRATEGY_PLUGINS": str(files("ansible_mitogen").joinpath("plugins", "strategy")),
         # That strategies of others are to end some day is for those who choose the versions, not who run them.
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
     }
