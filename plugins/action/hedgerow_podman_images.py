@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             placed = self._place(wanting, folder)
             loaded = self._ask(images, placed, task_vars)
         finally:
-            self._remove_tmp_path(folder, force=True)
+            self._low_level_execute_command(self._connection._shell.remove(folder, recurse=True))
         if not loaded.get("failed"):
             loaded["fetched"] = asked["fetched"] + loaded["fetched"]
             loaded["changed"] = True
