@@ -6,7 +6,8 @@ The strictest profile, with a second factor for administrators and encrypted bac
 
 Packages are fetched before the clock starts and installed while it runs. Without --whole the application stays away,
 so that what hardens a host is timed, and what stores its data, and no image is built. --against runs another playbook
-(a public hardening role set that you have installed, say) on a second fresh host of the same image, the same way.
+(a public hardening role set that you have installed, say) on a second fresh host of the same image, the same way: both
+with tasks that travel as an install's do, or with ANSIBLE_STRATEGY=linear in Ansible's own way.
 
 A managed item is what one call is asked to bring about: each turn of a loop, each entry of the lists and tables that a
 module is given, or the call itself. Needs root. Prints one JSON object; seconds are wall time of the playbook's run.
@@ -31,6 +32,7 @@ import yaml
 from bench.calling import Bench
 from hedgerow import flow, render, ssh
 from hedgerow.console import Reporter
+from hedgerow.converge import APART, environment
 from hedgerow.deployment import Deployment
 from hedgerow.hosts import Host
 from hedgerow.packages import every_package
@@ -87,7 +89,7 @@ def items(result: Mapping[str, Any]) -> int:
     return max(1, sum(len(value) for value in given if isinstance(value, (list, dict))))
 
 
-def played(folder: Path, playbook: str, arguments: str = "", **variables: str) -> tuple[float, Counter]:
+def played(folder: Path, playbook: str, arguments: str, **variables: str) -> tuple[float, Counter]:
     """Run a playbook to its end. Raises SystemExit where it fails: then there is nothing to measure."""
     from ansible_runner.interface import run  # noqa: PLC0415 - a quarter of a second to load
 
@@ -98,8 +100,8 @@ def played(folder: Path, playbook: str, arguments: str = "", **variables: str) -
             private_data_dir=private,
             project_dir=str(folder),
             playbook=playbook,
-            cmdline=arguments or None,
-            envvars={"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables},
+            cmdline=arguments,
+            envvars=variables,
             event_handler=counter,
             quiet=True,
             suppress_env_files=True,
@@ -146,9 +148,9 @@ def ours(folder: Path, whole: bool, runs: int) -> dict[str, object]:
     credentials, stack = flow.prepare(work, site, quiet)
     root = work.deployment.root
     render.write(root, flow.rendered(work, site, credentials, stack, key_file=work.deployment.key_file))
-    settings = {"ANSIBLE_CONFIG": str(root / "ansible.cfg")}
-    first = played(root, "site.yml", **settings)
-    return figures(first, [played(root, "site.yml", **settings) for _ in range(runs)])
+    arguments, settings = " ".join(APART), environment(root)
+    first = played(root, "site.yml", arguments, **settings)
+    return figures(first, [played(root, "site.yml", arguments, **settings) for _ in range(runs)])
 
 
 def theirs(folder: Path, playbook: Path, roles: Path | None, runs: int) -> dict[str, object]:
@@ -166,8 +168,12 @@ def theirs(folder: Path, playbook: Path, roles: Path | None, runs: int) -> dict[
     }
     inventory = folder / "others.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {host.name: place}}}))
-    settings = {"ANSIBLE_PIPELINING": "True"} | ({"ANSIBLE_ROLES_PATH": str(roles)} if roles else {})
-    arguments = f"--inventory {inventory}"
+    config = folder / "others.cfg"
+    config.touch()
+    settings = environment(folder) | {"ANSIBLE_CONFIG": str(config), "ANSIBLE_PIPELINING": "True"}
+    if roles:
+        settings["ANSIBLE_ROLES_PATH"] = str(roles)
+    arguments = " ".join((f"--inventory {inventory}", *APART))
     first = played(playbook.parent, playbook.name, arguments, **settings)
     return figures(first, [played(playbook.parent, playbook.name, arguments, **settings) for _ in range(runs)])
 
