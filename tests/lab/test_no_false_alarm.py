@@ -36,3 +36,14 @@ def test_what_was_sent_while_the_way_was_open_is_not_sent_again(lab: Lab) -> Non
     finally:
         assert lab.run(lab.host, PORTS.format("32768 60999")).returncode == 0
     assert [each.status for each in found] == ["pass"] * 4, [each.observed for each in found]
+
+
+@pytest.mark.long
+def test_twenty_verifies_of_an_untouched_host_say_the_same(lab: Lab) -> None:
+    def said() -> list[tuple[str, ...]]:
+        return [(each.host, each.control, each.status, each.reason, each.expected) for each in lab.verify()]
+
+    first = said()
+    assert len(first) > 150
+    for number in range(2, 21):
+        assert said() == first, f"verify {number} says something else"
