@@ -169,6 +169,8 @@ def environment(folder: Path) -> dict[str, str]:
         # Only our own environment's Ansible, whatever else is on the machine.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        # ansible-runner turns it off, where nobody says otherwise.
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_STRATEGY": strategy,

@@ -116,6 +116,20 @@ def test_the_deployment_runs_without_the_installer(lab: Lab) -> None:
     assert "changed=0" in answer.stdout
 
 
+def test_who_answers_with_another_key_is_not_converged(lab: Lab, tmp_path: Path) -> None:
+    """Somebody in between would be root on nothing, and learn no secret."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    kind, another, *_ = (tmp_path / "key.pub").read_text().split()
+    known = lab.deployment.known_hosts
+    before = known.read_text()
+    known.write_text("".join(f"{line.split()[0]} {kind} {another}\n" for line in before.splitlines()))
+    try:
+        run = lab.converge(["banner"])
+    finally:
+        known.write_text(before)
+    assert [failure.unreachable for failure in run.failures] == [True], run
+
+
 def test_a_reboot_changes_nothing(lab: Lab) -> None:
     """What holds after an install holds after a reboot: services, firewall, addresses."""
     lab.work.target.reboot("hedge-1")
