@@ -110,9 +110,9 @@ class Lab:
         }
 
     @contextmanager
-    def in_this_process(self, **further: str) -> Iterator[None]:
-        """Have this process work in its folders for a while, as `installer` does; `further` are variables beside."""
-        wanted = {name: self.environment[name] for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")} | further
+    def in_this_process(self) -> Iterator[None]:
+        """Have this process work in its folders for a while, as `installer` does."""
+        wanted = {name: self.environment[name] for name in ("HEDGEROW_DEPLOYMENTS", "XDG_CONFIG_HOME")}
         before = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
         try:
@@ -122,12 +122,12 @@ class Lab:
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
     @contextmanager
-    def on_its_own(self, *also: str, **further: str) -> Iterator[None]:
+    def on_its_own(self, *also: str) -> Iterator[None]:
         """Have it apart from every other deployment, in this process too; its hosts go, however that ends.
 
         So do those of deployments that are called `also`, and what a killed session has left of any of them.
         """
-        with self.in_this_process(**further):
+        with self.in_this_process():
             for name in (self.name, *also):
                 self.installer("destroy", name, "--yes")
             try:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hedgerow import prerequisites
-from hedgerow.targets.lab import LabTarget, vm
+from hedgerow.targets.lab import LabTarget, machine, vm
 from tests.conftest import Lab
 from tests.vm import tang_server, time_server, trusted
 
@@ -41,9 +41,9 @@ f+ /run/chrony-dhcp/lab.sources 0644 root root - server {} iburst\\n
 
 
 @contextlib.contextmanager
-def stopped_at_the_end(lab: Lab, path: str) -> Iterator[None]:
+def stopped_at_the_end(lab: Lab) -> Iterator[None]:
     """Leave the machine and its deployment for the next session, which goes on with them."""
-    with lab.in_this_process(PATH=path):
+    with lab.in_this_process():
         yield
         if lab.deployment.exists():
             target = lab.work.target
@@ -63,8 +63,9 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab.declaration.write_text(DECLARATION)
     qemu = prerequisites.find(vm.QEMU)
     assert qemu
-    path = trusted.path_with(lab.folder, qemu)
-    with stopped_at_the_end(lab, path) if kept else lab.on_its_own(PATH=path):
+    with pytest.MonkeyPatch.context() as patched, stopped_at_the_end(lab) if kept else lab.on_its_own():
+        # The tests start the machine, in this process; an installer that they call finds it running.
+        patched.setattr(machine, "SYSTEM_PATH", trusted.path_with(lab.folder, qemu))
         yield lab
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from hedgerow.targets.lab.commands import SYSTEM_PATH
 
 NEEDED = {"swtpm": "swtpm"}
 COMMAND = """\
@@ -22,4 +23,4 @@ def path_with(folder: Path, qemu: str) -> str:
     command = commands / Path(qemu).name
     command.write_text(COMMAND.format(folder=state, qemu=qemu))
     command.chmod(0o755)
-    return f"{commands}{os.pathsep}{os.environ['PATH']}"
+    return f"{commands}:{SYSTEM_PATH}"
