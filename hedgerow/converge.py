@@ -23,6 +23,8 @@ Event = dict[str, Any]
 MITOGEN = "mitogen_linear"
 APART = ("--extra-vars", "mitogen_task_isolation=fork")
 """Each task in a process of its own: none finds what another has changed of the one it runs in."""
+LOST = "the respondent Context has disconnected"
+"""What mitogen says when a host goes in the middle of a task, where Ansible would say that it cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ def _failure(data: Event, unreachable: bool) -> Failure:
     extra = result.get("stderr", "")
     if extra and extra not in str(message):
         message = f"{message}: {extra.strip()[-800:]}"
-    return Failure(data.get("host", "?"), _title(data), data.get("task_path", "?"), str(message).strip(), unreachable)
+    gone = unreachable or LOST in str(message)
+    return Failure(data.get("host", "?"), _title(data), data.get("task_path", "?"), str(message).strip(), gone)
 
 
 def _recap(stats: Event) -> dict[str, HostRecap]:

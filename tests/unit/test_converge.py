@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from mitogen.core import Router
 
 from hedgerow.converge import Converged, Failure, HostRecap, Watcher, diff_text, run
 from hedgerow.errors import ConvergeError, UnreachableError
@@ -43,6 +44,12 @@ def test_a_failure_names_host_task_place_and_words() -> None:
     text = str(watcher.failures[0])
     for part in ("analytics-1", "ssh : Ask sshd", "Bad configuration option", "roles/ssh/handlers/main.yml:3"):
         assert part in text
+
+
+def test_a_host_that_went_in_the_middle_cannot_be_reached() -> None:
+    said = {"msg": f"Task failed: {Router.respondent_disconnect_msg}"}
+    watcher, _ = watched({"event": "runner_on_failed", "event_data": {"host": "a", "name": "Write", "res": said}})
+    assert [failure.unreachable for failure in watcher.failures] == [True]
 
 
 def test_an_ignored_failure_is_none() -> None:
