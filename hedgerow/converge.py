@@ -166,7 +166,8 @@ def environment(folder: Path) -> dict[str, str]:
     """
     strategy = os.environ.get("ANSIBLE_STRATEGY", MITOGEN)
     # Not by a connection of somebody's ssh_config that is still open: who proves that one can come in opens a new one.
-    new = {"ANSIBLE_SSH_EXTRA_ARGS": "-o ControlPath=none"} if strategy == MITOGEN else {}
+    theirs = os.environ.get("ANSIBLE_SSH_EXTRA_ARGS", "")
+    new = {"ANSIBLE_SSH_EXTRA_ARGS": f"-o ControlPath=none {theirs}".strip()} if strategy == MITOGEN else {}
     return new | {
         # Only our own environment's Ansible, whatever else is on the machine.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
