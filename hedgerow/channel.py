@@ -37,7 +37,7 @@ LONGEST_ANSWER = 8_000_000
 
 AGENT = r"""
 import json, os, signal, subprocess, sys, threading, time
-speaking, running = threading.Lock(), {}
+speaking, starting, running = threading.Lock(), threading.Lock(), {}
 environment = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": os.environ.get("TZ", ""),
@@ -58,11 +58,11 @@ def end(process):
 
 def answer(number, command, seconds, longest):
     began = time.monotonic()
-    process = subprocess.Popen(
-        ["/bin/bash", "-o", "pipefail", "-c", command], cwd="/", env=environment, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )
-    running[number] = process
+    with starting:
+        process = running[number] = subprocess.Popen(
+            ["/bin/bash", "-o", "pipefail", "-c", command], cwd="/", env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -86,6 +86,7 @@ def attempt(question):
 say(ready=os.geteuid())
 for line in sys.stdin:
     threading.Thread(target=attempt, args=(json.loads(line),), daemon=True).start()
+starting.acquire()  # what is being started is known by now, and nothing starts any more
 for process in list(running.values()):
     end(process)
 os._exit(0)

@@ -172,9 +172,8 @@ def provision(work: Work, report: Reporter) -> Site:
         if lines:
             raise CallError("\n".join(lines), "Nothing was changed on the hosts.")
         work.deployment.adopt(work.source)
-        if all(host.host_key for host in site.hosts):
-            pins = "".join(render.known_hosts_line(host) for host in site.hosts)
-            render.write_changed(work.deployment.known_hosts, pins)
+        pins = "".join(render.known_hosts_line(host) for host in site.hosts)
+        render.write_changed(work.deployment.known_hosts, pins)
     return site
 
 
@@ -265,7 +264,6 @@ def rendered(work: Work, site: Site, credentials: Credentials, stack: Stack, *, 
         site,
         values,
         key_file=str(key_file),
-        known_hosts="known_hosts" if all(host.host_key for host in site.hosts) else str(work.deployment.known_hosts),
     )
     return files | ({carrying.FILE: carrying.sealed(work.deployment, key_file)} if work.declaration.backup else {})
 

@@ -16,7 +16,7 @@ class Host:
 
     `address` is what the controller connects to, `private_address` the IPv4 address the
     host itself owns and its peers use. `user` has sudo without a password. `host_key` is
-    the pinned public key ("ssh-ed25519 AAAA...") or "" where it is trusted on first use.
+    the pinned public key ("ssh-ed25519 AAAA..."), "" only where nobody has met the host yet.
     `proxy` is the command that carries the connection (OpenSSH's ProxyCommand), "" where
     it goes straight to the address.
     `machine` is "metal" (its own kernel) or "container" (shares the controller's kernel). `patience` is how many times

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hedgerow import __version__
+from hedgerow import __version__, ssh
 from hedgerow.deployment import REPOSITORY, write_file
 from hedgerow.hosts import Host, Site
 from hedgerow.variables import Variables
@@ -28,7 +28,7 @@ VAULT_PLACE = re.compile(r"\{\{ vault\.[a-z0-9_.]+ \}\}")
 
 
 def files(
-    name: str, site: Site, variables: Variables, *, key_file: str, known_hosts: str = "known_hosts"
+    name: str, site: Site, variables: Variables, *, key_file: str
 ) -> dict[str, str]:
     """Return every rendered file of the deployment: relative path -> text."""
     facts = {
@@ -37,21 +37,18 @@ def files(
         "hosts": site.hosts,
         "stand_ins": site.stand_ins,
         "key_file": key_file,
-        "known_hosts": known_hosts,
-        "pinned": all(host.host_key for host in site.hosts),
     }
     rendered = {
         "ansible.cfg": _template("ansible.cfg.j2", facts),
         "README.md": _template("README.md.j2", facts),
         "inventory.yml": _yaml(_inventory(site)),
         "site.yml": (REPOSITORY / "playbooks" / "site.yml").read_text(),
+        "known_hosts": "".join(known_hosts_line(host) for host in site.hosts),
     }
     for (scope, role), values in sorted(variables.items()):
         rendered[f"{scope}/{role}.yml"] = _template(
             "variables.yml.j2", {"role": role, "body": _yaml(dict(sorted(values.items())))}
         )
-    if facts["pinned"]:
-        rendered["known_hosts"] = "".join(known_hosts_line(host) for host in site.hosts)
     return rendered
 
 
@@ -80,8 +77,7 @@ def write_changed(path: Path, text: str) -> None:
 
 def known_hosts_line(host: Host) -> str:
     """Return the line that pins a host's key, as ssh looks it up."""
-    place = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
-    return f"{place} {host.host_key}\n"
+    return f"{ssh.place(host)} {host.host_key}\n"
 
 
 def _inventory(site: Site) -> dict[str, Any]:

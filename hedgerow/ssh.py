@@ -37,7 +37,7 @@ def command(host: Host, known_hosts: Path | None, remote: Sequence[str] = ()) ->
             "KnownHostsCommand": f"/bin/echo %H {' '.join(host.host_key.split()[:2])}",
         }
     else:
-        options["StrictHostKeyChecking"] = "accept-new"
+        options |= {"StrictHostKeyChecking": "accept-new", "HashKnownHosts": "no"}
         if known_hosts is not None:
             options["UserKnownHostsFile"] = str(known_hosts)
     line = ["ssh"]
@@ -47,6 +47,24 @@ def command(host: Host, known_hosts: Path | None, remote: Sequence[str] = ()) ->
         line += ["-i", str(host.identity_file), "-o", "IdentitiesOnly=yes"]
     line += ["-p", str(host.port), "-l", host.user, host.address]
     return [*line, "--", *remote] if remote else line
+
+
+def place(host: Host) -> str:
+    """Return a host as ssh looks its key up."""
+    return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+def remembered(host: Host, known_hosts: Path) -> str:
+    """Return the key that ssh remembers of a host it has met ("ssh-ed25519 AAAA..."). Raises UnreachableError."""
+    words = ["ssh-keygen", "-F", place(host), "-f", str(known_hosts)]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False).stdout
+    for line in told.splitlines():
+        if line and not line.startswith("#"):
+            return " ".join(line.split()[1:3])
+    raise UnreachableError(
+        f"the key of {host.name} was met and could not be kept in {known_hosts}",
+        "See that the folder can be written to, or declare the key as host_key.",
+    )
 
 
 def ask(

@@ -18,7 +18,10 @@ QUESTION = "echo ${SSH_CONNECTION%% *}; systemd-detect-virt --container || :"
 
 @dataclass(frozen=True)
 class OnpremTarget:
-    """Hosts from the declaration. `known_hosts` is where their keys are pinned, at first sight if not declared."""
+    """Hosts from the declaration. `known_hosts` is where their keys are pinned, at first sight if not declared.
+
+    Whoever is handed a host of a site has its key, declared or met: only `_reach` ever meets one without.
+    """
 
     declared: tuple[Host, ...]
     known_hosts: Path
@@ -67,6 +70,9 @@ class OnpremTarget:
 
     def _reach(self, host: Host) -> tuple[Host, str]:
         """Return the host with what only it knows, and the address it sees this machine come from."""
+        if not host.host_key:
+            # ssh makes no folder for what it remembers, and says nothing of that: the key would be met anew each time.
+            self.known_hosts.parent.mkdir(parents=True, exist_ok=True)
         answer = ssh.ask(host, self.known_hosts, [QUESTION])
         words = answer.stdout.split()
         if len(words) != 2:
@@ -74,7 +80,9 @@ class OnpremTarget:
         controller, container = words
         machine = "metal" if container == "none" else "container"
         address = host.private_address or resolve(host.address)
-        return replace(host, private_address=address, machine=machine), controller.removeprefix("::ffff:")
+        key = host.host_key or ssh.remembered(host, self.known_hosts)
+        met = replace(host, private_address=address, machine=machine, host_key=key)
+        return met, controller.removeprefix("::ffff:")
 
 
 def resolve(address: str) -> str:

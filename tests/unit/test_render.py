@@ -24,7 +24,7 @@ SNAPSHOTS = Path(__file__).resolve().parent.parent / "data" / "deployments"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP5Vx9FaZ2LQJz3rW0VnZQJ0yFQ3dF8m3o5m1uQ2jz8N"
 ONE = Host("hedge-1", "192.0.2.11", "192.0.2.11", "debian", host_key=KEY, machine="container")
 EDGE = Host("edge-1", "198.51.100.5", "192.0.2.21", "debian", port=2222, roles=("edge", "app"), host_key=KEY)
-DATA = Host("data-1", "data.acme.example", "192.0.2.22", "admin", roles=("data",), identity_file=Path("/keys/acme"))
+DATA = Host("data-1", "data.acme.example", "192.0.2.22", "admin", 22, ("data",), Path("/keys/acme"), KEY)
 SITES = {
     "lab": Site((ONE,), "192.0.2.1", "192.0.2.250", stand_ins=True),
     "two-hosts": Site((EDGE, DATA), "203.0.113.9"),
