@@ -27,9 +27,7 @@ KEPT = "group_vars/all/secrets.yml"
 VAULT_PLACE = re.compile(r"\{\{ vault\.[a-z0-9_.]+ \}\}")
 
 
-def files(
-    name: str, site: Site, variables: Variables, *, key_file: str
-) -> dict[str, str]:
+def files(name: str, site: Site, variables: Variables, *, key_file: str) -> dict[str, str]:
     """Return every rendered file of the deployment: relative path -> text."""
     facts = {
         "name": name,

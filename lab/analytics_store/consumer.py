@@ -71,8 +71,9 @@ class Consumer:
                 try:
                     for stream in STREAMS:
                         self._keep(stream, [message.value() for message in rows if message.topic() == stream.topic])
-                    client.commit(asynchronous=False)
+                    # Done: who has fallen out of the group cannot say so, and must come back to it by asking for more.
                     rows = []
+                    client.commit(asynchronous=False)
                 except Exception as error:  # the engine or the log may come back; the rows are not let go
                     print(f"analytics-store: events: {type(error).__name__}; trying again", file=sys.stderr)
                     stop.wait(PAUSE)

@@ -60,8 +60,9 @@ def run(settings: Settings) -> None:
                     rows = transformed(outgoing([message.value() for message in waiting], teams), functions)
                     store.meet(people_in(rows))
                     log.put(ROWS, rows)
-                    reader.commit(asynchronous=False)
+                    # Done: who has fallen out of the group cannot say so, and must come back to it by asking for more.
                     waiting = []
+                    reader.commit(asynchronous=False)
                 beat()
             except Exception as error:
                 if not _passes(error):

@@ -51,8 +51,9 @@ def run(settings: Settings) -> None:
                     raise LogError(fault.name())
                 if waiting:
                     recorder.keep([message.value() for message in waiting], teams)
-                    reader.commit(asynchronous=False)
+                    # Done: who has fallen out of the group cannot say so, and must come back to it by asking for more.
                     waiting = []
+                    reader.commit(asynchronous=False)
                 beat()
             except (psycopg.Error, ObjectsError, LogError, KafkaException) as error:
                 # All of them come and go; what was read waits.

@@ -51,8 +51,9 @@ class Reader:
                         raise LogError(fault.name())
                 if waiting:
                     deal(waiting)
-                    self.client.commit(asynchronous=False)
+                    # Done: who has fallen out of the group cannot say so, and must come back to it by asking for more.
                     waiting = []
+                    self.client.commit(asynchronous=False)
                 # A log that does not answer gives no messages either, but assigns nobody a partition.
                 if self.client.assignment():
                     self.well = time.monotonic()

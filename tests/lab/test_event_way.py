@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -291,8 +292,11 @@ class Stack:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
+    """Return a port below those that the kernel hands out: nobody who connects takes it before its server is up."""
+    for port in random.sample(range(20000, 32000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture(scope="module")
@@ -436,7 +440,8 @@ def played(stack: Stack, session: str, lines: int) -> list[str]:
     """Return the tags of what was recorded, once there are so many."""
     until = time.monotonic() + 120
     while len(found := json.loads(stack.ask(PLAY, [7, session]))) < lines:
-        assert time.monotonic() < until, f"{len(found)} of {lines} lines arrived"
+        ended = [name for name, process in stack.running.items() if process.poll() is not None]
+        assert time.monotonic() < until, f"{len(found)} of {lines} lines arrived; ended: {ended}"
         time.sleep(0.5)
     return [item["data"]["tag"] for _, item in found]
 
