@@ -12,16 +12,8 @@ import pytest
 from hedgerow.cli import main
 from hedgerow.errors import CallError
 from hedgerow.targets.aws.target import AwsTarget
-from hedgerow.targets.cloud.first_boot import MARK
 from tests.cloud.account import quiet, target, text
-
-SSH = f"""#!/bin/sh
-case "$*" in
-  *"test -e {MARK}"*) exit 0 ;;
-  *systemd-detect-virt*) echo 127.0.0.1 none ;;
-  *) exit 1 ;;
-esac
-"""
+from tests.reaching import SSH
 
 
 @pytest.fixture

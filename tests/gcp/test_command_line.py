@@ -10,19 +10,11 @@ import yaml
 
 from hedgerow.cli import main
 from hedgerow.errors import CallError
-from hedgerow.targets.cloud.first_boot import MARK
 from hedgerow.targets.gcp.api import methods
 from tests.gcp.fake.running import Fake
 from tests.gcp.fake.world import NUMBER
 from tests.gcp.project import quiet, target, text
-
-SSH = f"""#!/bin/sh
-case "$*" in
-  *"test -e {MARK}"*) exit 0 ;;
-  *systemd-detect-virt*) echo 127.0.0.1 none ;;
-  *) exit 1 ;;
-esac
-"""
+from tests.reaching import SSH
 
 
 @pytest.fixture
