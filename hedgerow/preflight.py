@@ -9,7 +9,7 @@ import ipaddress
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hedgerow import budget, ssh
@@ -40,6 +40,13 @@ with open("/etc/os-release") as stream:
 place = sys.argv[1] if len(sys.argv) > 1 else "/var"
 while not os.path.isdir(place):
     place = os.path.dirname(place) or "/"
+processor = []
+with open("/proc/cpuinfo") as stream:
+    for line in stream:
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            processor = value.split()
+            break
 memory = int(next(line for line in open("/proc/meminfo") if line.startswith("MemTotal")).split()[1])
 listeners = []
 for line in out("ss", "-tlnpH").splitlines():
@@ -56,7 +63,7 @@ print(json.dumps({
     "backup_free": shutil.disk_usage(place).free, "backup_size": shutil.disk_usage(place).total,
     "backup_apart": os.stat(place).st_dev != os.stat("/var").st_dev,
     "installed": os.path.isdir("/etc/hedgerow"), "memory": memory * 1024, "listeners": listeners,
-    "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine,
+    "systemd": os.path.isdir("/run/systemd/system"), "machine": os.uname().machine, "processor": processor,
     "addresses": out("hostname", "-I").split(),
     "disks": disks,
     "apt_busy": bool(out("pgrep", "-x", "dpkg|apt|apt-get|aptitude").strip()),
@@ -68,7 +75,8 @@ print(json.dumps({
 class Facts:
     """What a host says of itself: sizes in bytes, the disk that of /var, listeners as (port, process).
 
-    `disks` are the sizes of its block devices, by each name that they have.
+    `disks` are the sizes of its block devices, by each name that they have; `processor` is what that can do, in the
+    words of /proc/cpuinfo.
     `installed` is true where an install has been before: then what is used is used by what we have budgeted.
     """
 
@@ -88,6 +96,7 @@ class Facts:
     backup_size: int = 0
     backup_apart: bool = False
     disks: Mapping[str, int] = field(default_factory=dict)
+    processor: frozenset[str] = frozenset()
 
 
 def ask(host: Host, known_hosts: Path, backups_to: str = "/var") -> Facts:
@@ -102,6 +111,7 @@ def ask(host: Host, known_hosts: Path, backups_to: str = "/var") -> Facts:
     said = json.loads(answer.stdout)
     said["listeners"] = tuple((int(port), str(process)) for port, process in said["listeners"])
     said["addresses"] = tuple(said["addresses"])
+    said["processor"] = frozenset(said["processor"])
     return Facts(**said)
 
 
@@ -111,6 +121,7 @@ class Needs:
 
     `backups` are the bytes of all that lie in the folder `backups_to`, 0 where none do.
     `volume` is the disk that is declared for the stores, "" where they lie on the host's own.
+    `processor` is what that must be able to do: service -> machine -> words of /proc/cpuinfo.
     """
 
     disk: budget.Budget
@@ -118,6 +129,7 @@ class Needs:
     backups: int = 0
     backups_to: str = "/var"
     volume: str = ""
+    processor: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 def needs(
@@ -126,14 +138,21 @@ def needs(
     """Return what a host must offer; `volume` is the disk that is declared for the stores."""
     load = load_of(capacity)
     rows, memory = budget.disk(host, table, load, lab=lab), budget.memory(host, table, lab=lab)
-    device = volume if "data" in host.roles else ""
+    wanted = Needs(rows, memory, volume=volume if "data" in host.roles else "", processor=_built_for(host, table))
     if declared is None or "data" not in host.roles:
-        return Needs(rows, memory, volume=device)
+        return wanted
     kept = budget.Copies(declared.keep_days, declared.destination.kind != "folder")
     rows = {**rows, "a backup, while it is made": budget.making(host, table, load, kept, lab=lab)}
     if kept.away:
-        return Needs(rows, memory, volume=device)
-    return Needs(rows, memory, budget.copies(host, table, load, kept, lab=lab), declared.to, device)
+        return replace(wanted, disk=rows)
+    copies = budget.copies(host, table, load, kept, lab=lab)
+    return replace(wanted, disk=rows, backups=copies, backups_to=declared.to)
+
+
+def _built_for(host: Host, table: Table) -> dict[str, Mapping[str, tuple[str, ...]]]:
+    """Return what the services of a host were built to find in a processor."""
+    rows = {row.name: table.images[row.image].processor for row in table.services if row.tier in host.roles}
+    return {name: wanted for name, wanted in rows.items() if wanted}
 
 
 def load_of(capacity: Capacity) -> budget.Load:
@@ -162,6 +181,7 @@ def judge(host: Host, facts: Facts, wanted: Needs) -> list[str]:
             f"({budget.in_words(wanted.memory)}); take a machine with {budget.machine(memory)} GiB, or move a role to "
             "another host"
         )
+    problems += _processor(facts, wanted)
     if ipaddress.ip_address(host.private_address).version == 4 and host.private_address not in facts.addresses:
         problems.append(
             f"{host.private_address} is not an address of this host ({', '.join(facts.addresses) or 'none'}); "
@@ -172,6 +192,20 @@ def judge(host: Host, facts: Facts, wanted: Needs) -> list[str]:
     for role in host.roles:
         problems += [line for port in PORTS[role] for line in _taken(port, facts.listeners)]
     return problems
+
+
+def _processor(facts: Facts, wanted: Needs) -> list[str]:
+    """A program that was built for a newer processor ends with "Illegal instruction", and its container starts anew."""
+    lacking = {
+        service: [word for word in machines.get(facts.machine, ()) if word not in facts.processor]
+        for service, machines in wanted.processor.items()
+    }
+    return [
+        f"{service} does not run on a processor without {' '.join(words)}; take a newer machine, or have a virtual one "
+        'see the processor beneath it (its CPU type "host")'
+        for service, words in lacking.items()
+        if words
+    ]
 
 
 def _room(facts: Facts, wanted: budget.Budget) -> list[str]:

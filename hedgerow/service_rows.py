@@ -26,7 +26,8 @@ class Image:
     `tag` is what `images lock` resolves where the declaration names nothing; it is never run.
     `idempotent` says that its producers ask the event log for an id first, which is a right of its own there.
     `size` is our estimate of what it takes on disk unpacked. `user` is "uid:gid": containers share the host's user ids,
-    so it is one that no account of a host should have.
+    so it is one that no account of a host should have. `processor` is what it was built to find in one, by machine
+    (`uname -m`), in the words of /proc/cpuinfo: without that it ends as it starts.
     """
 
     repository: str
@@ -35,6 +36,7 @@ class Image:
     size: str = "512m"
     user: str = "10001:10001"
     idempotent: bool = False
+    processor: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=KNOWN_KEYS)

@@ -356,7 +356,7 @@ def test_each_kind_says_how_it_is_booted_and_found(tmp_path: Path) -> None:
     fast, slow = qemu(guest, "kvm"), qemu(guest, "tcg")
     assert any(word.endswith(f"mac={address}") for word in fast)
     assert fast[3:7] == ["-accel", "kvm", "-cpu", "host"]
-    assert slow[3:7] == ["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]
+    assert slow[3:7] == ["-accel", "tcg,thread=multi", "-cpu", "Haswell-noTSX"]
 
 
 def test_a_machine_is_made_of_a_root_without_mounts(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hedgerow.preflight import Facts, Needs, judge, locked_out, needs
 
 HOST = Host("analytics-1", "192.0.2.10", "192.0.2.10", "debian")
 NEEDS = Needs({"system": 2 * GIB, "clickhouse": 14 * GIB, "headroom": 2 * GIB}, {"system": GIB, "web": 2 * GIB})
+NEEDS = replace(NEEDS, processor={"clickhouse": {"x86_64": ("avx", "avx2")}})
 FIT = Facts(
     id="debian",
     version="13",
@@ -27,6 +28,7 @@ FIT = Facts(
     machine="x86_64",
     addresses=("192.0.2.10", "10.90.0.1"),
     apt_busy=False,
+    processor=frozenset({"sse4_2", "avx", "avx2"}),
 )
 
 
@@ -46,6 +48,8 @@ FIT = Facts(
         ({"memory": GIB}, "take a machine with 4 GiB"),
         ({"systemd": False}, "systemd does not run there"),
         ({"addresses": ("198.51.100.1",)}, "192.0.2.10 is not an address of this host"),
+        ({"processor": frozenset({"sse4_2", "avx"})}, "clickhouse does not run on a processor without avx2"),
+        ({"machine": "aarch64", "processor": frozenset({"asimd"})}, None),
         ({"apt_busy": True}, "another package installation is running"),
         ({"listeners": ((443, "apache2"),)}, "port 443 is taken by apache2; stop it there first"),
         ({"listeners": ((5432, "postgres"), (5432, "pgbouncer"))}, "port 5432 is taken by pgbouncer"),
@@ -110,6 +114,8 @@ def test_what_is_asked_for_backups_is_declared() -> None:
         declared = parse(f"{lab}backup: {{{backup}}}\n")
         return needs(HOST, table, declared.capacity, declared.backup, lab=False)
 
+    assert "avx2" in needs(HOST, table, parse(lab).capacity, lab=True).processor["clickhouse"]["x86_64"]
+    assert not needs(replace(HOST, roles=("app",)), table, parse(lab).capacity, lab=True).processor
     folder, away = wanted("to: /mnt/backup"), wanted("to: 's3://acme-backup', region: eu-central-1")
     assert (folder.backups_to, away.backups, away.backups_to) == ("/mnt/backup", 0, "/var")
     assert folder.backups > sum(folder.disk.values()) / 2

@@ -43,9 +43,9 @@ TRIAL_SECONDS = 20
 
 ACCELERATION = {
     "kvm": ("-accel", "kvm", "-cpu", "host"),
-    # With "max", which claims all that TCG can do, Debian 13's kernel panicked. ClickHouse asks for SSE 4.2, which
-    # this one has.
-    "tcg": ("-accel", "tcg,thread=multi", "-cpu", "Nehalem"),
+    # With "max", which claims all that TCG can do, Debian 13's kernel panicked. ClickHouse asks for AVX2, which this
+    # one is the first to have.
+    "tcg": ("-accel", "tcg,thread=multi", "-cpu", "Haswell-noTSX"),
 }
 
 # Runs in the host's folder, so that no path of ours is read as QEMU's syntax. QEMU takes a SIGTERM for a pulled plug;
