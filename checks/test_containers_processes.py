@@ -13,6 +13,8 @@ from hedgerow.checking import CouldNotAsk, NotExercised
 
 CONTROLLERS = "cat /sys/fs/cgroup/cgroup.controllers"
 LABELS = "grep -s . /proc/[0-9]*/attr/current | tr -d '\\0'"
+LOADED = "cat /sys/kernel/security/apparmor/profiles"
+PODMANS = re.compile(r"containers-default-\S+")
 NOTHING = "0000000000000000"
 ASK_AHEAD = (inside.INSPECT, inside.STATUS, inside.NAMESPACES)
 
@@ -83,23 +85,31 @@ def test_no_rights_beyond_the_first(finding, members):
     )
 
 
+def held(label, loaded):
+    """Tell whether a process's label is Podman's profile, enforced.
+
+    A label may be a stack, `A//&B (mode)`, of which every profile holds. Where Debian's profile for crun, which holds
+    back nothing, is one of them, the modes are `mixed`, and the kernel's list tells each one's.
+    """
+    names, _, mode = label.rpartition(" ")
+    ours = [name for name in names.split("//&") if PODMANS.fullmatch(name)]
+    return any(mode == "(enforce)" or f"{name} (enforce)" in loaded for name in ours)
+
+
 @pytest.mark.control("containers.apparmor-confined")
 def test_each_process_is_under_podmans_profile(finding, host, members):
     finding.expect("Podman's profile (containers-default), enforced, on every process")
     own_kernel(host, finding)
     lines = finding.ask(host, LABELS, codes=(0, 1, 2)).stdout.splitlines()
     labels = {int(line.split("/")[2]): line.partition(":")[2] for line in lines}
+    loaded = set(finding.ask(host, LOADED).stdout.splitlines())
     labelled = [(each, process) for each, process in members if process.pid in labels]
     if {each.name for each, _ in labelled} != {each.name for each, _ in members}:
         raise CouldNotAsk("the kernel does not tell under which profile a container's processes are")
     judge(
         finding,
         labelled,
-        lambda process: (
-            ""
-            if re.fullmatch(r"containers-default-\S+ \(enforce\)", labels[process.pid])
-            else f"{process.name} is {labels[process.pid]}"
-        ),
+        lambda process: "" if held(labels[process.pid], loaded) else f"{process.name} is {labels[process.pid]}",
         "under Podman's profile",
     )
 

@@ -13,9 +13,6 @@ from hedgerow.declaration import Declaration, resolve_sources
 from hedgerow.declaration.networks import is_inner
 from hedgerow.targets.cloud import first_boot
 
-CLOUDS = ("aws", "gcp")
-"""The kinds of targets whose account is asked beside the hosts."""
-
 BACKUP_DAYS = 35
 """Days for which a backup cannot be removed."""
 IMAGE_OWNERS = {"debian-13": "136693071363", "ubuntu-24.04": "099720109477"}
@@ -104,7 +101,7 @@ SHEETS: dict[str, type[CloudSheet]] = {"aws": AwsSheet, "gcp": GcpSheet}
 def cloud_sheets(declaration: Declaration, controller: str) -> tuple[CloudSheet, ...]:
     """Return the sheet of the account that a declaration's target lives in; empty where it lives in none."""
     target: Any = declaration.target
-    if target.kind not in CLOUDS:
+    if target.kind not in SHEETS:
         return ()
     access = declaration.access
     web = _networks(resolve_sources((*access.interface_from, *access.ingest_from), controller))

@@ -18,12 +18,15 @@ import pytest
 
 from hedgerow.channel import Channel, CouldNotAsk
 from hedgerow.checking import REASON_LENGTH, shorten
-from hedgerow.cloud_sheet import CLOUDS, CloudSheet, GcpSheet
 from hedgerow.sheet import from_json
 from hedgerow.verify_plugin import Findings, Run
 
 if TYPE_CHECKING:
     from hedgerow import aws_reading, gcp_reading
+    from hedgerow.cloud_sheet import CloudSheet
+
+CLOUDS = ("aws", "gcp")
+"""The kinds of targets whose account is asked beside the hosts; the folders of checks that ask it have their names."""
 
 
 def main() -> int:
@@ -31,12 +34,16 @@ def main() -> int:
     order = json.loads(sys.stdin.readline())
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever pytest or a check prints goes to standard error
+    # Nobody's plugins, which happen to be in the environment: they cost a start, and may change what a check is.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
     def emit(words: dict[str, Any]) -> None:
         out.write(json.dumps(words) + "\n")
         out.flush()
 
     if order.get("cloud"):
+        from hedgerow.cloud_sheet import CloudSheet  # noqa: PLC0415 - reads declarations, which no host needs
+
         cloud = CloudSheet.from_plain(order["sheet"])
         emit(ask_cloud(cloud, reader_of(cloud), order, emit))
         return 0
@@ -60,6 +67,8 @@ def main() -> int:
 
 def reader_of(sheet: CloudSheet) -> aws_reading.Reader | gcp_reading.Reader:
     """Return who reads the account, with the credentials that the environment gives."""
+    from hedgerow.cloud_sheet import GcpSheet  # noqa: PLC0415 - as above
+
     if isinstance(sheet, GcpSheet):
         from hedgerow import gcp_reading  # noqa: PLC0415 - Google's library, which no host needs
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hedgerow.checking import REASON_LENGTH, CouldNotAsk, Finder, NotExercised, shorten
-from hedgerow.cloud_sheet import CloudSheet
 from hedgerow.sheet import Sheet
+
+if TYPE_CHECKING:
+    from hedgerow.cloud_sheet import CloudSheet
 
 WAITS = ("", "ASK_AHEAD", "SLOW", "look_ahead")
 """What a module of checks has that makes it wait, the shortest first."""

@@ -89,7 +89,7 @@ found = {}
 stores = json.loads(sys.argv[1])
 # One that does not exist is told on standard error, and the others are shown all the same.
 asked = ["podman", "container", "inspect", *(f"hedgerow-{store['name']}" for store in stores)]
-answer = subprocess.run(asked, capture_output=True, check=False, timeout=20).stdout if stores else b""
+answer = subprocess.run(asked, capture_output=True, check=False).stdout if stores else b""
 shown = {each["Name"].removeprefix("hedgerow-"): each for each in json.loads(answer or b"[]")}
 for store in stores:
     container = shown.get(store["name"])

@@ -12,7 +12,7 @@ published = json.loads(sys.argv[1])
 plain = set(json.loads(sys.argv[2]))
 
 running = subprocess.run(
-    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
+    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True
 ).stdout.decode()
 containers = {}
 

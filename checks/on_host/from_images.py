@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 
 def podman(*words):
-    return subprocess.run(["podman", *words], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(["podman", *words], capture_output=True, text=True, check=True).stdout
 
 
 def seen(top):

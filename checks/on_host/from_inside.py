@@ -41,7 +41,7 @@ forbidden += [(server, 53) for server in servers] + [(gateway, 80) for gateway i
 forbidden = list(dict.fromkeys(forbidden))
 
 running = subprocess.run(
-    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True, timeout=20
+    ["podman", "ps", "--format", "{{.Pid}} {{.Names}}"], capture_output=True, check=True
 ).stdout.decode()
 seen, others, leaving, said, flows, waiting = {}, {}, {}, {}, {}, selectors.DefaultSelector()
 CONNECTIONS = Path("/proc/1/net/nf_conntrack")  # the host's, also while this process is in a container's network

@@ -105,7 +105,7 @@ def look(pid, container):
 # A unit's main process is the one that watches its container, whose first process is its child.
 units = [f"{container}.service" for container in places]
 shown = subprocess.run(
-    ["systemctl", "show", "--property=MainPID", "--value", *units], capture_output=True, check=True, timeout=20
+    ["systemctl", "show", "--property=MainPID", "--value", *units], capture_output=True, check=True
 ).stdout.decode()
 pids = {}
 for container, watcher in zip(places, shown.split(), strict=True):

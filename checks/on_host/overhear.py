@@ -15,7 +15,7 @@ unit, word = sys.argv[1], sys.argv[2].encode()
 ETH_P_ALL = 3
 # A unit's main process is the one that watches its container, whose first process is its child.
 shown = ["systemctl", "show", "--property=MainPID", "--value", unit]
-watcher = subprocess.run(shown, capture_output=True, check=True, timeout=20).stdout.decode().strip()
+watcher = subprocess.run(shown, capture_output=True, check=True).stdout.decode().strip()
 children = Path("/proc", watcher, "task", watcher, "children")
 inside = children.read_text().split() if watcher != "0" and children.exists() else []
 if not inside:

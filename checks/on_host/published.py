@@ -13,7 +13,7 @@ ROLES = "select coalesce(json_agg(json_build_array(rolname, rolpassword)), '[]')
 
 
 def ask(*line):
-    return subprocess.run(line, capture_output=True, text=True, check=True, timeout=20).stdout
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
 def is_role(name, kept, password):

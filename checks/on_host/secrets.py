@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def podman(*words):
-    return subprocess.run(["podman", *words], capture_output=True, check=True, timeout=20).stdout.decode()
+    return subprocess.run(["podman", *words], capture_output=True, check=True).stdout.decode()
 
 
 names = podman("secret", "ls", "-q", "--format", "{{.Name}}").split()

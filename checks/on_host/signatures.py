@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def podman(*words):
-    return subprocess.run(["podman", *words], capture_output=True, text=True, check=True, timeout=20).stdout
+    return subprocess.run(["podman", *words], capture_output=True, text=True, check=True).stdout
 
 
 policy = json.loads(podman("image", "trust", "show", "--raw"))

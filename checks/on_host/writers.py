@@ -146,7 +146,7 @@ if log:
 # asking Podman takes ten times as long.
 units = [f"{container}.service" for container in places]
 shown = subprocess.run(
-    ["systemctl", "show", "--property=MainPID", "--value", *units], capture_output=True, check=True, timeout=20
+    ["systemctl", "show", "--property=MainPID", "--value", *units], capture_output=True, check=True
 ).stdout.decode()
 pids = {}
 for container, watcher in zip(places, shown.split(), strict=True):

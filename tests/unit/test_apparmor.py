@@ -7,6 +7,7 @@ import json
 import pytest
 
 from checks import test_apparmor as apparmor
+from checks.test_containers_processes import held
 from tests.unit.test_host_modules import load
 from tests.unit.told import outcome
 
@@ -70,6 +71,23 @@ def test_who_runs_free_of_a_profile_starts_anew() -> None:
     labels = {1: "unconfined", 312: "unconfined", 400: "unconfined"}
     assert module.unheld(programs, labels, loaded) == [312]
     assert module.unheld(programs, labels | {312: "/usr/sbin/chronyd (enforce)"}, loaded) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "mode", "so"),
+    [
+        ("containers-default-0.62.2 (enforce)", "enforce", True),
+        ("containers-default-0.62.2//&crun (mixed)", "enforce", True),
+        ("crun//&containers-default-0.62.2 (mixed)", "enforce", True),
+        ("containers-default-0.62.2//&crun (mixed)", "complain", False),
+        ("containers-default-0.62.2 (complain)", "complain", False),
+        ("crun (unconfined)", "enforce", False),
+        ("crun//&other (mixed)", "enforce", False),
+        ("unconfined", "enforce", False),
+    ],
+)
+def test_whom_podmans_profile_holds(label: str, mode: str, so: bool) -> None:
+    assert held(label, {f"containers-default-0.62.2 ({mode})", "crun (unconfined)", "other (enforce)"}) is so
 
 
 def test_containers_that_run_free_start_anew() -> None:
