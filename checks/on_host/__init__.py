@@ -1,8 +1,8 @@
 """Questions that take a small program to ask. Each runs on the host as root, changes nothing, and prints JSON.
 
 They hold to Python's standard library and to what Debian 13 and Ubuntu 24.04 ship. What they print holds no secret:
-where a value must be judged, it is judged there, and only the judgement travels. A command of theirs has no limit of its
-own: the channel ends a question that takes too long, and gives a slow host more time.
+where a value must be judged, it is judged there, and only the judgement travels. A command of theirs has no limit of
+its own: the channel ends a question that takes too long, and gives a slow host more time.
 """
 
 from __future__ import annotations
