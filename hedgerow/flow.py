@@ -40,7 +40,6 @@ from hedgerow.images import demand_locked, release_of, stack_for, table_of
 from hedgerow.object_storage import SECRET
 from hedgerow.stack import Stack
 from hedgerow.targets import Target
-from hedgerow.targets.aws.target import AwsTarget
 from hedgerow.targets.lab import LabSpec, LabTarget
 from hedgerow.targets.onprem import OnpremTarget
 from hedgerow.variables import server_names, variables
@@ -127,6 +126,8 @@ def target_of(declaration: Declaration, deployment: Deployment) -> Target:
         wanted = tuple((host.name, host.roles) for host in spec.hosts)
         return LabTarget(declaration.name, LabSpec(wanted, spec.subnet, machine=spec.machine))
     if spec.kind == "aws":
+        from hedgerow.targets.aws.target import AwsTarget  # noqa: PLC0415 - boto3, which no other target needs
+
         return AwsTarget(declaration, spec, deployment)
     if spec.kind == "gcp":
         from hedgerow.targets.gcp.target import GcpTarget  # noqa: PLC0415 - google-auth, which no other target needs
