@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -124,7 +123,10 @@ def run(
 
     watcher = Watcher(say)
     started = time.monotonic()
-    private = Path(tempfile.mkdtemp(prefix="hedgerow-run-"))
+    # Under one name: what a run that was killed has left goes with the next.
+    private = folder / ".run"
+    shutil.rmtree(private, ignore_errors=True)
+    private.mkdir(mode=0o700)
     handlers = _handlers()
     try:
         runner = run_ansible(
