@@ -3,7 +3,8 @@
 A new SSH command costs about 150 ms even over a shared connection, a question over this
 channel about 5 ms, most of it the shell that answers. On the host a small Python program
 (AGENT) runs as root, takes questions from its standard input and answers each in a thread of
-its own; it leaves no file behind and ends, with all it started, when the session ends.
+its own; it leaves no file behind and ends, with all it started, when the session ends. What is
+asked ahead of its time waits its turn there, until somebody waits for the answer.
 """
 
 from __future__ import annotations
@@ -77,6 +78,14 @@ def answer(number, command, seconds, longest):
     say(id=number, rc=process.returncode, seconds=time.monotonic() - began,
         out=out.decode("utf-8", "replace"), err=err.decode("utf-8", "replace"))
 
+def take_turns():
+    while True:
+        with turns:
+            while not queued:
+                turns.wait()
+            question = queued.pop(next(iter(queued)))
+        attempt(question)
+
 def attempt(question):
     try:
         answer(question["id"], question["command"], question["seconds"], question["longest"])
@@ -84,8 +93,21 @@ def attempt(question):
         say(id=question["id"], trouble="%s: %s" % (type(error).__name__, error))
 
 say(ready=os.geteuid())
+queued, turns = {}, threading.Condition()
+for _ in range(2 * (os.cpu_count() or 1)):  # some of them wait for silence
+    threading.Thread(target=take_turns, daemon=True).start()
 for line in sys.stdin:
-    threading.Thread(target=attempt, args=(json.loads(line),), daemon=True).start()
+    question = json.loads(line)
+    if question.get("ahead"):
+        with turns:
+            queued[question["id"]] = question
+            turns.notify()
+        continue
+    if "now" in question:
+        with turns:
+            question = queued.pop(question["now"], None)
+    if question:
+        threading.Thread(target=attempt, args=(question,), daemon=True).start()
 starting.acquire()  # what is being started is known by now, and nothing starts any more
 for process in list(running.values()):
     end(process)
@@ -133,6 +155,7 @@ class Channel:
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[Answer]] = {}
         self._commands: dict[int, str] = {}
+        self._numbers: dict[Future[Answer], int] = {}
         self._count = 0
         self._over = ""
         self._ready: Future[int] = Future()
@@ -173,8 +196,11 @@ class Channel:
         """Run a command on the host and wait for its answer. Raises CouldNotAsk."""
         return self.wait(self.ask_later(command, seconds), command, seconds)
 
-    def ask_later(self, command: str, seconds: float = ANSWER_SECONDS) -> Future[Answer]:
-        """Send a question and return at once; the answer, or CouldNotAsk, arrives in the future."""
+    def ask_later(self, command: str, seconds: float = ANSWER_SECONDS, *, ahead: bool = False) -> Future[Answer]:
+        """Send a question and return at once; the answer, or CouldNotAsk, arrives in the future.
+
+        One that is asked `ahead` gives way to those that somebody waits for, until it is such a one itself (`hurry`).
+        """
         future: Future[Answer] = Future()
         with self._lock:
             if self._over:
@@ -184,9 +210,17 @@ class Channel:
             number = self._count
             self._waiting[number] = future
             self._commands[number] = command
+            self._numbers[future] = number
         limits = {"seconds": seconds * self._patience, "longest": LONGEST_ANSWER}
-        self._write(json.dumps({"id": number, "command": command, **limits}))
+        self._write(json.dumps({"id": number, "command": command, "ahead": ahead, **limits}))
         return future
+
+    def hurry(self, future: Future[Answer]) -> None:
+        """Have a question of `ask_later` answered now: somebody waits for it."""
+        with self._lock:
+            number = self._numbers.get(future)
+        if number is not None:
+            self._write(json.dumps({"now": number}))
 
     def wait(self, future: Future[Answer], command: str, seconds: float) -> Answer:
         """Wait for the answer of `ask_later`. Raises CouldNotAsk."""
@@ -234,6 +268,7 @@ class Channel:
             return
         with self._lock:
             future = self._waiting.pop(words["id"])
+            self._numbers.pop(future, None)
             command = self._commands.pop(words["id"])
         if "trouble" in words:
             future.set_exception(CouldNotAsk(f"{words['trouble']}: {command}"))

@@ -34,7 +34,7 @@ class ChannelBackend(testinfra.backend.base.BaseBackend):
     def ask_ahead(self, command: str, seconds: float = ANSWER_SECONDS) -> None:
         """Send a question whose answer a later check will want; slow ones then run beside the others."""
         if command not in self._asked:
-            self._asked[command] = self.channel.ask_later(command, seconds)
+            self._asked[command] = self.channel.ask_later(command, seconds, ahead=True)
 
     def answered(self, command: str) -> bool:
         """Tell whether a question that was sent ahead has its answer, or its error, by now."""
@@ -44,7 +44,10 @@ class ChannelBackend(testinfra.backend.base.BaseBackend):
         """Return the answer to a command, the remembered one unless `fresh`. Raises CouldNotAsk."""
         if fresh:
             return self.channel.ask(command, seconds)
-        self.ask_ahead(command, seconds)
+        if command in self._asked:
+            self.channel.hurry(self._asked[command])
+        else:
+            self._asked[command] = self.channel.ask_later(command, seconds)
         return self.channel.wait(self._asked[command], command, seconds)
 
 

@@ -55,6 +55,22 @@ def test_closing_ends_what_still_runs(channel, tmp_path):
     assert gone(int(pid.read_text()))
 
 
+def test_what_is_asked_ahead_waits_until_somebody_waits_for_it(channel, tmp_path):
+    hold = tmp_path / "hold"
+    os.mkfifo(hold)
+    busy = [channel.ask_later(f"cat {hold}", seconds=60, ahead=True) for _ in range(2 * (os.cpu_count() or 1))]
+    later = channel.ask_later("echo later", ahead=True)
+    assert channel.ask("echo now").stdout == "now\n"
+    assert not later.done()
+    channel.hurry(later)
+    assert later.result(10).stdout == "later\n"
+    channel.hurry(later)
+    hold.write_text("done")
+    last = channel.ask_later("echo last", ahead=True)
+    assert last.result(10).stdout == "last\n"
+    assert any(each.done() for each in busy)
+
+
 def test_when_the_channel_dies_everybody_learns_why(channel):
     waiting = channel.ask_later("sleep 30", seconds=30)
     with pytest.raises(CouldNotAsk, match="the channel to the host ended"):
