@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,10 +72,8 @@ class OnpremTarget:
 
     def _reach(self, host: Host) -> tuple[Host, str]:
         """Return the host with what only it knows, and the address it sees this machine come from."""
-        if not host.host_key:
-            # ssh makes no folder for what it remembers, and says nothing of that: the key would be met anew each time.
-            self.known_hosts.parent.mkdir(parents=True, exist_ok=True)
-        answer = ssh.ask(host, self.known_hosts, [QUESTION])
+        with nullcontext() if host.host_key else _there(self.known_hosts.parent):
+            answer = ssh.ask(host, self.known_hosts, [QUESTION])
         words = answer.stdout.split()
         if len(words) != 2:
             raise UnreachableError(f"{host.name} did not say where it sees this machine: {answer.stderr.strip()}")
@@ -83,6 +83,22 @@ class OnpremTarget:
         key = host.host_key or ssh.remembered(host, self.known_hosts)
         met = replace(host, private_address=address, machine=machine, host_key=key)
         return met, controller.removeprefix("::ffff:")
+
+
+@contextmanager
+def _there(folder: Path) -> Iterator[None]:
+    """Have a folder, and leave none that nothing was put into.
+
+    ssh makes no folder for what it remembers, and says nothing of that: a host's key would be met anew each time.
+    """
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def resolve(address: str) -> str:

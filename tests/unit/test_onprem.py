@@ -41,6 +41,16 @@ def test_a_declared_key_needs_no_meeting(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
+def test_who_is_not_reached_leaves_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def ask(*_: object) -> None:
+        assert (tmp_path / "new").is_dir()
+        raise UnreachableError("no route to host")
+
+    monkeypatch.setattr(ssh, "ask", ask)
+    assert OnpremTarget((HOST,), tmp_path / "new" / "known_hosts").preflight() == ["one: no route to host"]
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_key_that_could_not_be_kept_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     met(monkeypatch, "")
     with pytest.raises(UnreachableError, match="the key of one was met and could not be kept"):
