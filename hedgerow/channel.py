@@ -57,11 +57,12 @@ def end(process):
     except ProcessLookupError:
         pass
 
-def answer(number, command, seconds, longest):
+def answer(number, command, seconds, longest, patience):
     began = time.monotonic()
     with starting:
         process = running[number] = subprocess.Popen(
-            ["/bin/bash", "-o", "pipefail", "-c", command], cwd="/", env=environment, start_new_session=True,
+            ["/bin/bash", "-o", "pipefail", "-c", command], cwd="/", start_new_session=True,
+            env=dict(environment, HEDGEROW_PATIENCE=str(patience)),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
     try:
@@ -88,7 +89,7 @@ def take_turns():
 
 def attempt(question):
     try:
-        answer(question["id"], question["command"], question["seconds"], question["longest"])
+        answer(*(question[each] for each in ("id", "command", "seconds", "longest", "patience")))
     except Exception as error:
         say(id=question["id"], trouble="%s: %s" % (type(error).__name__, error))
 
@@ -211,7 +212,7 @@ class Channel:
             self._waiting[number] = future
             self._commands[number] = command
             self._numbers[future] = number
-        limits = {"seconds": seconds * self._patience, "longest": LONGEST_ANSWER}
+        limits = {"seconds": seconds * self._patience, "longest": LONGEST_ANSWER, "patience": self._patience}
         self._write(json.dumps({"id": number, "command": command, "ahead": ahead, **limits}))
         return future
 

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+SECONDS = 5 * float(os.environ.get("HEDGEROW_PATIENCE", "1"))  # a slow host is given more time (channel.py)
+
 places, topics, log = (json.loads(each) for each in sys.argv[1:4])
 FILES = "/etc/hedgerow/eventlog/admin"
 KINDS = {2: "topic", 3: "group", 4: "cluster", 5: "transactional_id"}
@@ -54,7 +56,7 @@ class Reader:
 
 def ask(link, key, version, body):
     body = struct.pack("!hhi", key, version, 7) + text("hedgerow-check") + body
-    link.settimeout(5)
+    link.settimeout(SECONDS)
     link.sendall(struct.pack("!i", len(body)) + body)
     answer = Reader(exactly(link, struct.unpack("!i", exactly(link, 4))[0]))
     answer.take("i"), answer.take("i")  # correlation, throttle
@@ -83,7 +85,7 @@ def metadata(link, names):
 
 
 def from_inside(port):
-    with socket.create_connection(("127.0.0.1", port), 5) as link:
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as link:
         return metadata(link, topics)
 
 
@@ -130,7 +132,7 @@ def held(address, port, name):
     context = ssl.create_default_context(cafile="/etc/hedgerow/ca.crt")
     context.load_cert_chain(f"{FILES}.crt", f"{FILES}.key")
     with (
-        socket.create_connection((address, port), 5) as plain,
+        socket.create_connection((address, port), SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=name) as link,
     ):
         return {"rights": rights(link), "topics": bounds(link), "why": ""}

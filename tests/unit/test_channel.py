@@ -55,6 +55,13 @@ def test_closing_ends_what_still_runs(channel, tmp_path):
     assert gone(int(pid.read_text()))
 
 
+def test_a_question_learns_how_patient_it_may_be(channel):
+    assert channel.ask("echo $HEDGEROW_PATIENCE").stdout == "1.0\n"
+    slow = Channel(HERE, patience=30.0)
+    assert slow.ask("echo $HEDGEROW_PATIENCE").stdout == "30.0\n"
+    slow.close()
+
+
 def test_what_is_asked_ahead_waits_until_somebody_waits_for_it(channel, tmp_path):
     hold = tmp_path / "hold"
     os.mkfifo(hold)
