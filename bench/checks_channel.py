@@ -62,6 +62,9 @@ class PlainBackend(testinfra.backend.ssh.SshBackend):
     def ask_ahead(self, command: str, seconds: float = 10.0) -> None:
         """Do nothing: this backend has no second lane."""
 
+    def begin(self, command: str, seconds: float = 10.0) -> None:
+        """Do nothing, as above."""
+
     def question(self, command: str, _seconds: float, fresh: bool) -> Answer:
         """Run a command as root, as our channel does."""
         if fresh or command not in self._asked:

@@ -247,7 +247,7 @@ def test_the_application_learns_the_true_address(finding, host, sheet, outside):
     headers = {**claims, "Forwarded": f"for={claimed}", "User-Agent": word}
     visits = Visits(Door.of(sheet, replace(outside, address=declared.edge_address)), outside.controller)
     question = program("overhear", APPLICATION, word)
-    host.backend.ask_ahead(question)
+    host.backend.begin(question)
     for attempt in range(20):
         # The listener is there a moment after it was asked for, and goes once it has heard: then nobody needs more.
         visits.ask(finding, Request(f"/_livez/?{attempt}", headers=headers))

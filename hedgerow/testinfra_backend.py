@@ -36,6 +36,11 @@ class ChannelBackend(testinfra.backend.base.BaseBackend):
         if command not in self._asked:
             self._asked[command] = self.channel.ask_later(command, seconds, ahead=True)
 
+    def begin(self, command: str, seconds: float = ANSWER_SECONDS) -> None:
+        """Send a question that runs from now on, while its check does something that it is to see."""
+        if command not in self._asked:
+            self._asked[command] = self.channel.ask_later(command, seconds)
+
     def answered(self, command: str) -> bool:
         """Tell whether a question that was sent ahead has its answer, or its error, by now."""
         return command in self._asked and self._asked[command].done()
@@ -46,8 +51,7 @@ class ChannelBackend(testinfra.backend.base.BaseBackend):
             return self.channel.ask(command, seconds)
         if command in self._asked:
             self.channel.hurry(self._asked[command])
-        else:
-            self._asked[command] = self.channel.ask_later(command, seconds)
+        self.begin(command, seconds)
         return self.channel.wait(self._asked[command], command, seconds)
 
 
