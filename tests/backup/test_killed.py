@@ -72,11 +72,10 @@ def killed(lab: Lab, words: tuple[str, ...], reached: Reached) -> None:
     folder = lab.folder / f"run-{int(time.time())}"
     folder.mkdir()
     line = [sys.executable, str(REPOSITORY / "installer.py"), *words]
-    environment = {**lab.environment, "TMPDIR": str(folder)}
     with (
         (folder / "said").open("w") as said,
         subprocess.Popen(
-            line, env=environment, cwd=lab.folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            line, env=lab.environment, cwd=lab.folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said
         ) as going,
     ):
         end = time.monotonic() + MOST_SECONDS
@@ -88,10 +87,16 @@ def killed(lab: Lab, words: tuple[str, ...], reached: Reached) -> None:
     assert going.returncode == -signal.SIGKILL
 
 
+def began(folder: Path) -> int:
+    """When the run of a folder began, in seconds of the epoch."""
+    return int(folder.name.partition("-")[2])
+
+
 def at_task(name: str) -> Reached:
-    """The converge has come to a task."""
-    return lambda _, folder: any(
-        f"TASK [{name}" in path.read_text(errors="replace") for path in folder.glob("hedgerow-run-*/artifacts/*/stdout")
+    """The converge has come to a task; what an earlier one that was killed has left is older."""
+    return lambda lab, folder: any(
+        path.stat().st_mtime > began(folder) and f"TASK [{name}" in path.read_text(errors="replace")
+        for path in lab.deployment.root.glob(".run/artifacts/*/stdout")
     )
 
 
@@ -103,7 +108,7 @@ def on_host(condition: str, then: str = "true") -> Reached:
 
 def vault_changed(lab: Lab, folder: Path) -> bool:
     """The secrets that go are forgotten, and none is made anew yet."""
-    return lab.deployment.secrets.stat().st_mtime > int(folder.name.partition("-")[2])
+    return lab.deployment.secrets.stat().st_mtime > began(folder)
 
 
 ROTATE = {
